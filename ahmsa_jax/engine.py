@@ -1,0 +1,186 @@
+"""Trains a chunk of folds together: vmap over folds inside, pmap over devices outside.
+
+This is the only place that knows of the fold axis. Letters in array names: A devices, S folds on
+one device, T held-out clips (padded), E epochs of a dispatch, K classes.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ahmsa_jax import train
+from ahmsa_jax.config import ModelConfig, TrainConfig
+from ahmsa_jax.folds import EpochShape, Fold, padded_test_index
+from ahmsa_jax.initial import parameter_shapes
+
+# Epochs of one dispatch at most: the length of the loss record that it returns.
+MAX_DISPATCH_EPOCHS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One fold under one seed: the unit of work."""
+
+    seed: int
+    fold: Fold
+
+
+@dataclasses.dataclass
+class ChunkState:
+    """Folds in training: arrays on the devices with leading axes (A, S)."""
+
+    state: train.FoldState
+    inputs: train.FoldInput
+
+
+class Engine:
+    """Compiled programs for chunks of one size and one epoch shape.
+
+    `size` is the number of folds at once over all devices; it is rounded up to a multiple of the
+    devices, and a shorter chunk is filled with copies of its last job, whose results are dropped.
+    A fold's result does not depend on what stands beside it, beyond float32 rounding.
+    """
+
+    def __init__(
+        self,
+        model_config: ModelConfig,
+        train_config: TrainConfig,
+        shape: EpochShape,
+        *,
+        size: int,
+        test_places: int,
+        devices: Sequence[Any] | None = None,
+    ) -> None:
+        """Prepare the programs; nothing is compiled yet."""
+        self.model_config = model_config
+        self.train_config = train_config
+        self.shape = shape
+        self.devices = list(devices or jax.local_devices())
+        self.folds_per_device = -(-size // len(self.devices))
+        self.size = self.folds_per_device * len(self.devices)
+        self.test_places = test_places
+        self._model = train.make_model(model_config, train_config)
+        self._optimizer = train.make_optimizer(train_config)
+        self._shapes = parameter_shapes(self._model, model_config)
+        # Folds inside, devices outside; the data set and the epoch numbers are not mapped.
+        pmap = functools.partial(jax.pmap, devices=self.devices)
+        self._place = pmap(lambda tree: tree)
+        self._init = pmap(jax.vmap(self._init_one))
+        self._train = pmap(
+            jax.vmap(self._train_one, in_axes=(0, 0, None, None, None)),
+            in_axes=(0, 0, 0, None, None),
+            donate_argnums=(0,),
+        )
+        self._predict = pmap(jax.vmap(self._predict_one, in_axes=(0, 0, None, 0)))
+        self._compiled_train: Any = None
+
+    def place_data(self, flow_NxHxWxC: np.ndarray, label_N: np.ndarray) -> train.Data:
+        """Put the whole data set on every device once: leading axis A."""
+        data = train.Data(jnp.asarray(flow_NxHxWxC, jnp.float32), jnp.asarray(label_N, jnp.int32))
+        copies = jax.tree.map(
+            lambda array: np.broadcast_to(array, (len(self.devices), *array.shape)), data
+        )
+        return self._place(copies)
+
+    def start(self, jobs: Sequence[Job]) -> ChunkState:
+        """Fresh folds: each one's parameters and batch orders follow from its seed and subject."""
+        jobs = self._filled(jobs)
+        seed = np.array([job.seed for job in jobs], np.uint32)
+        stable_id = np.array([job.fold.stable_id for job in jobs], np.uint32)
+        train_mask = np.stack([job.fold.train_N for job in jobs])
+        with train.matmul_precision(self.train_config):
+            state, dead, shuffle_key = self._init(self._split(seed), self._split(stable_id))
+        train_AxSxN = self._place(self._split(train_mask))
+        return ChunkState(state, train.FoldInput(dead, train_AxSxN, shuffle_key))
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the training program stands ready."""
+        return self._compiled_train is not None
+
+    def compile(self, chunk: ChunkState, data: train.Data) -> int:
+        """Compile the training program; returns the bytes it needs on one device, all told."""
+        with train.matmul_precision(self.train_config):
+            one = np.int32(1)
+            lowered = self._train.lower(chunk.state, chunk.inputs, data, one, one)
+            self._compiled_train = lowered.compile()
+        usage = self._compiled_train.memory_analysis()
+        return int(
+            usage.temp_size_in_bytes
+            + usage.argument_size_in_bytes
+            + usage.output_size_in_bytes
+            - usage.alias_size_in_bytes
+        )
+
+    def run_epochs(
+        self, chunk: ChunkState, data: train.Data, first_epoch: int, epochs: int
+    ) -> np.ndarray:
+        """Train all folds for some epochs, in place; returns their mean losses (size, epochs).
+
+        Epochs count from 0. Waits for the devices. The state given away is replaced in `chunk`.
+        """
+        if not 1 <= epochs <= MAX_DISPATCH_EPOCHS:
+            raise ValueError(f"{epochs} epochs in one dispatch; at most {MAX_DISPATCH_EPOCHS}.")
+        if self._compiled_train is None:
+            self.compile(chunk, data)
+        chunk.state, loss_AxSxE = self._compiled_train(
+            chunk.state, chunk.inputs, data, np.int32(first_epoch), np.int32(epochs)
+        )
+        return np.asarray(loss_AxSxE).reshape(self.size, -1)[:, :epochs]
+
+    def predict(self, chunk: ChunkState, data: train.Data, jobs: Sequence[Job]) -> list[np.ndarray]:
+        """Class probabilities of each job's held-out clips: one (held-out clips, K) per job."""
+        index, real = padded_test_index([job.fold for job in self._filled(jobs)], self.test_places)
+        with train.matmul_precision(self.train_config):
+            probability = self._predict(chunk.state, chunk.inputs, data, self._split(index))
+        probability = np.asarray(probability).reshape(self.size, self.test_places, -1)
+        return [probability[row][real[row]] for row in range(len(jobs))]
+
+    def parameters(self, chunk: ChunkState, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
+        """Each job's parameters, live and dead, by path joined with '/'."""
+        flat = {**chunk.state.live, **chunk.inputs.dead}
+        host = {
+            "/".join(path): np.asarray(leaf).reshape(self.size, *leaf.shape[2:])
+            for path, leaf in sorted(flat.items())
+        }
+        return [{name: leaf[row] for name, leaf in host.items()} for row in range(len(jobs))]
+
+    def _filled(self, jobs: Sequence[Job]) -> list[Job]:
+        if not 1 <= len(jobs) <= self.size:
+            raise ValueError(f"{len(jobs)} jobs for a chunk of {self.size}.")
+        return [*jobs, *[jobs[-1]] * (self.size - len(jobs))]
+
+    def _split(self, array: np.ndarray) -> np.ndarray:
+        return array.reshape(len(self.devices), self.folds_per_device, *array.shape[1:])
+
+    def _init_one(self, seed: jax.Array, stable_id: jax.Array) -> Any:
+        key = train.fold_key(seed, stable_id)
+        state, dead = train.init_fold(key, self._shapes, self.model_config, self._optimizer)
+        return state, dead, train.shuffle_key(key)
+
+    def _train_one(self, state: Any, fold: Any, data: Any, first: Any, count: Any) -> Any:
+        def body(step: Any, carry: Any) -> Any:
+            state, loss_E = carry
+            state, loss = train.train_epoch(
+                self._model,
+                self._optimizer,
+                state,
+                fold,
+                data,
+                first + step,
+                self.shape,
+                shuffle=self.train_config.shuffle,
+            )
+            return state, loss_E.at[step].set(loss)
+
+        # The count is not static, so that dispatches of every length share one program.
+        start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS))
+        return jax.lax.fori_loop(0, count, body, start)
+
+    def _predict_one(self, state: Any, fold: Any, data: Any, index_T: Any) -> jax.Array:
+        return train.predict(self._model, state, fold, data, index_T)

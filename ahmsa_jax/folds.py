@@ -1,0 +1,105 @@
+"""Leave-one-subject-out folds of a data set, and the batch shapes they train with.
+
+Letters in array names: N clips of the data set, S folds, T held-out clips of a fold (padded).
+"""
+
+import dataclasses
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from ahmsa_jax.config import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """One held-out subject: everything about its fold that does not depend on a seed."""
+
+    subject_key: str
+    train_N: np.ndarray  # bool: which clips train; all but the subject's own
+    test_index: np.ndarray  # int: the subject's own clips, ascending
+
+    @property
+    def stable_id(self) -> int:
+        """CRC-32 of the subject's key: its randomness follows the subject, not its position."""
+        return zlib.crc32(self.subject_key.encode())
+
+    @property
+    def n_train(self) -> int:
+        """Clips to train on."""
+        return int(self.train_N.sum())
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochShape:
+    """Steps of one epoch: steps - 1 of batch_size clips, then one of last_size places.
+
+    A fold fills the places of its last step as far as its clips go; the rest is masked. The shape
+    is taken over all folds of the data set with as many steps, so that it does not depend on which
+    folds are trained.
+    """
+
+    steps: int
+    batch_size: int
+    last_size: int
+
+    @property
+    def places(self) -> int:
+        """Places of all steps of an epoch."""
+        return (self.steps - 1) * self.batch_size + self.last_size
+
+
+def loso_folds(subject_key_N: Sequence[str]) -> list[Fold]:
+    """One fold per subject, in the order of the keys.
+
+    Raises ConfigError where fewer than two subjects are given: nothing would be left to train on.
+    """
+    subjects = np.asarray(subject_key_N)
+    keys = sorted(set(subject_key_N))
+    if len(keys) < 2:
+        raise ConfigError(
+            f"leave-one-subject-out needs clips of at least 2 subjects; the data set has "
+            f"{len(keys)} ({', '.join(keys) or 'none'})."
+        )
+    return [
+        Fold(key, train_N=subjects != key, test_index=np.flatnonzero(subjects == key))
+        for key in keys
+    ]
+
+
+def epoch_shapes(folds: Sequence[Fold], batch_size: int) -> dict[str, EpochShape]:
+    """The epoch shape of each fold, by subject key.
+
+    The last step's places are rounded up to a multiple of 8 (a register's worth of rows), at most
+    the batch size.
+    """
+    steps_of = {fold.subject_key: -(-fold.n_train // batch_size) for fold in folds}
+    shapes = {}
+    for steps in set(steps_of.values()):
+        most = max(fold.n_train for fold in folds if steps_of[fold.subject_key] == steps)
+        last = most - (steps - 1) * batch_size
+        shapes[steps] = EpochShape(steps, batch_size, min(batch_size, -(-last // 8) * 8))
+    return {key: shapes[steps] for key, steps in steps_of.items()}
+
+
+def vanished_classes(fold: Fold, label_N: np.ndarray, num_classes: int) -> list[int]:
+    """Classes of which no clip is left to train on in this fold though the data set has some."""
+    present = set(np.unique(label_N).tolist())
+    trained = set(np.unique(label_N[fold.train_N]).tolist())
+    return [label for label in range(num_classes) if label in present - trained]
+
+
+def padded_test_index(folds: Sequence[Fold], places: int) -> tuple[np.ndarray, np.ndarray]:
+    """Held-out clips of each fold as (S, T) indices and a (S, T) mask; padding repeats the first.
+
+    `places` is T, at least the largest number of held-out clips.
+    """
+    index_SxT = np.zeros((len(folds), places), np.int32)
+    real_SxT = np.zeros((len(folds), places), bool)
+    for row, fold in enumerate(folds):
+        count = len(fold.test_index)
+        index_SxT[row] = fold.test_index[0]
+        index_SxT[row, :count] = fold.test_index
+        real_SxT[row, :count] = True
+    return index_SxT, real_SxT

@@ -1,0 +1,259 @@
+"""Building blocks of AHMSA-Net (Zhang et al., arXiv 2501.02539) on a sequence of flow patches.
+
+Letters in array names: B clips of a batch, G side of a level's square grid, T = G*G patches,
+D width, H heads, K width of a head. Features stand last and contiguous; 1x1 convolutions are
+matrix products and the 3x3 one gathers its taps, because a convolution primitive with weights
+per fold becomes a slow grouped convolution under vmap.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+LAYER_NORM_EPS = 1e-5
+
+
+def uniform_by_fan_in(fan_in: int) -> Callable[..., jax.Array]:
+    """Initialiser of PyTorch's Linear and Conv layers: uniform in +-1/sqrt(fan_in).
+
+    It serves weights and biases alike. At the paper's learning rate a weight moves by less than
+    a hundredth in a whole training, so the initial range is part of the method.
+    """
+    bound = float(fan_in) ** -0.5
+
+    def init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
+
+    return init
+
+
+class Linear(nn.Module):
+    """Linear layer over the last axis: a 1x1 convolution of the paper. (..., D) -> (..., features).
+
+    Parameters: kernel (D, features) and, unless use_bias is off, bias (features,).
+    """
+
+    features: int
+    use_bias: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Return x @ kernel + bias in the compute dtype."""
+        fan_in = x.shape[-1]
+        init = uniform_by_fan_in(fan_in)
+        kernel = self.param("kernel", init, (fan_in, self.features))
+        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        if self.use_bias:
+            y = y + self.param("bias", init, (self.features,)).astype(self.dtype)
+        return y
+
+
+@jax.custom_vjp
+def layer_norm(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> jax.Array:
+    """Normalise the last axis (paper eq. 3): (x - mean) / sqrt(variance + 1e-5) * scale + bias.
+
+    The variance is the biased one, as in PyTorch. Statistics are float32 whatever x is. The
+    gradient is written out in closed form: differentiating the forward pass step by step costs a
+    third of a training step on a CPU.
+    """
+    return _layer_norm_forward(x, scale_D, bias_D)[0]
+
+
+def _layer_norm_forward(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> Any:
+    x32 = x.astype(jnp.float32)
+    mean = jnp.mean(x32, axis=-1, keepdims=True)
+    centred = x32 - mean
+    inverse_std = jax.lax.rsqrt(
+        jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + LAYER_NORM_EPS
+    )
+    normal = centred * inverse_std
+    # The empty array carries x's dtype to the backward pass.
+    return (normal * scale_D + bias_D).astype(x.dtype), (
+        normal,
+        inverse_std,
+        scale_D,
+        jnp.zeros((0,), x.dtype),
+    )
+
+
+def _layer_norm_backward(saved: Any, dy: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    normal, inverse_std, scale_D, like_x = saved
+    dy32 = dy.astype(jnp.float32)
+    rows = tuple(range(dy.ndim - 1))
+    d_scale_D = jnp.sum(dy32 * normal, axis=rows)
+    d_bias_D = jnp.sum(dy32, axis=rows)
+    d_normal = dy32 * scale_D
+    along = jnp.mean(d_normal * normal, axis=-1, keepdims=True)
+    dx = (d_normal - jnp.mean(d_normal, axis=-1, keepdims=True) - normal * along) * inverse_std
+    return dx.astype(like_x.dtype), d_scale_D, d_bias_D
+
+
+layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation over features (paper eq. 3) with learned scale (1) and bias (0)."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Return the normalised array, shape and dtype as given."""
+        width = x.shape[-1]
+        scale_D = self.param("scale", nn.initializers.ones, (width,))
+        bias_D = self.param("bias", nn.initializers.zeros, (width,))
+        return layer_norm(x, scale_D, bias_D)
+
+
+class ChannelAttention(nn.Module):
+    """Weigh each channel by what its average and its maximum over the grid say (section 3.4).
+
+    Both poolings pass the same two bias-free 1x1 convolutions (D -> D/reduction -> D) with ReLU
+    between, are summed and squashed by a sigmoid; reduction and sharing as in CBAM (Woo et al.,
+    ECCV 2018), the paper being silent.
+    """
+
+    reduction: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the weighted patches (B, T, D) and the channel weights (B, D) in 0..1."""
+        tokens, width = x_BxTxD.shape[-2:]
+        squeeze = Linear(max(1, width // self.reduction), use_bias=False, dtype=self.dtype)
+        expand = Linear(width, use_bias=False, dtype=self.dtype)
+        if tokens == 1:
+            # Average and maximum of one patch are the patch: one pass, counted twice, is exact.
+            weight_BxD = 2 * expand(nn.relu(squeeze(x_BxTxD[..., 0, :])))
+        else:
+            pooled_2xBxD = jnp.stack([jnp.mean(x_BxTxD, axis=-2), jnp.max(x_BxTxD, axis=-2)])
+            weight_BxD = jnp.sum(expand(nn.relu(squeeze(pooled_2xBxD))), axis=0)
+        weight_BxD = nn.sigmoid(weight_BxD)
+        return x_BxTxD * weight_BxD[..., None, :], weight_BxD
+
+
+class SpatialAttention(nn.Module):
+    """Multi-head attention over the whole grid of a level (paper eq. 4; no windows).
+
+    softmax(Q K^T / sqrt(K)) V per head; heads are concatenated and pass one 1x1 convolution.
+    Q, K and V have no bias. The head width is D // heads, so with 256 and 3 heads the inner width
+    is 255, as in HTNet. Over a single patch the softmax is exactly 1 whatever Q and K are: they
+    are kept as parameters, so that checkpoints of all levels look alike, but not computed.
+    """
+
+    heads: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the attended patches (B, T, D) and the attention maps (B, H, T, T)."""
+        *batch, tokens, width = x_BxTxD.shape
+        head_width = width // self.heads
+        inner = self.heads * head_width
+
+        def project(name: str) -> jax.Array:
+            y = Linear(inner, use_bias=False, dtype=self.dtype, name=name)(x_BxTxD)
+            return y.reshape(*batch, tokens, self.heads, head_width)
+
+        query, key, v_BxTxHxK = project("query"), project("key"), project("value")
+        if tokens == 1:
+            # query and key stay unread here, so the compiler drops their products.
+            attention_BxHxTxT = jnp.ones((*batch, self.heads, 1, 1), jnp.float32)
+            z_BxTxHxK = v_BxTxHxK
+        else:
+            logits = jnp.einsum("...qhk,...thk->...hqt", query, key) * head_width**-0.5
+            attention_BxHxTxT = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
+            z_BxTxHxK = jnp.einsum(
+                "...hqt,...thk->...qhk", attention_BxHxTxT.astype(self.dtype), v_BxTxHxK
+            )
+        z_BxTxE = z_BxTxHxK.reshape(*batch, tokens, inner)
+        return Linear(width, dtype=self.dtype, name="output")(z_BxTxE), attention_BxHxTxT
+
+
+class FeedForward(nn.Module):
+    """Two 1x1 convolutions with an activation between (section 3.4): D -> ratio*D -> D."""
+
+    ratio: int
+    activation: str
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
+        """Return the transformed patches (B, T, D)."""
+        width = x_BxTxD.shape[-1]
+        hidden = Linear(self.ratio * width, dtype=self.dtype, name="expand")(x_BxTxD)
+        if self.activation == "gelu":
+            hidden = jax.nn.gelu(hidden, approximate=False)
+        else:
+            hidden = nn.relu(hidden)
+        return Linear(width, dtype=self.dtype, name="project")(hidden)
+
+
+class Conv3x3(nn.Module):
+    """3x3 convolution with zero padding 1 on a square grid: (B, G, G, D) -> (B, G, G, features).
+
+    Parameters: kernel (3, 3, D, features), bias (features,). The nine taps of each position are
+    gathered side by side and multiplied in one product, equal to the convolution (correlation, as
+    in PyTorch).
+    """
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x_BxGxGxD: jax.Array) -> jax.Array:
+        """Return the convolved grid in the compute dtype."""
+        grid, width = x_BxGxGxD.shape[-2:]
+        init = uniform_by_fan_in(9 * width)
+        kernel = self.param("kernel", init, (3, 3, width, self.features))
+        bias = self.param("bias", init, (self.features,))
+        edges = [(0, 0)] * (x_BxGxGxD.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
+        padded = jnp.pad(x_BxGxGxD.astype(self.dtype), edges)
+        taps = [
+            padded[..., row : row + grid, column : column + grid, :]
+            for row in range(3)
+            for column in range(3)
+        ]
+        weight = kernel.astype(self.dtype).reshape(9 * width, self.features)
+        return jnp.concatenate(taps, axis=-1) @ weight + bias.astype(self.dtype)
+
+
+def adaptive_max_pool(x_BxGxGxD: jax.Array, out: int) -> jax.Array:
+    """Largest value of each of out x out bins (paper eq. 2): (B, G, G, D) -> (B, out, out, D).
+
+    Bin i spans floor(i*G/out) up to, not including, ceil((i+1)*G/out), so bins overlap where out
+    does not divide G: the rule of PyTorch's AdaptiveMaxPool2d.
+    """
+    size = x_BxGxGxD.shape[-2]
+    edges = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+    rows = [
+        jnp.stack(
+            [
+                jnp.max(x_BxGxGxD[..., top:bottom, left:right, :], axis=(-3, -2))
+                for left, right in edges
+            ],
+            axis=-2,
+        )
+        for top, bottom in edges
+    ]
+    return jnp.stack(rows, axis=-3)
+
+
+def patches_from_maps(flow_BxHxWxC: jax.Array, patch: int) -> jax.Array:
+    """Cut maps into non-overlapping patches: (B, H, W, C) -> (B, H/patch * W/patch, patch^2 * C).
+
+    Patches stand row by row; the values of one as (row, column, channel), as in HTNet.
+    """
+    *batch, height, width, channels = flow_BxHxWxC.shape
+    rows, columns = height // patch, width // patch
+    split = flow_BxHxWxC.reshape(*batch, rows, patch, columns, patch, channels)
+    split = jnp.moveaxis(split, -4, -3)
+    return split.reshape(*batch, rows * columns, patch * patch * channels)
+
+
+def parameter_count(params: Any) -> int:
+    """Number of scalars in a tree of parameters."""
+    return int(sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(params)))

@@ -1,0 +1,72 @@
+"""Scores of the composite-database evaluation from a confusion matrix (paper eq. 6 and 7).
+
+All are computed from counts pooled over the folds of a LOSO run, never as a mean over folds
+(MEGC 2019 protocol, See et al., doi 10.1109/FG.2019.8756611), unless a name says otherwise.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """UF1, UAR and accuracy, each in 0..1, of n clips."""
+
+    uf1: float
+    uar: float
+    accuracy: float
+    n: int
+
+
+def confusion_matrix(
+    truth_N: np.ndarray, prediction_N: np.ndarray, num_classes: int = 3
+) -> np.ndarray:
+    """Counts (num_classes, num_classes): rows the true class, columns the predicted one."""
+    counts_KxK = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(counts_KxK, (np.asarray(truth_N), np.asarray(prediction_N)), 1)
+    return counts_KxK
+
+
+def f1_per_class(confusion_KxK: np.ndarray) -> np.ndarray:
+    """F1 of each class, 2TP / (2TP + FP + FN) (eq. 6); 0 where a class neither is nor is said."""
+    hits_K = np.diag(confusion_KxK).astype(np.float64)
+    # 2TP + FP + FN is the row sum plus the column sum.
+    counted_K = confusion_KxK.sum(axis=1) + confusion_KxK.sum(axis=0)
+    return np.divide(2 * hits_K, counted_K, out=np.zeros_like(hits_K), where=counted_K > 0)
+
+
+def recall_per_class(confusion_KxK: np.ndarray) -> np.ndarray:
+    """Recall of each class, TP / clips of the class (eq. 7); 0 for a class without clips."""
+    hits_K = np.diag(confusion_KxK).astype(np.float64)
+    count_K = confusion_KxK.sum(axis=1)
+    return np.divide(hits_K, count_K, out=np.zeros_like(hits_K), where=count_K > 0)
+
+
+def pooled_scores(confusion_KxK: np.ndarray) -> Scores:
+    """UF1 and UAR as unweighted means over all classes, absent ones counting 0, and accuracy.
+
+    Equal to scikit-learn's f1_score and recall_score with all labels given, average='macro' and
+    zero_division=0. An empty matrix scores 0.
+    """
+    total = int(confusion_KxK.sum())
+    return Scores(
+        uf1=float(f1_per_class(confusion_KxK).mean()),
+        uar=float(recall_per_class(confusion_KxK).mean()),
+        accuracy=float(np.trace(confusion_KxK) / total) if total else 0.0,
+        n=total,
+    )
+
+
+def subject_scores(confusion_KxK: np.ndarray) -> Scores:
+    """The same over the classes present in one subject's clips only, for the mean over subjects."""
+    present_K = confusion_KxK.sum(axis=1) > 0
+    if not present_K.any():
+        return Scores(0.0, 0.0, 0.0, 0)
+    total = int(confusion_KxK.sum())
+    return Scores(
+        uf1=float(f1_per_class(confusion_KxK)[present_K].mean()),
+        uar=float(recall_per_class(confusion_KxK)[present_K].mean()),
+        accuracy=float(np.trace(confusion_KxK) / total),
+        n=total,
+    )

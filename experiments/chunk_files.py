@@ -1,0 +1,83 @@
+"""Results of finished chunks on disk: one .npz each, trusted only with its SHA-256 beside it."""
+
+import dataclasses
+import hashlib
+import io
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from ahmsa_jax.engine import Job
+from experiments.workdir import write_atomically
+
+FOLDER = "chunks"
+
+
+@dataclasses.dataclass
+class ChunkResult:
+    """What training a chunk gave. Letters: S jobs, E epochs, V evaluated epochs, K classes."""
+
+    probability: list[np.ndarray]  # per job (held-out clips, K), after the last epoch
+    loss_SxE: np.ndarray  # mean training loss of each epoch, nats
+    evaluated_V: np.ndarray  # epochs, counted from 1, at which held-out clips were predicted
+    confusion_SxVxKxK: np.ndarray  # of the held-out clips, rows the truth
+    seconds: float  # wall time, compiling included
+
+    def finished(self, row: int) -> bool:
+        """Whether the job ended with finite losses and probabilities."""
+        return bool(
+            np.isfinite(self.loss_SxE[row]).all() and np.isfinite(self.probability[row]).all()
+        )
+
+
+def save(workdir: pathlib.Path, number: int, jobs: Sequence[Job], result: ChunkResult) -> None:
+    """Write a chunk's results; they count once the hash beside them is there."""
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        seed=np.array([job.seed for job in jobs], np.int64),
+        subject=np.array([job.fold.subject_key for job in jobs]),
+        probability=np.concatenate(result.probability).astype(np.float32),
+        loss=result.loss_SxE.astype(np.float32),
+        evaluated=result.evaluated_V.astype(np.int64),
+        confusion=result.confusion_SxVxKxK.astype(np.int64),
+        seconds=np.float64(result.seconds),
+    )
+    data = buffer.getvalue()
+    folder = workdir / FOLDER
+    folder.mkdir(exist_ok=True)
+    write_atomically(folder / _name(number), data)
+    write_atomically(folder / f"{_name(number)}.sha256", hashlib.sha256(data).hexdigest() + "\n")
+
+
+def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult | None:
+    """The results of a finished chunk, or None where there are none to trust.
+
+    None too where the file is cut, flipped or of other jobs: the chunk is then trained again.
+    """
+    path = workdir / FOLDER / _name(number)
+    try:
+        data = path.read_bytes()
+        digest = path.with_name(f"{path.name}.sha256").read_text().strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    if hashlib.sha256(data).hexdigest() != digest:
+        return None
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        wanted = [(job.seed, job.fold.subject_key) for job in jobs]
+        stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
+        if stored != wanted:
+            return None
+        ends = np.cumsum([len(job.fold.test_index) for job in jobs])
+        return ChunkResult(
+            probability=np.split(arrays["probability"], ends[:-1]),
+            loss_SxE=arrays["loss"],
+            evaluated_V=arrays["evaluated"],
+            confusion_SxVxKxK=arrays["confusion"],
+            seconds=float(arrays["seconds"]),
+        )
+
+
+def _name(number: int) -> str:
+    return f"chunk-{number:04d}.npz"

@@ -1,0 +1,62 @@
+"""How long a run will take here, before it is started; for the warning and the dry run."""
+
+import time
+
+import numpy as np
+
+from ahmsa_jax.config import ModelConfig, TrainConfig
+from experiments.plan import Chunk
+
+# Share of the matrix-product rate that a training step reached on two CPU cores
+# (python -m experiments.loso at widths 24 and 64; the rest goes into element-wise work).
+CPU_EFFICIENCY = 0.4
+
+
+def forward_products(config: ModelConfig) -> int:
+    """Multiply-adds of one clip's forward pass, from the shapes."""
+    grid, width = config.grids[0], config.widths[0]
+    total = grid**2 * config.patch_size**2 * 3 * width
+    for level, (blocks, grid, width) in enumerate(
+        zip(config.blocks, config.grids, config.widths, strict=True)
+    ):
+        tokens = grid**2
+        projections = 4 if tokens > 1 else 2  # Q and K of a single patch are not computed
+        per_token = projections * width**2 + 2 * config.mlp_ratio * width**2
+        channel = 2 * 2 * width * max(1, width // config.reduction)
+        total += blocks * (tokens * per_token + 2 * tokens**2 * width + channel)
+        if level:
+            total += config.grids[level - 1] ** 2 * 9 * config.widths[level - 1] * width
+    return total
+
+
+def cpu_seconds(model_config: ModelConfig, train_config: TrainConfig, chunks: list[Chunk]) -> float:
+    """Estimated training seconds on this machine's CPU, without compiling.
+
+    Counts six operations per multiply-add and clip (forward, and twice that backward), at the rate
+    of a matrix product timed now.
+    """
+    rows = sum(job.fold.n_train for chunk in chunks for job in chunk.jobs)
+    operations = 6.0 * forward_products(model_config) * rows * train_config.epochs
+    return operations / (CPU_EFFICIENCY * _product_rate())
+
+
+def _product_rate() -> float:
+    side = 1024
+    factor = np.ones((side, side), np.float32)
+    rates = []
+    for _ in range(4):
+        began = time.perf_counter()
+        _ = factor @ factor
+        rates.append(2 * side**3 / (time.perf_counter() - began))
+    return max(rates)
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people: 40 s, 12 min, 5.0 h, 3.2 days."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.1f} days"

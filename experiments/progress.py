@@ -1,0 +1,77 @@
+"""The progress line: folds done, epoch, loss with its range, clips per second, time left."""
+
+import sys
+from typing import TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+# Where output is no terminal, a new line this often instead of one that is redrawn; seconds.
+PLAIN_INTERVAL = 10.0
+
+
+class _Lines:
+    """Turns the redrawn line of a progress bar into lines of a log."""
+
+    def __init__(self, out: TextIO):
+        self._out = out
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            self._out.write(line + "\n")
+
+    def flush(self) -> None:
+        self._out.flush()
+
+
+class Progress:
+    """One bar over all epochs of all folds; compiling is not counted in its time left."""
+
+    def __init__(self, jobs: int, epochs: int, done_jobs: int = 0, out: TextIO | None = None):
+        """Start the bar; `done_jobs` are finished already, from an earlier start."""
+        out = out or sys.stderr
+        terminal = out.isatty()
+        self._jobs = jobs
+        self._epochs = epochs
+        self._done = done_jobs
+        self._bar = tqdm(
+            total=jobs * epochs,
+            initial=done_jobs * epochs,
+            file=out if terminal else _Lines(out),
+            mininterval=0.2 if terminal else PLAIN_INTERVAL,
+            maxinterval=10.0 if terminal else 10 * PLAIN_INTERVAL,
+            smoothing=0.1,
+            dynamic_ncols=terminal,
+            bar_format="{desc} {percentage:3.0f}% {elapsed}, {remaining} left{postfix}",
+        )
+
+    def restart_clock(self) -> None:
+        """Take the time since the last report out of the clock: it went into compiling."""
+        self._bar.unpause()
+
+    def advance(self, epochs: int, epoch: int, loss_S: np.ndarray, clips_per_second: float) -> None:
+        """Report that the current folds have trained further `epochs`, up to `epoch`."""
+        self._describe(epoch)
+        low, high = float(np.min(loss_S)), float(np.max(loss_S))
+        self._bar.set_postfix_str(
+            f"loss {float(np.mean(loss_S)):.3f} ({low:.3f}..{high:.3f}), "
+            f"{clips_per_second:,.0f} clips/s",
+            refresh=False,
+        )
+        self._bar.update(epochs * len(loss_S))
+
+    def finish_chunk(self, jobs: int) -> None:
+        """Report that the current folds are done."""
+        self._done += jobs
+        self._describe(self._epochs)
+
+    def close(self) -> None:
+        """End the line."""
+        self._bar.refresh()
+        self._bar.close()
+
+    def _describe(self, epoch: int) -> None:
+        self._bar.set_description_str(
+            f"folds {self._done}/{self._jobs}, epoch {epoch}/{self._epochs}:", refresh=False
+        )

@@ -1,0 +1,43 @@
+"""Rebuilds summary, tables and pictures of one or several runs from their files.
+
+python -m experiments.report --workdir=DIR[,DIR...] [--output=DIR]
+"""
+
+import pathlib
+
+from absl import flags
+
+from ahmsa_jax.config import ConfigError
+from experiments.reporting import print_summary, write_report
+from experiments.summary import read_records
+from input_pipeline import command
+from input_pipeline.errors import InputError
+
+
+def main() -> int:
+    """Report on --workdir; 3 where folds failed, else 0."""
+    named = [pathlib.Path(part).expanduser() for part in flags.FLAGS.workdir or [] if part]
+    if not named:
+        raise ConfigError("--workdir is missing; name one folder of a run, or several with commas.")
+    if flags.FLAGS.output:
+        output = pathlib.Path(flags.FLAGS.output).expanduser()
+    elif len(named) == 1:
+        output = named[0]
+    else:
+        raise ConfigError("several workdirs need --output, the folder for the merged report.")
+    records = read_records(named)
+    output.mkdir(parents=True, exist_ok=True)
+    summary = write_report(records, output)
+    print_summary(records, summary, output)
+    return 3 if records.failed else 0
+
+
+if __name__ == "__main__":
+    flags.DEFINE_list("workdir", None, "Folders of finished or unfinished runs, with commas.")
+    flags.DEFINE_string("output", None, "Folder for the report; by default the one workdir.")
+    command.run(
+        main,
+        name="experiments.report",
+        purpose="Rebuild summary, tables and pictures of one or several runs from their files.",
+        mistakes=(InputError, ConfigError),
+    )

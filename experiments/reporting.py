@@ -1,0 +1,93 @@
+"""Summary, tables and pictures of a run, written and printed from its records."""
+
+import pathlib
+from typing import Any
+
+from experiments.summary import Records, summarise
+from experiments.workdir import canonical_json, write_atomically
+
+SUMMARY_FILE = "summary.json"
+# Folds named one by one in a sentence; the rest are counted.
+NAMED_FOLDS = 20
+
+
+def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
+    """Write summary.json, the tables and the pictures into `output`; returns the summary."""
+    # matplotlib takes a second to load; help and mistakes do without.
+    from experiments import figures, tables
+
+    summary = summarise(records)
+    shown = [tables.scores_table(summary), tables.confusion_table(summary)]
+    published = tables.published_table(records, summary)
+    if published:
+        shown.append(published)
+    parts = [f"# {title(records)}\n", *(f"{line}\n" for line in remarks(records))]
+    parts += [table.markdown() for table in shown]
+    parts += [
+        "![confusion matrix](confusion_matrix.png)\n",
+        tables.subjects_table(records).markdown(),
+    ]
+    write_atomically(output / SUMMARY_FILE, canonical_json(summary))
+    write_atomically(output / "summary.md", "\n".join(parts))
+    write_atomically(output / "scores.csv", shown[0].csv())
+    write_atomically(output / "scores.tex", "\n".join(table.latex() for table in shown))
+    write_atomically(output / "subjects.csv", tables.subjects_table(records).csv())
+    figures.draw_all(records, output)
+    return summary
+
+
+def title(records: Records) -> str:
+    """One line that names network, data set, width and training."""
+    config = records.config
+    model, training = config["model_config"], config["train_config"]
+    return (
+        f"{config['model']} on {config['dataset']} ({config['layout']}), leave one subject out: "
+        f"width {model['base_dim']}, {training['epochs']} epochs, "
+        f"learning rate {training['learning_rate']:g}, {len(records.seeds)} seed(s)"
+    )
+
+
+def remarks(records: Records) -> list[str]:
+    """Sentences that a reader must not miss: what the headline is, and what is not whole."""
+    ended = len(records.folds) - len(records.failed)
+    lines = [
+        f"{ended} of {len(records.expected)} folds finished. Headline scores are those of the last "
+        "epoch, from counts pooled over all held-out clips (mean over seeds)."
+    ]
+    if records.failed:
+        lines.append(f"**Failed (the loss is no number):** {_named(records.failed)}.")
+    if records.missing:
+        lines.append(f"**Missing:** {_named(records.missing)}.")
+    return lines + [f"Note: {note}" for note in records.notes]
+
+
+def _named(folds: list[tuple[int, str]]) -> str:
+    names = [f"{key} (seed {seed})" for seed, key in folds[:NAMED_FOLDS]]
+    rest = len(folds) - len(names)
+    return ", ".join(names) + (f" and {rest} more" if rest else "")
+
+
+def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Path) -> None:
+    """Print the scores, what is missing and where the files lie."""
+    from experiments import tables
+
+    shown = [tables.scores_table(summary)]
+    published = tables.published_table(records, summary)
+    if published:
+        shown.append(published)
+    print("\n".join(remarks(records)))
+    for table in shown:
+        print(f"\n{table.title}")
+        print(_aligned([table.columns, *table.rows]))
+    print(f"\nfiles: {output}", flush=True)
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
