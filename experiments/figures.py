@@ -38,7 +38,7 @@ def draw_confusion(records: Records) -> Figure:
     parts = [("all clips", rows)]
     if len(databases) > 1:
         parts += [(name, [row for row in rows if row.database == name]) for name in databases]
-    figure = Figure(figsize=(0.6 + 3.3 * len(parts), 3.7), layout="constrained")
+    figure = Figure(figsize=(0.8 + 3.3 * len(parts), 4.4), layout="constrained")
     axes = figure.subplots(1, len(parts), squeeze=False)
     for axis, (name, part) in zip(axes[0], parts, strict=True):
         counts_KxK = confusion_of(part)

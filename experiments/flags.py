@@ -11,7 +11,7 @@ from input_pipeline.clips import DATASETS
 # Networks by the name after --model, with the layout of the maps that each was made for.
 MODEL_LAYOUTS = {"ahmsa": "five"}
 # What --dataset=synthetic brings, so that a newcomer's run takes a minute on a CPU.
-SYNTHETIC_PRESET: dict[str, Any] = {"base_dim": 24, "epochs": 60, "learning_rate": 1e-3}
+SYNTHETIC_PRESET: dict[str, Any] = {"base_dim": 24, "epochs": 40, "learning_rate": 3e-4}
 _FROM_DATA = ("image_size", "num_classes")
 
 
