@@ -123,13 +123,14 @@ class ChannelAttention(nn.Module):
     def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the weighted patches (B, T, D) and the channel weights (B, D) in 0..1."""
         tokens, width = x_BxTxD.shape[-2:]
-        squeeze = Linear(max(1, width // self.reduction), use_bias=False, dtype=self.dtype)
-        expand = Linear(width, use_bias=False, dtype=self.dtype)
+        inner = max(1, width // self.reduction)
+        squeeze = Linear(inner, use_bias=False, dtype=self.dtype, name="squeeze")
+        expand = Linear(width, use_bias=False, dtype=self.dtype, name="expand")
         if tokens == 1:
             # Average and maximum of one patch are the patch: one pass, counted twice, is exact.
             weight_BxD = 2 * expand(nn.relu(squeeze(x_BxTxD[..., 0, :])))
         else:
-            pooled_2xBxD = jnp.stack([jnp.mean(x_BxTxD, axis=-2), jnp.max(x_BxTxD, axis=-2)])
+            pooled_2xBxD = jnp.stack([jnp.mean(x_BxTxD, axis=-2), largest(x_BxTxD)])
             weight_BxD = jnp.sum(expand(nn.relu(squeeze(pooled_2xBxD))), axis=0)
         weight_BxD = nn.sigmoid(weight_BxD)
         return x_BxTxD * weight_BxD[..., None, :], weight_BxD
@@ -221,25 +222,50 @@ class Conv3x3(nn.Module):
         return jnp.concatenate(taps, axis=-1) @ weight + bias.astype(self.dtype)
 
 
+@jax.custom_vjp
+def largest(x_RxD: jax.Array) -> jax.Array:
+    """Largest value over the last but one axis: (..., R, D) -> (..., D).
+
+    The gradient goes to the first largest row, as in PyTorch. JAX's own looks for it by comparing
+    values with the maximum, and finds none (or several) where the compiler has computed the two in
+    programs that round differently; here the row's number is kept instead.
+    """
+    return _largest_forward(x_RxD)[0]
+
+
+def _largest_forward(x_RxD: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    rows = x_RxD.shape[-2]
+    best_D = x_RxD[..., 0, :]
+    row_D = jnp.zeros(best_D.shape, jnp.int32)
+    for row in range(1, rows):
+        is_better = x_RxD[..., row, :] > best_D
+        best_D = jnp.where(is_better, x_RxD[..., row, :], best_D)
+        row_D = jnp.where(is_better, row, row_D)
+    return best_D, (row_D, jnp.arange(rows, dtype=jnp.int32)[:, None])
+
+
+def _largest_backward(saved: tuple[jax.Array, jax.Array], dy_D: jax.Array) -> tuple[jax.Array]:
+    row_D, row_numbers_Rx1 = saved
+    return (jnp.where(row_numbers_Rx1 == row_D[..., None, :], dy_D[..., None, :], 0),)
+
+
+largest.defvjp(_largest_forward, _largest_backward)
+
+
 def adaptive_max_pool(x_BxGxGxD: jax.Array, out: int) -> jax.Array:
     """Largest value of each of out x out bins (paper eq. 2): (B, G, G, D) -> (B, out, out, D).
 
     Bin i spans floor(i*G/out) up to, not including, ceil((i+1)*G/out), so bins overlap where out
     does not divide G: the rule of PyTorch's AdaptiveMaxPool2d.
     """
-    size = x_BxGxGxD.shape[-2]
+    *batch, size, _, width = x_BxGxGxD.shape
     edges = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
-    rows = [
-        jnp.stack(
-            [
-                jnp.max(x_BxGxGxD[..., top:bottom, left:right, :], axis=(-3, -2))
-                for left, right in edges
-            ],
-            axis=-2,
-        )
+    bins = [
+        largest(x_BxGxGxD[..., top:bottom, left:right, :].reshape(*batch, -1, width))
         for top, bottom in edges
+        for left, right in edges
     ]
-    return jnp.stack(rows, axis=-3)
+    return jnp.stack(bins, axis=-2).reshape(*batch, out, out, width)
 
 
 def patches_from_maps(flow_BxHxWxC: jax.Array, patch: int) -> jax.Array:

@@ -1,0 +1,98 @@
+"""Runs a command of this project under absl, with its manners: help exits 0, a mistake exits 2.
+
+absl alone exits 1 on --help, lists only one module's flags, lets stray arguments pass and
+takes two lines for a bad value; users of `python -m ...` expect none of that.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from absl import app, flags, logging
+
+from input_pipeline.errors import InputError
+
+_PACKAGES = ("__main__", "input_pipeline", "experiments")
+
+
+def run(
+    main: Callable[[], int],
+    *,
+    name: str,
+    purpose: str,
+    mistakes: tuple[type[Exception], ...] = (InputError,),
+) -> None:
+    """Parse the flags, call `main` and leave with its exit status; never returns.
+
+    `name` is the module after `python -m`. Exceptions in `mistakes`, and operating-system
+    errors, become one line on stderr and exit status 2; anything else is a fault of ours and
+    keeps its traceback.
+    """
+
+    def parse(argv: Sequence[str]) -> list[str]:
+        if any(word in ("--help", "-help", "-h", "-?") for word in argv[1:]):
+            print(_help(name, purpose))
+            sys.exit(0)
+        try:
+            stray = flags.FLAGS(list(argv))[1:]
+        except flags.Error as error:
+            _leave(name, str(error))
+        if stray:
+            _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
+        # Left at its default, absl would raise it and print the libraries' progress notes.
+        if flags.FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)
+        return list(argv[:1])
+
+    def guarded(_: Sequence[str]) -> int:
+        try:
+            return main()
+        except mistakes as error:
+            _leave(name, str(error))
+        except KeyboardInterrupt:
+            print(f"{name}: interrupted.", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            # The reader of our output (head, less) has left; nothing remains to be said.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except OSError as error:
+            if error.errno is None:
+                raise
+            _leave(name, _describe(error))
+
+    app.run(guarded, flags_parser=parse)
+
+
+def _describe(error: OSError) -> str:
+    where = f" '{error.filename}'" if error.filename else ""
+    advice = {
+        errno.ENOSPC: "the disk is full; free some space and run the same command again",
+        errno.EFBIG: "the file-size limit is reached; raise it or choose another folder",
+        errno.EDQUOT: "the disk quota is used up; free some space and run the command again",
+        errno.EROFS: "the file system is read-only; choose another folder",
+        errno.EACCES: "permission is missing; choose a folder that you may use",
+        errno.EPERM: "permission is missing; choose a folder that you may use",
+        errno.ENOENT: "no such file or folder",
+    }.get(error.errno or 0)
+    return f"cannot use{where}: {error.strerror}" + (f" ({advice})." if advice else ".")
+
+
+def _leave(name: str, message: str) -> NoReturn:
+    one_line = " ".join(message.split())
+    print(f"{name}: error: {one_line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _help(name: str, purpose: str) -> str:
+    values = flags.FLAGS
+    lines = [f"usage: python -m {name} [--flag=value ...]", "", purpose, "", "flags:"]
+    for module, owned in sorted(values.flags_by_module_dict().items()):
+        if module.split(".")[0] not in _PACKAGES and module != sys.argv[0]:
+            continue
+        for flag in sorted(owned, key=lambda flag: flag.name):
+            lines.append(f"  --{flag.name}: {' '.join((flag.help or '').split())}")
+            lines.append(f"      (default: {flag.default_as_str or 'none'})")
+    return "\n".join(lines)

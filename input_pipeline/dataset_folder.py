@@ -1,0 +1,98 @@
+"""Where a stored data set lies, and how a build gets there whole or not at all.
+
+`<data_dir>/<dataset>/<layout>/1.0.0` is what TensorFlow Datasets expects. A build happens in a
+folder beside it and is renamed into place, under a lock that dies with its process.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from input_pipeline.errors import InputError
+
+VERSION = "1.0.0"
+# TensorFlow Datasets ignores folders with this prefix.
+_UNFINISHED = "incomplete."
+_REPLACED = f"{_UNFINISHED}replaced_{VERSION}"
+
+
+def dataset_path(data_dir: pathlib.Path, dataset: str, layout: str) -> pathlib.Path:
+    """The folder that holds a built data set's records and metadata."""
+    return data_dir / dataset / layout / VERSION
+
+
+def stored_metadata(path: pathlib.Path) -> dict[str, Any]:
+    """What the build stored about itself (content hash, provenance); empty if unreadable."""
+    try:
+        found = json.loads((path / "metadata.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@contextlib.contextmanager
+def build_lock(path: pathlib.Path) -> Iterator[None]:
+    """Hold the one right to build the data set at `path`; the lock ends with its process.
+
+    Raises InputError if another process is building it. Clears away what killed builds left.
+    """
+    parent = path.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with open(parent / "build.lock", "a", encoding="utf-8") as lock_file:
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"'{path}' is being built by another process; wait for it to end and run the "
+                "same command again."
+            ) from error
+        _sweep(path)
+        yield
+
+
+def _sweep(path: pathlib.Path) -> None:
+    """Remove unfinished builds; whoever holds the lock knows that their owners are dead."""
+    replaced = path.parent / _REPLACED
+    # Killed between the two renames of `publish`: the old data set is the only whole one.
+    if replaced.exists() and not path.exists():
+        replaced.rename(path)
+    for leftover in path.parent.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(leftover)
+
+
+@contextlib.contextmanager
+def staging_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A fresh folder on the same file system as `path`, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as name:
+        yield pathlib.Path(name)
+
+
+def publish(finished: pathlib.Path, path: pathlib.Path) -> None:
+    """Rename a finished build to `path`; what stood there goes only once the new one is in."""
+    replaced = path.parent / _REPLACED
+    if path.exists():
+        path.rename(replaced)
+    try:
+        finished.rename(path)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(path)
+        raise
+    if replaced.exists():
+        shutil.rmtree(replaced)
+
+
+def require_free_space(folder: pathlib.Path, needed: int) -> None:
+    """Raise OSError naming the folder, the bytes needed and the bytes free, if too few are."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC, f"{needed} bytes are needed and {free} are free", os.fspath(folder)
+        )

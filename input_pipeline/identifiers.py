@@ -1,0 +1,51 @@
+"""How subjects and clips are spelled, so that one person never counts as two.
+
+The spelling is the MEGC 2019 composite list's: `sub01` (CASME II), `006` (SAMM), `s03` (SMIC);
+CAS(ME)^3 has `spNO.1`.
+"""
+
+import re
+
+from input_pipeline.errors import InputError
+
+LONGEST = 100
+_SUBJECT_FORMS = {
+    "casme2": (re.compile(r"sub(\d{1,2})", re.ASCII), "sub{:02d}"),
+    "samm": (re.compile(r"(\d{1,3})", re.ASCII), "{:03d}"),
+    "smic": (re.compile(r"s(\d{1,2})", re.ASCII), "s{:02d}"),
+    "casme3": (re.compile(r"spno\.(\d{1,4})", re.ASCII | re.IGNORECASE), "spNO.{:d}"),
+}
+
+
+def checked(text: str, what: str) -> str:
+    """The identifier unchanged; raises InputError where it could not serve as part of a key."""
+    if not text:
+        raise InputError(f"the {what} is empty; name it as the database does.")
+    if len(text) > LONGEST:
+        raise InputError(
+            f"the {what} '{text[:20]}...' has {len(text)} characters; allowed are {LONGEST}."
+        )
+    if "/" in text or "\\" in text or not text.isprintable() or text != text.strip():
+        raise InputError(
+            f"the {what} {text!a} holds a slash, a control character or a blank at an end; use "
+            "the database's own spelling without them."
+        )
+    return text
+
+
+def canonical_subject(database: str, subject: str) -> str:
+    """The subject in the composite list's spelling: SAMM's `6` becomes `006`.
+
+    A spelling unknown to the database is kept as it is.
+    """
+    pattern, spelling = _SUBJECT_FORMS[database]
+    found = pattern.fullmatch(subject)
+    return spelling.format(int(found[1])) if found else subject
+
+
+def database_of(subject: str) -> str | None:
+    """The database whose subjects are spelled like this one, or None."""
+    for database, (pattern, _) in _SUBJECT_FORMS.items():
+        if pattern.fullmatch(subject):
+            return database
+    return None

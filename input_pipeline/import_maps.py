@@ -1,0 +1,107 @@
+"""Imports published optical-flow maps (table or pre-split form) as a stored data set."""
+
+import collections
+import os
+import pathlib
+
+from absl import flags
+
+from input_pipeline import command, data_flags
+from input_pipeline.clips import CLASS_NAMES, STORED_DATASETS, Clips
+from input_pipeline.errors import InputError
+
+_SOURCE = flags.DEFINE_string(
+    "source", None, "Folder with samples.csv and its maps, or with one folder per fold."
+)
+_DATASET = flags.DEFINE_enum(
+    "dataset", None, STORED_DATASETS, f"Data set to write, one of {', '.join(STORED_DATASETS)}."
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace a stored data set that holds other maps."
+)
+# Clips, subjects, and clips per class of the composite (See et al., MEGC 2019).
+_MEGC2019_COUNTS = (442, 68, (250, 109, 83))
+
+
+def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
+    """The published maps of a folder in either form; raises InputError on any fault in it."""
+    # These load NumPy's and tqdm's slower parts, which --help has no use for.
+    from input_pipeline import map_sample, map_split, map_table
+
+    if not source.is_dir():
+        raise InputError(f"the source folder '{source}' does not exist; check --source.")
+    if os.path.lexists(source / map_table.TABLE_NAME):
+        form, samples = "table", map_table.read_table(source, dataset)
+    elif map_split.is_split(source):
+        form, samples = "pre-split", map_split.read_split(source, dataset)
+    else:
+        raise InputError(
+            f"'{source}' holds no published maps: neither a table {map_table.TABLE_NAME} nor "
+            "folders of the pre-split form <subject>/u_train and <subject>/u_test were found; "
+            "check --source."
+        )
+    has_landmarks = samples[0].landmarks_5x2 is not None
+    provenance = {
+        "source": f"published maps, {form} form",
+        "landmarks": "from the table's columns" if has_landmarks else "mean positions",
+        "values": "as published, channels (u, v, strain)",
+    }
+    return map_sample.to_clips(samples, dataset, layout, provenance)
+
+
+def _summary(clips: Clips) -> list[str]:
+    per_class = [int((clips.label_N == label).sum()) for label in range(len(CLASS_NAMES))]
+    subjects = len(set(clips.subject_key_N))
+    databases = sorted(collections.Counter(clips.database_N.tolist()).items())
+    whole = clips.flow_whole_NxHxWxC
+    constant = int((whole.max(axis=(1, 2)) == whole.min(axis=(1, 2))).sum())
+    named = zip(CLASS_NAMES, per_class, strict=True)
+    lines = [
+        f"{len(clips)} clips of {subjects} subjects",
+        "per class: " + ", ".join(f"{name} {count}" for name, count in named),
+        "per database: " + ", ".join(f"{name} {count}" for name, count in databases),
+        f"source: {clips.provenance['source']}",
+        f"landmarks: {clips.provenance['landmarks']}",
+        f"constant channels: {constant} of {len(clips) * whole.shape[-1]}, left as published",
+    ]
+    counts = (len(clips), subjects, tuple(per_class))
+    if clips.dataset == "megc2019" and counts != _MEGC2019_COUNTS:
+        expected, expected_subjects, expected_per_class = _MEGC2019_COUNTS
+        lines.append(
+            f"NOTE: MEGC 2019 has {expected} clips of {expected_subjects} subjects, per class "
+            f"{'/'.join(map(str, expected_per_class))}; these maps deviate, so their scores do "
+            "not compare with published ones."
+        )
+    return lines
+
+
+def main() -> int:
+    """Import the maps that the flags name; returns the exit status."""
+    if not _SOURCE.value or not _DATASET.value:
+        missing = "--dataset" if _SOURCE.value else "--source"
+        raise InputError(f"{missing} is missing; name both --source=DIR and --dataset=NAME.")
+    data_dir = data_flags.data_dir()
+    source = pathlib.Path(_SOURCE.value).expanduser()
+    clips = read_maps(source, _DATASET.value, data_flags.layout())
+    print("\n".join(_summary(clips)))
+
+    # Loading TFDS takes most of a second; faults in the source show before that.
+    from input_pipeline import contact_sheet, flow_dataset
+
+    written = flow_dataset.write(clips, data_dir, overwrite=_OVERWRITE.value)
+    state = "written to" if written.is_new else "already there with the same content, left as is:"
+    print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
+    print(f"content hash {clips.content_hash()[:12]}")
+    reports = data_dir / clips.dataset / "reports" / clips.layout
+    if written.is_new or not reports.exists():
+        pages = contact_sheet.write_pages(clips, reports)
+        print(f"contact sheet: {len(pages)} pages from {pages[0]}")
+    return 0
+
+
+if __name__ == "__main__":
+    command.run(
+        main,
+        name="input_pipeline.import_maps",
+        purpose="Imports published 28x28 optical-flow maps as a data set for experiments.loso.",
+    )

@@ -1,0 +1,215 @@
+"""Reads data sets back: from TensorFlow Datasets folders, or from an exported .npz file."""
+
+import json
+import math
+import pathlib
+import zipfile
+import zlib
+from typing import IO, Any
+
+import numpy as np
+
+from input_pipeline import dataset_folder, synthetic
+from input_pipeline.clips import DATASETS, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
+from input_pipeline.errors import InputError
+
+_MAIN_FEATURES = ("flow", "flow_whole", "label", "database", "subject", "clip")
+# Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
+ARRAY_NAMES = (*_MAIN_FEATURES, "dataset", "layout", "provenance", "content_hash")
+EXTRA_PREFIX = "extra_"
+_MOST_BYTES = 4 << 30
+
+
+def load(dataset: str, layout: str, data_dir: pathlib.Path, synthetic_size: str = "small") -> Clips:
+    """All clips of a data set in key order, from data_dir, or made in memory for `synthetic`.
+
+    Raises InputError on an unknown name, on a data set that is not built yet (with the command
+    that builds it), and on records that are damaged or differ from what the build stored.
+    """
+    if dataset not in DATASETS:
+        raise InputError(f"unknown data set '{dataset}'; known are {', '.join(DATASETS)}.")
+    if layout not in LAYOUTS:
+        raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(LAYOUTS)}.")
+    if dataset == synthetic.DATASET:
+        return synthetic.make(layout, synthetic_size)
+    path = dataset_folder.dataset_path(data_dir, dataset, layout)
+    if not path.is_dir():
+        flags = f"--dataset={dataset} --data_dir={data_dir} --layout={layout}"
+        raise InputError(
+            f"the data set {dataset} is not built yet in the layout {layout} ('{path}' is "
+            "missing); build it from the database with: python -m input_pipeline.build "
+            f"--raw_dir=DIR {flags}, or from published maps with: "
+            f"python -m input_pipeline.import_maps --source=DIR {flags}"
+        )
+    return _checked_against_build(_read_records(path), dataset, layout, path)
+
+
+def _read_records(path: pathlib.Path) -> list[dict[str, Any]]:
+    # Loading TFDS takes most of a second; commands that only print help never come here.
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder_from_directory(path)
+        return list(builder.as_data_source("clips"))
+    # Which exception a damaged file raises depends on the byte: a dozen types are known.
+    except Exception as error:
+        raise InputError(f"{_damaged(path)} ({_first_line(error)}).") from error
+
+
+def _first_line(error: Exception) -> str:
+    line = str(error).partition("\n")[0][:200].rstrip(".")
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+def _damaged(path: pathlib.Path) -> str:
+    return (
+        f"the data set in '{path}' is damaged or incomplete; build it again with the command "
+        "that made it and --overwrite"
+    )
+
+
+def _checked_against_build(
+    records: list[dict[str, Any]], dataset: str, layout: str, path: pathlib.Path
+) -> Clips:
+    if not records or not all(name in records[0] for name in _MAIN_FEATURES):
+        raise InputError(f"{_damaged(path)} (no records, or features are missing).")
+    columns = {name: _column([record[name] for record in records]) for name in records[0]}
+    metadata = dataset_folder.stored_metadata(path)
+    clips = Clips(
+        dataset=dataset,
+        layout=layout,
+        flow_NxHxWxC=columns.pop("flow"),
+        flow_whole_NxHxWxC=columns.pop("flow_whole"),
+        label_N=columns.pop("label"),
+        database_N=columns.pop("database"),
+        subject_N=columns.pop("subject"),
+        clip_N=columns.pop("clip"),
+        extras=columns,
+        provenance=_provenance(metadata.get("provenance")),
+    )
+    clips = sorted_and_checked(clips, where=f"'{path}'")
+    if metadata.get("content_hash") != clips.content_hash():
+        raise InputError(f"{_damaged(path)} (its content hash differs from the stored one).")
+    return clips
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    if isinstance(values[0], bytes):
+        return np.array([value.decode("utf-8") for value in values])
+    column = np.stack([np.asarray(value) for value in values])
+    # A scalar float32 feature comes back as a Python float.
+    return column.astype(np.float32) if column.dtype == np.float64 else column
+
+
+def load_arrays(path: pathlib.Path) -> Clips:
+    """The clips of a file that `python -m input_pipeline.export` wrote.
+
+    Nothing in the file is executed, and no more memory is taken than it has bytes for. Raises
+    InputError on any file that is not such an export or whose content hash does not match.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"the file '{path}' does not exist; write it with: python -m input_pipeline.export "
+            f"--dataset=NAME --output={path}"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = _members(archive, path)
+    # A damaged archive raises a dozen types, by the byte that is wrong.
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{_no_export(path)} ({_first_line(error)}).") from error
+    return _clips_of(arrays, path)
+
+
+def _no_export(path: pathlib.Path) -> str:
+    return (
+        f"'{path}' is no whole file of python -m input_pipeline.export; write it again with "
+        "that command"
+    )
+
+
+def _members(archive: zipfile.ZipFile, path: pathlib.Path) -> dict[str, np.ndarray]:
+    members = archive.infolist()
+    declared = sum(member.file_size for member in members)
+    if declared > _MOST_BYTES:
+        raise InputError(
+            f"'{path}' declares {declared} bytes of arrays; allowed are {_MOST_BYTES}, as no "
+            "data set of clips comes near that."
+        )
+    missing = [name for name in ARRAY_NAMES if f"{name}.npy" not in archive.namelist()]
+    if missing:
+        raise InputError(f"{_no_export(path)} (it lacks the arrays {', '.join(missing)}).")
+    arrays = {}
+    for member in members:
+        with archive.open(member) as file:
+            _check_npy_header(file, member.file_size, path)
+        with archive.open(member) as file:
+            arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(
+                file, allow_pickle=False
+            )
+    return arrays
+
+
+def _check_npy_header(file: IO[bytes], declared: int, path: pathlib.Path) -> None:
+    """Refuse an array before memory is taken for it, if its header and its bytes disagree."""
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise InputError(f"{_no_export(path)} (array format {version}).")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject:
+        raise InputError(f"{_no_export(path)} (it holds Python objects, which could run code).")
+    if math.prod(shape) * dtype.itemsize != declared - file.tell():
+        raise InputError(f"{_no_export(path)} (an array is not as large as its header says).")
+
+
+def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
+    count = arrays["label"].size
+    shapes = {"flow": (count, MAP_SIZE, MAP_SIZE, 3), "dataset": (), "layout": ()}
+    shapes |= {"flow_whole": shapes["flow"], "provenance": (), "content_hash": ()}
+    for name, array in arrays.items():
+        wanted = shapes.get(name, (count,))
+        found = array.shape[:1] if name.startswith(EXTRA_PREFIX) else array.shape
+        kind = {"flow": "f", "flow_whole": "f", "label": "i"}.get(name, "U")
+        if found != wanted or (name in ARRAY_NAMES and array.dtype.kind != kind):
+            raise InputError(
+                f"{_no_export(path)} (the array {name} is {array.dtype} of shape {array.shape}; "
+                f"expected is the shape {wanted})."
+            )
+    layout, dataset = str(arrays["layout"]), str(arrays["dataset"])
+    if layout not in LAYOUTS or dataset not in DATASETS:
+        raise InputError(
+            f"{_no_export(path)} (it names the data set {dataset[:40]}/{layout[:40]})."
+        )
+    clips = Clips(
+        dataset=dataset,
+        layout=layout,
+        flow_NxHxWxC=arrays["flow"],
+        flow_whole_NxHxWxC=arrays["flow_whole"],
+        label_N=arrays["label"],
+        database_N=arrays["database"],
+        subject_N=arrays["subject"],
+        clip_N=arrays["clip"],
+        extras={
+            name.removeprefix(EXTRA_PREFIX): array
+            for name, array in arrays.items()
+            if name.startswith(EXTRA_PREFIX)
+        },
+        provenance=_provenance(_parsed(str(arrays["provenance"]))),
+    )
+    clips = sorted_and_checked(clips, where=f"'{path}'")
+    if str(arrays["content_hash"]) != clips.content_hash():
+        raise InputError(f"{_no_export(path)} (its content hash differs from the stored one).")
+    return clips
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _provenance(stored: Any) -> dict[str, str]:
+    return stored if isinstance(stored, dict) else {}

@@ -1,0 +1,57 @@
+"""One published map with its identifiers, and the step from many of them to Clips."""
+
+import dataclasses
+
+import numpy as np
+import tqdm
+
+from input_pipeline import regions
+from input_pipeline.clips import Clips, sorted_and_checked
+
+
+@dataclasses.dataclass(frozen=True)
+class MapSample:
+    """A published whole-face map: map_HxWxC is 28x28x3 uint8 in (u, v, strain) order.
+
+    landmarks_5x2 is in map pixels, or None where the publication names none.
+    """
+
+    database: str
+    subject: str
+    clip: str
+    label: int
+    map_HxWxC: np.ndarray
+    landmarks_5x2: np.ndarray | None = None
+
+
+def to_clips(
+    samples: list[MapSample], dataset: str, layout: str, provenance: dict[str, str]
+) -> Clips:
+    """The samples composed in a layout, checked and in key order; their values stay as published.
+
+    Mean landmark positions stand in where a sample has none.
+    """
+    landmarks_Nx5x2 = np.stack(
+        [
+            regions.MEAN_LANDMARKS_5x2 if sample.landmarks_5x2 is None else sample.landmarks_5x2
+            for sample in samples
+        ]
+    )
+    whole_NxHxWxC = np.stack([sample.map_HxWxC for sample in samples]).astype(np.float32)
+    pairs = zip(whole_NxHxWxC, landmarks_Nx5x2, strict=True)
+    progress = tqdm.tqdm(pairs, "regions", len(samples), unit="map", disable=None, leave=False)
+    clips = Clips(
+        dataset=dataset,
+        layout=layout,
+        flow_NxHxWxC=np.stack(
+            [regions.compose(layout, face, landmarks) for face, landmarks in progress]
+        ),
+        flow_whole_NxHxWxC=whole_NxHxWxC,
+        label_N=np.array([sample.label for sample in samples]),
+        database_N=np.array([sample.database for sample in samples]),
+        subject_N=np.array([sample.subject for sample in samples]),
+        clip_N=np.array([sample.clip for sample in samples]),
+        extras={"landmarks": landmarks_Nx5x2.astype(np.float32)},
+        provenance=provenance,
+    )
+    return sorted_and_checked(clips, where="the source folder")

@@ -1,0 +1,168 @@
+"""Reads published maps in table form: `samples.csv` and one 28x28 RGB PNG per row."""
+
+import csv
+import io
+import os
+import pathlib
+import stat
+
+import numpy as np
+import tqdm
+
+from input_pipeline import identifiers, map_image
+from input_pipeline.clips import CLASS_NAMES, DATABASES_OF, MAP_SIZE
+from input_pipeline.errors import Faults, InputError
+from input_pipeline.map_sample import MapSample
+from input_pipeline.regions import LANDMARKS
+
+TABLE_NAME = "samples.csv"
+COLUMNS = ("database", "subject", "sample", "label", "map")
+LANDMARK_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
+_MOST_ROWS = 100_000
+_MOST_BYTES = 64 << 20
+_LABELS = {name: index for index, name in enumerate(CLASS_NAMES)} | {
+    str(index): index for index in range(len(CLASS_NAMES))
+}
+
+
+def read_table(source: pathlib.Path, dataset: str) -> list[MapSample]:
+    """The samples of a table, in its order.
+
+    Columns are COLUMNS and, all or none, LANDMARK_COLUMNS in map pixels (x right, y down).
+    Raises InputError that names the first faulty row and counts the others.
+    """
+    rows = _rows(_text(source / TABLE_NAME))
+    has_landmarks = LANDMARK_COLUMNS[0] in rows[0][1]
+    resolved = source.resolve()
+    faults = Faults()
+    samples = []
+    first_row_of: dict[tuple[str, str, str], int] = {}
+    for number, row in tqdm.tqdm(rows, "maps", unit="map", disable=None, leave=False):
+        try:
+            sample = _sample(resolved, dataset, row, has_landmarks)
+        except InputError as error:
+            faults.add(f"{TABLE_NAME} row {number}: {error}")
+            continue
+        key = (sample.database, sample.subject, sample.clip)
+        if key in first_row_of:
+            faults.add(
+                f"{TABLE_NAME} row {number}: the clip {'/'.join(key)} already stands in row "
+                f"{first_row_of[key]}; every key must be unique; remove one of the two rows."
+            )
+        first_row_of.setdefault(key, number)
+        samples.append(sample)
+    faults.raise_if_any()
+    return samples
+
+
+def _text(path: pathlib.Path) -> str:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+        raise InputError(
+            f"'{path}' is no regular file of at most {_MOST_BYTES} bytes; expected is a table "
+            f"with the columns {', '.join(COLUMNS)}."
+        )
+    try:
+        # -sig: spreadsheets put a byte order mark in front.
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"'{path}' is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8."
+        ) from error
+
+
+def _rows(text: str) -> list[tuple[int, dict[str, str]]]:
+    """Line number and named cells of each row that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(header)
+        rows: list[tuple[int, dict[str, str]]] = []
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(rows) == _MOST_ROWS:
+                raise InputError(f"{TABLE_NAME} has more than the {_MOST_ROWS} rows allowed.")
+            if len(cells) != len(header):
+                raise InputError(
+                    f"{TABLE_NAME} row {reader.line_num} has {len(cells)} cells; its header has "
+                    f"{len(header)}; separate cells by commas and quote those that hold one."
+                )
+            rows.append((reader.line_num, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        raise InputError(
+            f"{TABLE_NAME} row {reader.line_num} is no CSV ({error}); save the table again as "
+            "comma-separated text."
+        ) from error
+    if not rows:
+        raise InputError(f"{TABLE_NAME} holds no rows below its header; at least one is needed.")
+    return rows
+
+
+def _check_header(header: list[str]) -> None:
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise InputError(
+            f"{TABLE_NAME} lacks the column{'s' if len(missing) > 1 else ''} "
+            f"{', '.join(missing)}; its header reads {','.join(header)[:100]!a}; needed are "
+            f"{', '.join(COLUMNS)}."
+        )
+    without = [name for name in LANDMARK_COLUMNS if name not in header]
+    if 0 < len(without) < len(LANDMARK_COLUMNS):
+        raise InputError(
+            f"{TABLE_NAME} lacks the landmark columns {', '.join(without)}; give all ten or none."
+        )
+    twice = sorted({name for name in (*COLUMNS, *LANDMARK_COLUMNS) if header.count(name) > 1})
+    if twice:
+        raise InputError(f"{TABLE_NAME} has the column {twice[0]} twice; remove one of the two.")
+
+
+def _sample(
+    source: pathlib.Path, dataset: str, row: dict[str, str], has_landmarks: bool
+) -> MapSample:
+    allowed = DATABASES_OF[dataset]
+    database = row["database"].strip().lower()
+    if database not in allowed:
+        raise InputError(
+            f"the database {row['database'][:40]!a} does not belong to the data set {dataset}; "
+            f"allowed are {', '.join(allowed)}; correct the row or give another --dataset."
+        )
+    subject = identifiers.checked(row["subject"], "subject")
+    clip = identifiers.checked(row["sample"], "sample")
+    label = _LABELS.get(row["label"].strip().lower())
+    if label is None:
+        raise InputError(
+            f"the label {row['label'][:40]!a} is unknown; allowed are {', '.join(CLASS_NAMES)} or "
+            "0, 1, 2; correct the row."
+        )
+    landmarks_5x2 = _landmarks(row) if has_landmarks else None
+    path = map_image.path_inside(source, row["map"])
+    try:
+        map_HxWxC = map_image.decode(map_image.read_bytes(path))
+    except InputError as error:
+        raise InputError(f"'{row['map']}': {error}") from error
+    return MapSample(
+        database=database,
+        subject=identifiers.canonical_subject(database, subject),
+        clip=clip,
+        label=label,
+        map_HxWxC=map_HxWxC,
+        landmarks_5x2=landmarks_5x2,
+    )
+
+
+def _landmarks(row: dict[str, str]) -> np.ndarray:
+    values = []
+    for column in LANDMARK_COLUMNS:
+        try:
+            value = float(row[column])
+        except ValueError:
+            value = np.nan
+        # NaN fails this comparison as well.
+        if not 0 <= value <= MAP_SIZE:
+            raise InputError(
+                f"the landmark {column} is {row[column][:40]!a}; allowed are numbers from 0 to "
+                f"{MAP_SIZE}, in map pixels; correct it or remove all ten landmark columns."
+            )
+        values.append(value)
+    return np.array(values, np.float32).reshape(len(LANDMARKS), 2)

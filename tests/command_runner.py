@@ -1,0 +1,63 @@
+"""Runs a command of the project as its own process, without paying for its imports each time.
+
+A fork server loads the slow libraries once; every command then runs in a fork of it as
+`__main__`, with its own flags, streams and exit status.
+"""
+
+import io
+import multiprocessing
+import os
+import pathlib
+import runpy
+import sys
+import tempfile
+from typing import NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(
+    ["absl.app", "absl.logging", "numpy", "PIL.Image", "pytest", "tensorflow_datasets", "tqdm"]
+)
+
+
+class Finished(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+def run_command(module: str, *arguments: object) -> Finished:
+    """Run `python -m module arguments...` in the repository root."""
+    with tempfile.TemporaryDirectory() as name:
+        streams = [os.path.join(name, stream) for stream in ("out", "err")]
+        words = [str(argument) for argument in arguments]
+        process = _SERVER.Process(target=_run_as_main, args=(module, words, *streams))
+        process.start()
+        process.join(120)
+        assert process.exitcode is not None, f"{module} did not end within two minutes"
+        out, err = (pathlib.Path(stream).read_text(encoding="utf-8") for stream in streams)
+    return Finished(process.exitcode, out, err)
+
+
+def _run_as_main(module: str, words: list[str], out: str, err: str) -> None:
+    for descriptor, stream in ((1, out), (2, err)):
+        os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), descriptor)
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding="utf-8")
+    sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), encoding="utf-8")
+    os.chdir(ROOT)
+    sys.argv = [module, *words]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def assert_mistake(finished: Finished, *parts: str) -> None:
+    """A user's mistake: exit 2, one line on stderr that holds all parts, no traceback."""
+    assert finished.status == 2, finished
+    assert finished.err.count("\n") == 1, finished.err
+    assert finished.err.startswith(("input_pipeline.", "experiments.")), finished.err
+    assert "Traceback" not in finished.err
+    for part in parts:
+        assert part in finished.err

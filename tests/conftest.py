@@ -1,0 +1,22 @@
+"""Settings that all tests share: four pretend devices, and one cache of compiled programs."""
+
+import os
+import tempfile
+
+# Commands run by tests compile the same few programs again and again; a cache of the session
+# keeps the suite within its time. It must be named before JAX or a command's process starts.
+_CACHE = tempfile.TemporaryDirectory(prefix="ahmsa-jax-tests-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ.pop("XLA_FLAGS", None)
+
+
+def pytest_configure(config):
+    import jax
+
+    # Only in this process: commands see the machine as it is.
+    jax.config.update("jax_num_cpu_devices", 4)
+
+
+def pytest_unconfigure(config):
+    _CACHE.cleanup()

@@ -1,0 +1,65 @@
+"""A tiny data set and a narrow network on which training is compiled once and tried many ways."""
+
+import functools
+
+import jax
+import numpy as np
+
+from ahmsa_jax.config import ModelConfig, TrainConfig
+from ahmsa_jax.engine import Engine, Job
+from ahmsa_jax.folds import Fold, epoch_shapes, loso_folds
+
+# A reduction of 4 leaves the channel attention some hidden units at this width.
+MODEL = ModelConfig(base_dim=12, blocks=(1, 1, 1), heads=3, reduction=4)
+# Two steps per epoch, the second partly filled. The paper's learning rate keeps ten steps in the
+# range where rounding has not grown yet.
+TRAINING = TrainConfig(epochs=5, batch_size=16, learning_rate=5e-6, precision="float32")
+SUBJECTS = tuple(f"lab/{name}" for name in "aaaaaaabbbbbccccddddeeef")
+CLASSES = 3
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """Maps (24, 28, 28, 3) in 0..255 and labels with every class in several subjects."""
+    rng = np.random.default_rng(5)
+    flow = rng.uniform(0, 255, (len(SUBJECTS), 28, 28, 3)).astype(np.float32)
+    return flow, np.arange(len(SUBJECTS)) % CLASSES
+
+
+def folds() -> list[Fold]:
+    return loso_folds(list(SUBJECTS))
+
+
+@functools.cache
+def engine(size: int, devices: int = 1, training: TrainConfig = TRAINING) -> Engine:
+    """An engine for chunks of `size` folds; programs are kept for the whole session."""
+    shapes = set(epoch_shapes(folds(), training.batch_size).values())
+    assert len(shapes) == 1, "the small problem has one epoch shape"
+    return Engine(
+        MODEL,
+        training,
+        shapes.pop(),
+        size=size,
+        test_places=7,
+        devices=jax.local_devices()[:devices],
+    )
+
+
+def trained(
+    jobs: list[Job],
+    epochs: int,
+    *,
+    size: int,
+    flow: np.ndarray | None = None,
+    label: np.ndarray | None = None,
+    devices: int = 1,
+    training: TrainConfig = TRAINING,
+) -> tuple[list[dict[str, np.ndarray]], np.ndarray, list[np.ndarray]]:
+    """Parameters, losses (jobs, epochs) and held-out probabilities after some epochs."""
+    usual_flow, usual_label = data()
+    flow = usual_flow if flow is None else flow
+    label = usual_label if label is None else label
+    program = engine(size, devices, training)
+    placed = program.place_data(flow, label)
+    chunk = program.start(jobs)
+    losses = program.run_epochs(chunk, placed, 0, epochs)[: len(jobs)]
+    return program.parameters(chunk, jobs), losses, program.predict(chunk, placed, jobs)

@@ -1,0 +1,151 @@
+"""Manners of the commands, and what importing the package costs."""
+
+import ast
+import errno
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+from command_runner import ROOT, assert_mistake, run_command
+
+from input_pipeline import command
+from input_pipeline.errors import InputError
+
+COMMANDS = ("input_pipeline.import_maps", "input_pipeline.export")
+PACKAGE = ROOT / "input_pipeline"
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_lists_every_flag_and_exits_0(module):
+    finished = run_command(module, "--help")
+    assert (finished.status, finished.err) == (0, "")
+    for flag in ("--dataset", "--data_dir", "--layout"):
+        assert f"  {flag}: " in finished.out
+    assert "--run_with_pdb" not in finished.out
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["stray"], ("unexpected argument 'stray'",)),
+        (["--dataset=cas"], ("--dataset=cas", "casme3|megc2019")),
+        (["--layout=six"], ("--layout=six", "five|quad|quad_htnet|whole")),
+        (["--colour=red"], ("colour",)),
+        (["--data_dir=", "--source=x", "--dataset=samm", "--output=x.npz"], ("data_dir",)),
+    ],
+)
+def test_mistakes_on_the_command_line(module, arguments, parts):
+    if module.endswith("export"):
+        arguments = [word for word in arguments if not word.startswith("--source")]
+    else:
+        arguments = [word for word in arguments if not word.startswith("--output")]
+    assert_mistake(run_command(module, *arguments), *parts)
+
+
+@pytest.mark.parametrize("given", [["--dataset=samm"], ["--source=x"]])
+def test_import_needs_source_and_dataset(given):
+    assert_mistake(run_command("input_pipeline.import_maps", *given), "--source=DIR")
+
+
+def leave(monkeypatch, capsys, main) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["prog"])
+    with pytest.raises(SystemExit) as left:
+        command.run(main, name="input_pipeline.tried", purpose="Nothing.")
+    return left.value.code, capsys.readouterr().err
+
+
+def raising(error: BaseException):
+    def main() -> int:
+        raise error
+
+    return main
+
+
+def test_exit_status_of_main_is_passed_on(monkeypatch, capsys):
+    assert leave(monkeypatch, capsys, lambda: 3) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (InputError("two\nlines of\ttext."), 2, "input_pipeline.tried: error: two lines of text."),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), 2, "'/x': No space left"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), 2, "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "permission is missing"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_user_faults_take_one_line(monkeypatch, capsys, error, status, line):
+    code, err = leave(monkeypatch, capsys, raising(error))
+    assert code == status
+    assert line in err
+    assert err.count("\n") == 1
+
+
+def test_our_own_faults_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["prog"])
+    with pytest.raises(KeyError, match="ours"):
+        command.run(raising(KeyError("ours")), name="input_pipeline.tried", purpose="Nothing.")
+
+
+def test_libraries_keep_their_progress_notes_to_themselves(monkeypatch, capsys):
+    from absl import logging
+
+    def main() -> int:
+        logging.info("a note")
+        return 0
+
+    assert leave(monkeypatch, capsys, main) == (0, "")
+
+
+HEAVY = {"array_record", "cv2", "jax", "matplotlib", "PIL", "tensorflow", "tensorflow_datasets"}
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_or_a_command_loads_nothing_heavy():
+    modules = "import input_pipeline, input_pipeline.import_maps, input_pipeline.loader"
+    assert not loaded_after(modules) & HEAVY
+
+
+def test_help_is_quick():
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "input_pipeline.import_maps", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    assert b"usage" in done.stdout
+    # About 0.3 s on an idle machine; a heavy import would add one or more.
+    assert time.monotonic() - begin < 5
+
+
+def imported_by(path: pathlib.Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def test_the_package_knows_neither_jax_nor_the_other_packages():
+    files = sorted(PACKAGE.glob("*.py"))
+    assert len(files) > 15
+    for path in files:
+        assert not imported_by(path) & {"jax", "flax", "ahmsa_jax", "experiments"}, path

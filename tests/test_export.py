@@ -1,0 +1,157 @@
+"""Exported arrays: the same clips, the same bytes, and nothing trusted on reading."""
+
+import os
+import pathlib
+import resource
+import zipfile
+
+import numpy as np
+import pytest
+from command_runner import assert_mistake, run_command
+from fake_clips import few
+
+from input_pipeline import export, flow_dataset, loader, synthetic
+from input_pipeline.errors import InputError
+
+
+def test_export_round_trip_and_same_bytes(tmp_path):
+    clips = few()
+    flow_dataset.write(clips, tmp_path)
+    for name in ("one.npz", "two.npz"):
+        finished = run_command(
+            "input_pipeline.export",
+            "--dataset=samm",
+            f"--data_dir={tmp_path}",
+            f"--output={tmp_path / name}",
+        )
+        assert (finished.status, finished.err) == (0, "")
+        assert "6 clips of samm/five" in finished.out
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    read = loader.load_arrays(tmp_path / "one.npz")
+    assert read.content_hash() == clips.content_hash()
+    assert (read.dataset, read.layout) == ("samm", "five")
+    assert read.provenance == clips.provenance
+    np.testing.assert_array_equal(read.extras["landmarks"], clips.extras["landmarks"])
+
+
+def test_export_of_synthetic(tmp_path):
+    output = tmp_path / "s.npz"
+    finished = run_command("input_pipeline.export", "--layout=quad", f"--output={output}")
+    assert finished.status == 0
+    expected = synthetic.make("quad", "small").content_hash()
+    assert loader.load_arrays(output).content_hash() == expected
+
+
+@pytest.mark.parametrize(
+    ("output", "part"),
+    [("x.npy", "ends in .npz"), ("gone/x.npz", "does not exist"), ("", "ends in .npz")],
+)
+def test_export_to_nowhere(tmp_path, output, part):
+    shown = f"--output={tmp_path / output}" if output else "--output="
+    assert_mistake(run_command("input_pipeline.export", shown), part)
+    assert os.listdir(tmp_path) == []
+
+
+def test_export_onto_a_full_disk_keeps_the_old_file(tmp_path):
+    output = tmp_path / "x.npz"
+    output.write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"\d+ bytes are needed") as full:
+            export.save_arrays(few(), output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert full.value.filename == str(output)
+    assert output.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x.npz"]
+
+
+def resaved(path: pathlib.Path, **changes: np.ndarray | None) -> None:
+    with np.load(path) as file:
+        arrays = dict(file) | changes
+    kept = {name: array for name, array in arrays.items() if array is not None}
+    np.savez(path, **kept)
+
+
+@pytest.fixture
+def exported(tmp_path) -> pathlib.Path:
+    export.save_arrays(few(), tmp_path / "x.npz")
+    return tmp_path / "x.npz"
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"label": None}, "lacks the arrays label"),
+        ({"subject": np.array(["a", None] * 3, object)}, "Python objects"),
+        ({"flow": np.zeros((6, 28, 28), np.float32)}, r"\(6, 28, 28\)"),
+        ({"flow": np.zeros((5, 28, 28, 3), np.float32)}, r"\(5, 28, 28, 3\)"),
+        ({"label": np.zeros(6)}, "label is float64"),
+        ({"label": np.full(6, 7)}, "label 7"),
+        ({"layout": np.array("six")}, "six"),
+        ({"extra_landmarks": np.zeros((2, 5, 2))}, "extra_landmarks"),
+        ({"flow": np.full((6, 28, 28, 3), np.nan, np.float32)}, "NaN"),
+        ({"flow": np.zeros((6, 28, 28, 3), np.float32)}, "content hash"),
+        ({"provenance": np.array("{")}, None),
+    ],
+)
+def test_arrays_that_are_no_export(exported, changes, part):
+    resaved(exported, **changes)
+    if part is None:
+        assert loader.load_arrays(exported).provenance == {}
+        return
+    with pytest.raises(InputError, match=part) as refused:
+        loader.load_arrays(exported)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a zip", b"PK\x05\x06" + bytes(18)])
+def test_files_that_are_no_archive(tmp_path, data):
+    (tmp_path / "x.npz").write_bytes(data)
+    with pytest.raises(InputError, match="export"):
+        loader.load_arrays(tmp_path / "x.npz")
+    with pytest.raises(InputError, match="does not exist"):
+        loader.load_arrays(tmp_path / "y.npz")
+
+
+def test_cut_and_flipped_exports_are_refused(exported):
+    data = exported.read_bytes()
+    for kept in (10, len(data) // 2, len(data) - 1):
+        exported.write_bytes(data[:kept])
+        with pytest.raises(InputError):
+            loader.load_arrays(exported)
+    expected = None
+    for position in np.random.default_rng(0).integers(0, 8 * len(data), 60):
+        flipped = bytearray(data)
+        flipped[position // 8] ^= 1 << position % 8
+        exported.write_bytes(flipped)
+        try:
+            read = loader.load_arrays(exported)
+        except InputError:
+            continue
+        expected = expected or read.content_hash()
+        assert read.content_hash() == expected
+
+
+def npy(header: str, body: bytes) -> bytes:
+    padded = header.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded + body
+
+
+def test_archives_that_promise_more_than_they_hold(exported):
+    with zipfile.ZipFile(exported) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000,), }"
+    members["flow.npy"] = npy(header, bytes(64))
+    with zipfile.ZipFile(exported, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(InputError, match="not as large as its header says"):
+        loader.load_arrays(exported)
+
+
+def test_archive_bomb(exported, monkeypatch):
+    monkeypatch.setattr(loader, "_MOST_BYTES", 10_000)
+    with pytest.raises(InputError, match="allowed are 10000"):
+        loader.load_arrays(exported)

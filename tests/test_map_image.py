@@ -1,0 +1,78 @@
+"""One published map: every picture that is not a whole 28x28 RGB PNG is refused."""
+
+import io
+import struct
+import zlib
+
+import fake_maps
+import numpy as np
+import pytest
+from command_runner import assert_mistake, run_command
+from PIL import Image
+
+from input_pipeline import map_image
+from input_pipeline.errors import InputError
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    check = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+
+
+def huge_png() -> bytes:
+    """20,000 x 20,000 pixels declared and delivered in some 40 KB."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
+    packer = zlib.compressobj()
+    body = b"".join(packer.compress(bytes(60_001)) for _ in range(20)) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def picture_of_mode(mode: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, (28, 28)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b"", "empty file"),
+        (b"<html><body>404</body></html>", "no PNG"),
+        (b"\xff\xd8\xff\xe0 a JPEG by its first bytes", "no PNG"),
+        (fake_maps.png(fake_maps.values(0))[:20], "header"),
+        (fake_maps.png(np.zeros((28, 29, 3), np.uint8)), "29x28"),
+        (fake_maps.png(np.zeros((1, 1, 3), np.uint8)), "1x1"),
+        (huge_png(), "20000x20000"),
+        (picture_of_mode("L"), "grey"),
+        (picture_of_mode("P"), "palette"),
+        (picture_of_mode("RGBA"), "alpha"),
+        (picture_of_mode("I;16"), "16 bits"),
+        (bytes(2 << 20), "bytes"),
+    ],
+)
+def test_other_pictures_are_refused(tmp_path, data, part):
+    source = fake_maps.write_table(tmp_path / "source")
+    (source / "maps" / "sub01_EP02_01f.png").write_bytes(data)
+    finished = run_command(
+        "input_pipeline.import_maps",
+        f"--source={source}",
+        "--dataset=megc2019",
+        f"--data_dir={tmp_path}",
+    )
+    assert_mistake(finished, "row 2", "sub01_EP02_01f.png", part, "28x28 RGB PNG")
+    assert not (tmp_path / "megc2019").exists()
+
+
+def test_every_cut_and_every_flipped_bit_of_a_picture_is_refused():
+    smooth = np.zeros((28, 28, 3), np.uint8)
+    smooth[5:9, 3:20] = (200, 100, 50)
+    data = fake_maps.png(smooth)
+    np.testing.assert_array_equal(map_image.decode(data), smooth)
+    for length in range(len(data)):
+        with pytest.raises(InputError):
+            map_image.decode(data[:length])
+    for position in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[position // 8] ^= 1 << position % 8
+        with pytest.raises(InputError):
+            map_image.decode(bytes(flipped))

@@ -1,0 +1,108 @@
+"""The synthetic data set: its make-up, its repeatability, and how hard it is."""
+
+import collections
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, recall_score
+from sklearn.svm import SVC
+
+from input_pipeline import synthetic
+from input_pipeline.clips import LAYOUTS, Clips
+from input_pipeline.errors import InputError
+
+
+@pytest.fixture(scope="module", params=synthetic.SIZES)
+def clips(request) -> Clips:
+    return synthetic.make("five", request.param)
+
+
+@pytest.fixture(scope="module")
+def small() -> Clips:
+    return synthetic.make("five", "small")
+
+
+def test_make_up(clips):
+    expected = {160: (24, [91, 39, 30], 25), 442: (68, [250, 109, 83], 39)}
+    subjects, per_class, largest = expected[len(clips)]
+    sizes = collections.Counter(clips.subject_key_N)
+    assert len(sizes) == subjects
+    assert np.bincount(clips.label_N).tolist() == per_class
+    assert (min(sizes.values()), max(sizes.values())) == (1, largest)
+    # Most subjects are small: the median is below the mean.
+    assert np.median(list(sizes.values())) < len(clips) / subjects
+    assert set(clips.database_N) == {"synthetic-a", "synthetic-b", "synthetic-c"}
+    assert clips.dataset == "synthetic"
+    assert clips.clip_key_N[0] == "synthetic-a/a01/a01_01"
+    assert len(set(clips.clip_key_N)) == len(clips)
+    for label in range(3):
+        assert len(set(np.array(clips.subject_key_N)[clips.label_N == label])) >= 8
+
+
+def test_maps_are_whole_faces_in_range(clips):
+    assert clips.flow_NxHxWxC.shape == clips.flow_whole_NxHxWxC.shape == (len(clips), 28, 28, 3)
+    assert clips.flow_NxHxWxC.dtype == np.float32
+    for maps in (clips.flow_NxHxWxC, clips.flow_whole_NxHxWxC):
+        assert maps.min() >= 0
+        assert maps.max() <= 255
+    # Every clip moves, in every channel.
+    assert (np.ptp(clips.flow_whole_NxHxWxC, axis=(1, 2)) > 100).all()
+
+
+def test_the_same_bytes_on_every_machine(small):
+    # A change here changes every published number on synthetic data: note it in the changelog.
+    assert synthetic.make("five", "small").content_hash() == small.content_hash()
+    assert small.content_hash()[:16] == "6d9fb4b65e478375"
+
+
+def test_layouts_differ_only_in_the_composed_map(small):
+    for layout in LAYOUTS:
+        other = synthetic.make(layout, "small")
+        np.testing.assert_array_equal(other.flow_whole_NxHxWxC, small.flow_whole_NxHxWxC)
+        np.testing.assert_array_equal(other.label_N, small.label_N)
+        assert (other.flow_NxHxWxC == small.flow_NxHxWxC).all() == (layout == "five")
+
+
+def test_shuffled_labels_keep_counts_and_hide_the_emotion(small):
+    shuffled = synthetic.shuffle_labels(small, seed=3)
+    assert np.bincount(shuffled.label_N).tolist() == np.bincount(small.label_N).tolist()
+    assert (shuffled.label_N != small.label_N).any()
+    assert "emotion" not in shuffled.extras
+    np.testing.assert_array_equal(shuffled.flow_NxHxWxC, small.flow_NxHxWxC)
+    again = synthetic.shuffle_labels(small, seed=3)
+    np.testing.assert_array_equal(again.label_N, shuffled.label_N)
+
+
+def loso_scores(clips: Clips) -> tuple[float, float]:
+    """UF1 and UAR of a support vector machine with a Gaussian kernel, leave one subject out."""
+    features = clips.flow_NxHxWxC.reshape(len(clips), -1) / 255.0
+    squares = (features**2).sum(axis=1)
+    distances = squares[:, None] + squares[None, :] - 2.0 * features @ features.T
+    kernel = np.exp(-distances / (features.shape[1] * features.var()))
+    subjects = np.array(clips.subject_key_N)
+    prediction = np.empty_like(clips.label_N)
+    for subject in np.unique(subjects):
+        held_out = subjects == subject
+        machine = SVC(C=10.0, kernel="precomputed", class_weight="balanced")
+        machine.fit(kernel[np.ix_(~held_out, ~held_out)], clips.label_N[~held_out])
+        prediction[held_out] = machine.predict(kernel[np.ix_(held_out, ~held_out)])
+    uf1 = f1_score(clips.label_N, prediction, average="macro")
+    return uf1, recall_score(clips.label_N, prediction, average="macro")
+
+
+def test_neither_trivial_nor_hopeless(clips):
+    uf1, _ = loso_scores(clips)
+    assert 0.60 <= uf1 <= 0.80
+
+
+def test_shuffled_labels_score_at_chance(small):
+    scores = [loso_scores(synthetic.shuffle_labels(small, seed))[1] for seed in range(8)]
+    # A recall over n clips has the variance 2/9 / n at chance; UAR is the mean of three.
+    spread = np.sqrt(sum(2 / 9 / n for n in np.bincount(small.label_N))) / 3
+    assert abs(np.mean(scores) - 1 / 3) < 3 * spread / np.sqrt(len(scores))
+
+
+@pytest.mark.parametrize(("layout", "size"), [("six", "small"), ("five", "huge")])
+def test_unknown_layout_or_size_lists_what_is_allowed(layout, size):
+    with pytest.raises(InputError, match="allowed are"):
+        synthetic.make(layout, size)
