@@ -11,6 +11,7 @@ import pathlib
 import runpy
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -26,12 +27,18 @@ class Finished(NamedTuple):
     err: str
 
 
-def run_command(module: str, *arguments: object) -> Finished:
-    """Run `python -m module arguments...` in the repository root."""
+def run_command(
+    module: str, *arguments: object, prepare: Callable[[], None] | None = None
+) -> Finished:
+    """Run `python -m module arguments...` in the repository root.
+
+    `prepare`, a function of a test module, is called in the command's process before it starts:
+    it injects a fault.
+    """
     with tempfile.TemporaryDirectory() as name:
         streams = [os.path.join(name, stream) for stream in ("out", "err")]
         words = [str(argument) for argument in arguments]
-        process = _SERVER.Process(target=_run_as_main, args=(module, words, *streams))
+        process = _SERVER.Process(target=_run_as_main, args=(module, words, *streams, prepare))
         process.start()
         process.join(120)
         assert process.exitcode is not None, f"{module} did not end within two minutes"
@@ -39,13 +46,17 @@ def run_command(module: str, *arguments: object) -> Finished:
     return Finished(process.exitcode, out, err)
 
 
-def _run_as_main(module: str, words: list[str], out: str, err: str) -> None:
+def _run_as_main(
+    module: str, words: list[str], out: str, err: str, prepare: Callable[[], None] | None
+) -> None:
     for descriptor, stream in ((1, out), (2, err)):
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), descriptor)
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding="utf-8")
     sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), encoding="utf-8")
     os.chdir(ROOT)
     sys.argv = [module, *words]
+    if prepare:
+        prepare()
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:

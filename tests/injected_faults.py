@@ -1,0 +1,25 @@
+"""Faults that tests put into a command's own process before it starts.
+
+Imports nothing of the project at the top: the command must meet its modules fresh.
+"""
+
+import resource
+
+
+def no_more_than_2000_bytes_a_file():
+    """As on a full disk or a used-up quota: longer files cannot be written."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+
+def poison_second_fold():
+    """The second fold of every chunk has NaN parameters, as after a diverged step."""
+    from ahmsa_jax.engine import Engine
+
+    honest = Engine.run_epochs
+
+    def poisoned(self, chunk, data, first_epoch, epochs):
+        live = {path: leaf.at[:, 1].set(float("nan")) for path, leaf in chunk.state.live.items()}
+        chunk.state = chunk.state._replace(live=live)
+        return honest(self, chunk, data, first_epoch, epochs)
+
+    Engine.run_epochs = poisoned

@@ -1,0 +1,78 @@
+"""Splits and batch shapes: who trains, who is held out, how many steps."""
+
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ahmsa_jax import ConfigError
+from ahmsa_jax.folds import epoch_shapes, loso_folds, padded_test_index, vanished_classes
+
+KEYS = st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=80).filter(
+    lambda keys: len(set(keys)) > 1
+)
+
+
+@given(KEYS)
+@settings(max_examples=100, deadline=None)
+def test_every_clip_is_held_out_once_and_no_subject_is_on_both_sides(keys):
+    folds = loso_folds(keys)
+    held_out = np.concatenate([fold.test_index for fold in folds])
+    assert sorted(held_out.tolist()) == list(range(len(keys)))
+    subjects = np.array(keys)
+    for fold in folds:
+        assert set(subjects[fold.test_index]) == {fold.subject_key}
+        assert fold.subject_key not in subjects[fold.train_N]
+        assert fold.n_train + len(fold.test_index) == len(keys)
+
+
+@given(KEYS, st.integers(1, 40))
+@settings(max_examples=100, deadline=None)
+def test_epoch_shapes_hold_every_training_clip(keys, batch_size):
+    folds = loso_folds(keys)
+    for fold in folds:
+        shape = epoch_shapes(folds, batch_size)[fold.subject_key]
+        assert (shape.steps - 1) * batch_size < fold.n_train <= shape.places
+        assert shape.last_size <= batch_size
+
+
+def test_composite_sized_shapes():
+    # 442 clips, the largest subject 39: 403 to 441 train, in two steps; the second takes at most
+    # 441 - 256 = 185, rounded up to 192 (performance note 7.4).
+    sizes = [39, 31, 22, 20, 19] + [1] * 8 + [3] * 101
+    keys = [f"s{number:03d}" for number, size in enumerate(sizes) for _ in range(size)]
+    assert len(keys) == 442
+    shapes = set(epoch_shapes(loso_folds(keys), 256).values())
+    assert {(shape.steps, shape.last_size) for shape in shapes} == {(2, 192)}
+
+
+def test_step_counts_part_the_folds():
+    # 10 clips, batch 4: holding out 2 leaves 8 (two steps), holding out 1 leaves 9 (three).
+    folds = loso_folds(list("aabbccddef"))
+    shapes = epoch_shapes(folds, 4)
+    assert [(shapes[key].steps, shapes[key].last_size) for key in "ae"] == [(2, 4), (3, 4)]
+
+
+def test_stable_number_is_the_keys_crc32():
+    fold = loso_folds(["casme2/sub01", "samm/006"])[0]
+    assert fold.stable_id == zlib.crc32(b"casme2/sub01") == 0x73442776
+
+
+def test_one_subject_is_refused():
+    with pytest.raises(ConfigError, match="at least 2 subjects; the data set has 1"):
+        loso_folds(["a", "a"])
+
+
+def test_vanished_classes_are_named():
+    label = np.array([0, 0, 2, 1, 0])
+    folds = loso_folds(list("aabcc"))
+    assert [vanished_classes(fold, label, 3) for fold in folds] == [[], [2], [1]]
+
+
+def test_padding_repeats_a_held_out_clip():
+    folds = loso_folds(list("aabbbc"))
+    index, real = padded_test_index(folds, 4)
+    assert index.tolist() == [[0, 1, 0, 0], [2, 3, 4, 2], [5, 5, 5, 5]]
+    assert real.sum(axis=1).tolist() == [2, 3, 1]

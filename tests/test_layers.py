@@ -1,0 +1,156 @@
+"""The building blocks against hand-worked values and PyTorch's and the paper's definitions."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ahmsa_jax import layers
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(("size", "out"), [(4, 2), (2, 1), (9, 3), (3, 1), (5, 3), (7, 3), (4, 3)])
+def test_adaptive_max_pool_has_torchs_bins(size, out):
+    x = random(2, size, size, 5)
+    expected = np.empty((2, out, out, 5), np.float32)
+    for i in range(out):
+        rows = slice(math.floor(i * size / out), math.ceil((i + 1) * size / out))
+        for j in range(out):
+            columns = slice(math.floor(j * size / out), math.ceil((j + 1) * size / out))
+            expected[:, i, j] = x[:, rows, columns].max(axis=(1, 2))
+    np.testing.assert_array_equal(layers.adaptive_max_pool(jnp.asarray(x), out), expected)
+
+
+def test_adaptive_max_pool_by_hand():
+    # torch.nn.AdaptiveMaxPool2d(2) on a 3x3 grid: its bins share the middle row and column.
+    x = np.array([[1, 2, 3], [4, 9, 6], [7, 8, 5]], np.float32)[None, :, :, None]
+    pooled = layers.adaptive_max_pool(jnp.asarray(x), 2)
+    assert np.asarray(pooled)[0, :, :, 0].tolist() == [[9, 9], [9, 9]]
+    pooled = layers.adaptive_max_pool(jnp.asarray(np.where(x == 9, 0, x)), 2)
+    assert np.asarray(pooled)[0, :, :, 0].tolist() == [[4, 6], [8, 8]]
+
+
+def test_gradient_of_the_maximum_goes_to_the_first_largest():
+    x = jnp.asarray([[1.0, 5.0], [3.0, 5.0], [3.0, 2.0]])
+    gradient = jax.grad(lambda x: (layers.largest(x) * jnp.asarray([10.0, 1.0])).sum())(x)
+    assert gradient.tolist() == [[0, 1], [10, 0], [0, 0]]
+    assert layers.largest(x).tolist() == [3, 5]
+
+
+def test_layer_norm_by_hand():
+    # Mean 2, biased variance 2/3 of (1, 2, 3).
+    value = layers.layer_norm(jnp.asarray([[1.0, 2.0, 3.0]]), jnp.full(3, 2.0), jnp.full(3, 1.0))
+    step = 2 / math.sqrt(2 / 3 + 1e-5)
+    np.testing.assert_allclose(value, [[1 - step, 1, 1 + step]], rtol=1e-6)
+
+
+def plain_layer_norm(x, scale, bias):
+    mean = x.mean(axis=-1, keepdims=True)
+    variance = jnp.square(x - mean).mean(axis=-1, keepdims=True)
+    return (x - mean) / jnp.sqrt(variance + 1e-5) * scale + bias
+
+
+@pytest.mark.parametrize("magnitude", [1e-3, 1.0, 1e3])
+def test_layer_norm_gradient_is_that_of_its_formula(magnitude):
+    x, scale, bias = magnitude * random(3, 4, 8), random(8, seed=1), random(8, seed=2)
+    weight = random(3, 4, 8, seed=3)
+
+    def gradients(function):
+        loss = lambda *arguments: (function(*arguments) * weight).sum()  # noqa: E731
+        return jax.grad(loss, argnums=(0, 1, 2))(jnp.asarray(x), scale, bias)
+
+    pairs = zip(gradients(layers.layer_norm), gradients(plain_layer_norm), strict=True)
+    for ours, derived in pairs:
+        # Differences of numbers of the size of the gradient itself, in float32.
+        np.testing.assert_allclose(ours, derived, atol=2e-6 * np.abs(derived).max() + 1e-12)
+
+
+def test_conv3x3_is_a_padded_correlation():
+    x = random(2, 4, 4, 3)
+    conv = layers.Conv3x3(5)
+    params = conv.init(jax.random.key(0), x)
+    kernel, bias = params["params"]["kernel"], params["params"]["bias"]
+    expected = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    # 27 float32 products per value, of size about 1.
+    np.testing.assert_allclose(conv.apply(params, x), expected + bias, atol=2e-6)
+
+
+def test_conv3x3_by_hand():
+    x = np.arange(1, 5, dtype=np.float32).reshape(1, 2, 2, 1)
+    kernel = np.zeros((3, 3, 1, 1), np.float32)
+    kernel[1, 1], kernel[0, 1], kernel[1, 2] = 1, 10, 100  # itself, the one above, the one right
+    value = layers.Conv3x3(1).apply({"params": {"kernel": kernel, "bias": np.array([0.5])}}, x)
+    assert np.asarray(value)[0, :, :, 0].tolist() == [[201.5, 2.5], [413.5, 24.5]]
+
+
+def test_patches_stand_row_by_row_with_values_row_column_channel():
+    row, column, channel = np.meshgrid(range(4), range(4), range(3), indexing="ij")
+    maps = (100 * row + 10 * column + channel)[None].astype(np.float32)
+    patches = np.asarray(layers.patches_from_maps(jnp.asarray(maps), 2))
+    assert patches.shape == (1, 4, 12)
+    assert patches[0, 0].tolist() == [0, 1, 2, 10, 11, 12, 100, 101, 102, 110, 111, 112]
+    assert patches[0, 1, 0] == 20  # the patch to the right
+    assert patches[0, 2, 0] == 200  # the patch below
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize("tokens", [1, 4, 16])
+def test_channel_attention_is_cbams(tokens):
+    x = random(2, tokens, 8)
+    module = layers.ChannelAttention(reduction=4)
+    params = module.init(jax.random.key(1), x)["params"]
+    squeeze, expand = params["squeeze"]["kernel"], params["expand"]["kernel"]
+    assert (squeeze.shape, expand.shape) == ((8, 2), (2, 8))
+    assert set(params["squeeze"]) == {"kernel"}, "no biases"
+    mlp = lambda pooled: np.maximum(pooled @ squeeze, 0) @ expand  # noqa: E731
+    weight = sigmoid(mlp(x.mean(axis=1)) + mlp(x.max(axis=1)))
+    y, seen = module.apply({"params": params}, x)
+    np.testing.assert_allclose(seen, weight, rtol=1e-5)
+    np.testing.assert_allclose(y, x * weight[:, None], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("tokens", "width", "heads"), [(4, 12, 3), (16, 10, 3), (1, 12, 3)])
+def test_spatial_attention_is_equation_4(tokens, width, heads):
+    x = random(2, tokens, width)
+    module = layers.SpatialAttention(heads)
+    params = module.init(jax.random.key(2), x)["params"]
+    head = width // heads
+    inner = heads * head
+    q, k, v = (
+        (x @ params[name]["kernel"]).reshape(2, tokens, heads, head)
+        for name in ("query", "key", "value")
+    )
+    assert params["query"]["kernel"].shape == (width, inner)
+    z = np.empty((2, tokens, heads, head), np.float32)
+    maps = np.empty((2, heads, tokens, tokens))
+    for b in range(2):
+        for h in range(heads):
+            logits = q[b, :, h] @ k[b, :, h].T / math.sqrt(head)
+            weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+            maps[b, h] = weight / weight.sum(axis=1, keepdims=True)
+            z[b, :, h] = maps[b, h] @ v[b, :, h]
+    expected = z.reshape(2, tokens, inner) @ params["output"]["kernel"] + params["output"]["bias"]
+    y, seen = module.apply({"params": params}, x)
+    np.testing.assert_allclose(seen, maps, atol=1e-6)
+    np.testing.assert_allclose(y, expected, atol=2e-6)
+
+
+def test_feed_forward_uses_the_exact_gelu():
+    x = random(3, 2, 4)
+    module = layers.FeedForward(ratio=4, activation="gelu")
+    params = module.init(jax.random.key(3), x)["params"]
+    hidden = np.asarray(x @ params["expand"]["kernel"] + params["expand"]["bias"])
+    gelu = hidden * 0.5 * (1 + np.vectorize(math.erf)(hidden / math.sqrt(2)))
+    expected = gelu @ params["project"]["kernel"] + params["project"]["bias"]
+    assert hidden.shape[-1] == 16
+    np.testing.assert_allclose(module.apply({"params": params}, x), expected, atol=1e-6)
