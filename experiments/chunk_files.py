@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ahmsa_jax.engine import Job
-from experiments.workdir import write_atomically
+from experiments.plan import Chunk
+from input_pipeline.whole_file import write_whole
 
 FOLDER = "chunks"
 
@@ -47,8 +48,14 @@ def save(workdir: pathlib.Path, number: int, jobs: Sequence[Job], result: ChunkR
     data = buffer.getvalue()
     folder = workdir / FOLDER
     folder.mkdir(exist_ok=True)
-    write_atomically(folder / _name(number), data)
-    write_atomically(folder / f"{_name(number)}.sha256", hashlib.sha256(data).hexdigest() + "\n")
+    write_whole(folder / _name(number), data)
+    write_whole(folder / f"{_name(number)}.sha256", hashlib.sha256(data).hexdigest() + "\n")
+
+
+def load_all(workdir: pathlib.Path, chunks: Sequence[Chunk]) -> dict[int, ChunkResult]:
+    """Results of all chunks that are finished, by number."""
+    found = {chunk.number: load(workdir, chunk.number, chunk.jobs) for chunk in chunks}
+    return {number: result for number, result in found.items() if result is not None}
 
 
 def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult | None:

@@ -10,6 +10,8 @@ from experiments.plan import Chunk
 # Share of the matrix-product rate that a training step reached on two CPU cores
 # (python -m experiments.loso at widths 24 and 64; the rest goes into element-wise work).
 CPU_EFFICIENCY = 0.4
+# Beyond this, a run on a CPU starts with a warning.
+LONG_RUN_SECONDS = 600.0
 
 
 def forward_products(config: ModelConfig) -> int:

@@ -12,8 +12,8 @@ from ahmsa_jax.metrics import pooled_scores
 from experiments.run_files import LogEntry
 from experiments.summary import Records, confusion_of
 from experiments.tables import predictions_by_subject
-from experiments.workdir import write_atomically
 from input_pipeline.clips import CLASS_NAMES
+from input_pipeline.whole_file import write_whole
 
 # Subjects in one row of bars.
 BARS_PER_ROW = 40
@@ -27,7 +27,7 @@ def draw_all(records: Records, output: pathlib.Path) -> list[str]:
     for name, figure in pictures.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-        write_atomically(output / name, buffer.getvalue())
+        write_whole(output / name, buffer.getvalue())
     return sorted(pictures)
 
 
@@ -80,7 +80,7 @@ def draw_curves(records: Records) -> Figure:
         for name in ("uf1", "uar"):
             axis.plot(list(points), [getattr(s, name) for s in points.values()], label=name.upper())
         axis.set_xlabel("epoch")
-        axis.set_ylabel("held-out clips, pooled over folds and seeds")
+        axis.set_ylabel("score of all held-out clips, pooled")
         axis.set_ylim(0, 1)
         axis.legend(frameon=False)
     return figure

@@ -106,6 +106,10 @@ def define_run_flags() -> None:
         "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report.",
         serializer=_TupleSerializer("/"),
     )  # fmt: skip
+    flags.DEFINE_bool(
+        "shuffle_labels", False,
+        "Control run: labels permuted among the clips, from --seed; scores must fall to chance.",
+    )  # fmt: skip
     flags.DEFINE_bool("dry_run", False, "Print the plan, the estimated time, and stop.")
     _define_settings(ModelConfig)
     _define_settings(TrainConfig)

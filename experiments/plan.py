@@ -15,7 +15,8 @@ from ahmsa_jax.folds import EpochShape, Fold
 from ahmsa_jax.initial import parameter_shapes
 from ahmsa_jax.model import is_dead
 from ahmsa_jax.train import make_model
-from experiments.workdir import canonical_json, write_atomically
+from experiments.workdir import canonical_json
+from input_pipeline.whole_file import write_whole
 
 PLAN_FILE = "plan.json"
 # On a CPU a chunk of 8 folds was the fastest per fold-step: more spill the caches.
@@ -122,7 +123,7 @@ def store_plan(workdir: pathlib.Path, chunks: Sequence[Chunk]) -> None:
         {"size": chunk.size, "jobs": [[job.seed, job.fold.subject_key] for job in chunk.jobs]}
         for chunk in chunks
     ]
-    write_atomically(workdir / PLAN_FILE, canonical_json({"chunks": plan}))
+    write_whole(workdir / PLAN_FILE, canonical_json({"chunks": plan}))
 
 
 def stored_plan(

@@ -15,11 +15,13 @@ class _Lines:
 
     def __init__(self, out: TextIO):
         self._out = out
+        self._last = ""
 
     def write(self, text: str) -> None:
         line = text.strip("\r\n ")
-        if line:
+        if line and line != self._last:
             self._out.write(line + "\n")
+            self._last = line
 
     def flush(self) -> None:
         self._out.flush()
@@ -32,6 +34,7 @@ class Progress:
         """Start the bar; `done_jobs` are finished already, from an earlier start."""
         out = out or sys.stderr
         terminal = out.isatty()
+        self._out = out
         self._jobs = jobs
         self._epochs = epochs
         self._done = done_jobs
@@ -43,8 +46,13 @@ class Progress:
             maxinterval=10.0 if terminal else 10 * PLAIN_INTERVAL,
             smoothing=0.1,
             dynamic_ncols=terminal,
-            bar_format="{desc} {percentage:3.0f}% {elapsed}, {remaining} left{postfix}",
+            desc=f"folds {done_jobs}/{jobs}, epoch 0/{epochs}:",
+            bar_format="{desc} {percentage:.0f}%, {elapsed} so far, {remaining} left{postfix}",
         )
+
+    def note(self, text: str) -> None:
+        """Print a line of its own above the bar."""
+        tqdm.write(text, file=self._out)
 
     def restart_clock(self) -> None:
         """Take the time since the last report out of the clock: it went into compiling."""

@@ -4,7 +4,8 @@ import pathlib
 from typing import Any
 
 from experiments.summary import Records, summarise
-from experiments.workdir import canonical_json, write_atomically
+from experiments.workdir import canonical_json
+from input_pipeline.whole_file import write_whole
 
 SUMMARY_FILE = "summary.json"
 # Folds named one by one in a sentence; the rest are counted.
@@ -27,11 +28,11 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
         "![confusion matrix](confusion_matrix.png)\n",
         tables.subjects_table(records).markdown(),
     ]
-    write_atomically(output / SUMMARY_FILE, canonical_json(summary))
-    write_atomically(output / "summary.md", "\n".join(parts))
-    write_atomically(output / "scores.csv", shown[0].csv())
-    write_atomically(output / "scores.tex", "\n".join(table.latex() for table in shown))
-    write_atomically(output / "subjects.csv", tables.subjects_table(records).csv())
+    write_whole(output / SUMMARY_FILE, canonical_json(summary))
+    write_whole(output / "summary.md", "\n".join(parts))
+    write_whole(output / "scores.csv", shown[0].csv())
+    write_whole(output / "scores.tex", "\n".join(table.latex() for table in shown))
+    write_whole(output / "subjects.csv", tables.subjects_table(records).csv())
     figures.draw_all(records, output)
     return summary
 

@@ -18,8 +18,8 @@ import numpy as np
 from ahmsa_jax.config import ConfigError
 from experiments.chunk_files import ChunkResult
 from experiments.plan import Chunk
-from experiments.workdir import write_atomically
 from input_pipeline.clips import CLASS_NAMES, Clips
+from input_pipeline.whole_file import write_whole
 
 PREDICTIONS_FILE = "predictions.csv"
 FOLDS_FILE = "folds.csv"
@@ -121,10 +121,10 @@ def write_run_files(
                 )
             )
             metrics += _log_lines(job.seed, job.fold.subject_key, row, result)
-    write_atomically(workdir / PREDICTIONS_FILE, _csv(PREDICTION_COLUMNS, sorted(predictions)))
-    write_atomically(workdir / FOLDS_FILE, _csv(FOLD_COLUMNS, sorted(folds)))
+    write_whole(workdir / PREDICTIONS_FILE, _csv(PREDICTION_COLUMNS, sorted(predictions)))
+    write_whole(workdir / FOLDS_FILE, _csv(FOLD_COLUMNS, sorted(folds)))
     lines = [line for *_, line in sorted(metrics)]
-    write_atomically(workdir / METRICS_FILE, "".join(f"{line}\n" for line in lines))
+    write_whole(workdir / METRICS_FILE, "".join(f"{line}\n" for line in lines))
 
 
 def _log_lines(

@@ -1,10 +1,9 @@
 """Trains the chunks of a plan one after another and keeps each one's results on disk."""
 
 import pathlib
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -48,20 +47,22 @@ class Trainer:
         self._data: Any = None
 
     def run(
-        self, workdir: pathlib.Path, chunks: Sequence[Chunk]
+        self,
+        workdir: pathlib.Path,
+        chunks: Sequence[Chunk],
+        stored: Mapping[int, ChunkResult],
     ) -> Iterator[tuple[Chunk, ChunkResult]]:
-        """Yield every chunk with its results: stored ones first, then each as it is trained.
+        """Yield every chunk with its results: `stored` ones first, then each as it is trained.
 
         Results are on disk before they are yielded.
         """
-        stored = {c.number: chunk_files.load(workdir, c.number, c.jobs) for c in chunks}
-        finished = [chunk for chunk in chunks if stored[chunk.number] is not None]
-        done = sum(len(chunk.jobs) for chunk in finished)
+        finished = [chunk for chunk in chunks if chunk.number in stored]
+        waiting = [chunk for chunk in chunks if chunk.number not in stored]
         for chunk in finished:
-            yield chunk, cast(ChunkResult, stored[chunk.number])
-        waiting = [chunk for chunk in chunks if stored[chunk.number] is None]
+            yield chunk, stored[chunk.number]
         if not waiting:
             return
+        done = sum(len(chunk.jobs) for chunk in finished)
         if done:
             print(f"resuming: {done} folds are finished already", flush=True)
         progress = Progress(sum(len(c.jobs) for c in chunks), self._train_config.epochs, done)
@@ -80,7 +81,7 @@ class Trainer:
         if self._data is None:
             self._data = engine.place_data(self._clips.flow_NxHxWxC, self._clips.label_N)
         state = engine.start(chunk.jobs)
-        self._compile(engine, state, chunk)
+        self._compile(engine, state, chunk, progress)
         progress.restart_clock()
         losses: list[np.ndarray] = []
         evaluated: list[int] = []
@@ -125,16 +126,14 @@ class Trainer:
             }
         return self._engines[key]
 
-    def _compile(self, engine: Engine, state: ChunkState, chunk: Chunk) -> None:
+    def _compile(self, engine: Engine, state: ChunkState, chunk: Chunk, progress: Progress) -> None:
         if engine.is_compiled:
             return
         began = time.monotonic()
         need = engine.compile(state, self._data)
-        print(
+        progress.note(
             f"compiled for {chunk.size} folds of {chunk.shape.steps} step(s) per epoch in "
-            f"{time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB per device",
-            file=sys.stderr,
-            flush=True,
+            f"{time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB per device"
         )
         have = self._memory
         if need > have:

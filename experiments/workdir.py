@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ahmsa_jax.config import ConfigError
+from input_pipeline.whole_file import write_whole
 
 CONFIG_FILE = "config.json"
 _LOCK_FILE = ".lock"
@@ -26,26 +27,6 @@ def config_hash(config: dict[str, Any]) -> str:
     """First 8 hexadecimal digits of the SHA-256 of a configuration."""
     compact = json.dumps(config, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(compact.encode()).hexdigest()[:8]
-
-
-def write_atomically(path: pathlib.Path, content: bytes | str) -> None:
-    """Write a whole file or none: a temporary file beside it, then a rename.
-
-    An OSError carries the final path and how many bytes were to be written.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        reason = f"{error.strerror} while writing {len(data)} bytes"
-        raise OSError(error.errno, reason, str(path)) from error
 
 
 @contextlib.contextmanager
@@ -99,7 +80,7 @@ def bind(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]) -
             f"{len(foreign) - 1} more); choose an empty or new folder."
         )
     stored = {"config": config, "config_hash": config_hash(config), **facts}
-    write_atomically(path, canonical_json(stored))
+    write_whole(path, canonical_json(stored))
 
 
 def read_config(workdir: pathlib.Path) -> dict[str, Any]:

@@ -124,3 +124,15 @@ def sorted_and_checked(clips: Clips, *, where: str) -> Clips:
         clip_N=np.asarray(clips.clip_N, np.str_)[order],
         extras={name: column[order] for name, column in clips.extras.items()},
     )
+
+
+def shuffle_labels(clips: Clips, seed: int) -> Clips:
+    """The same clips with their labels permuted: a classifier must fall to chance on them."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    return dataclasses.replace(
+        clips,
+        label_N=rng.permutation(clips.label_N),
+        # The emotion as written would still tell the true class.
+        extras={name: column for name, column in clips.extras.items() if name != "emotion"},
+        provenance={**clips.provenance, "labels": f"shuffled, seed {seed}"},
+    )

@@ -123,18 +123,6 @@ def make(layout: str, size: str) -> Clips:
     return sorted_and_checked(clips, where=f"the synthetic data set ({size})")
 
 
-def shuffle_labels(clips: Clips, seed: int) -> Clips:
-    """The same clips with their labels permuted: a classifier must fall to chance on them."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    return dataclasses.replace(
-        clips,
-        label_N=rng.permutation(clips.label_N),
-        # The emotion as written would still tell the true class.
-        extras={name: column for name, column in clips.extras.items() if name != "emotion"},
-        provenance={**clips.provenance, "labels": f"shuffled, seed {seed}"},
-    )
-
-
 def _new_subject(rng: np.random.Generator) -> _Subject:
     return _Subject(
         landmarks_5x2=regions.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2)),

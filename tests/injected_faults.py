@@ -23,3 +23,23 @@ def poison_second_fold():
         return honest(self, chunk, data, first_epoch, epochs)
 
     Engine.run_epochs = poisoned
+
+
+def call_every_run_long():
+    """No fault: the warning of a long run on a CPU, without running long."""
+    from experiments import estimate
+
+    estimate.LONG_RUN_SECONDS = 0.0
+
+
+def stop_after_parsing():
+    """The command ends with 0 once its flags are understood, before it does anything."""
+    from absl import app
+
+    def parse_only(main, argv=None, flags_parser=None):
+        import sys
+
+        flags_parser(argv or sys.argv)
+        sys.exit(0)
+
+    app.run = parse_only

@@ -1,0 +1,115 @@
+"""What a LOSO run is asked to do: the flags of experiments.loso and the data set they name."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from experiments import flags as run_flags
+from input_pipeline import data_flags
+from input_pipeline.clips import CLASS_NAMES, Clips, shuffle_labels
+
+# JAX and TFDS are imported where they are used: help and mistakes answer at once.
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What the flags and the data set ask for."""
+
+    clips: Clips
+    model_config: ModelConfig
+    train_config: TrainConfig
+    preset: list[str]
+    folds: list[Any]  # all folds of the data set
+    requested: list[str]  # subject keys to train, after --subjects and before --shard
+    config: dict[str, Any]
+
+
+def read_run() -> Run:
+    """Read flags and data set; raises ConfigError or InputError on what cannot be."""
+    from ahmsa_jax.folds import loso_folds
+    from input_pipeline import loader
+
+    values = flags.FLAGS
+    layout = data_flags.layout(run_flags.MODEL_LAYOUTS[values.model])
+    if values.arrays:
+        if values["dataset"].present:
+            raise ConfigError("--arrays and --dataset exclude each other; give one of them.")
+        clips = loader.load_arrays(pathlib.Path(values.arrays).expanduser())
+        if values["layout"].present and clips.layout != layout:
+            raise ConfigError(
+                f"--arrays holds maps of the layout {clips.layout}, --layout asks for {layout}; "
+                "export the data set again with that layout."
+            )
+    else:
+        # A setting that cannot be is said before the data set is read.
+        run_flags.settings_from_flags(values.dataset, ModelConfig().image_size)
+        size = data_flags.synthetic_size()
+        clips = loader.load(values.dataset, layout, data_flags.data_dir(), size)
+    if values.shuffle_labels:
+        clips = shuffle_labels(clips, values.seed)
+    height, width = clips.flow_NxHxWxC.shape[1:3]
+    if height != width:
+        raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")
+    model_config, train_config, preset = run_flags.settings_from_flags(clips.dataset, width)
+    folds = loso_folds(clips.subject_key_N)
+    requested = _requested_subjects([fold.subject_key for fold in folds])
+    shard = values.shard
+    config = {
+        "dataset": clips.dataset,
+        "layout": clips.layout,
+        "shuffled_labels": values.shuffle_labels,
+        "data_sha256": clips.content_hash(),
+        "model": values.model,
+        "model_config": dataclasses.asdict(model_config) | {"blocks": list(model_config.blocks)},
+        "train_config": dataclasses.asdict(train_config),
+        "seeds": run_flags.seeds_from_flags(),
+        "eval_every": values.eval_every,
+        "subjects": requested if values.subjects is not None else None,
+        "shard": f"{shard[0]}/{shard[1]}" if shard else None,
+        "folds_at_once": values.folds_at_once,
+    }
+    return Run(clips, model_config, train_config, preset, folds, requested, config)
+
+
+def _requested_subjects(known: list[str]) -> list[str]:
+    wanted = flags.FLAGS.subjects
+    if wanted is None:
+        return known
+    unknown = [key for key in wanted if key not in known]
+    if unknown or not wanted:
+        raise ConfigError(
+            f"--subjects names '{unknown[0] if unknown else ''}', which is no subject of the data "
+            f"set; its {len(known)} keys look like {', '.join(known[:3])}."
+        )
+    return sorted(set(wanted))
+
+
+def subjects_here(run: Run) -> list[str]:
+    """Subject keys to train here: those requested, or this shard's part of them."""
+    shard = flags.FLAGS.shard
+    mine = run.requested[shard[0] :: shard[1]] if shard else run.requested
+    if not mine:
+        raise ConfigError(
+            f"--shard={shard[0]}/{shard[1]} is empty: there are only {len(run.requested)} folds."
+        )
+    return mine
+
+
+def notes(run: Run) -> list[str]:
+    """Sentences that the reports must show: a control run, classes that vanish from training."""
+    from ahmsa_jax.folds import vanished_classes
+
+    found = []
+    if run.config["shuffled_labels"]:
+        found.append("control run: the labels are shuffled, so these are scores at chance")
+    for fold in run.folds:
+        if fold.subject_key in subjects_here(run):
+            for label in vanished_classes(fold, run.clips.label_N, len(CLASS_NAMES)):
+                found.append(
+                    f"the fold of {fold.subject_key} has no clip of the class "
+                    f"{CLASS_NAMES[label]} to train on"
+                )
+    return found

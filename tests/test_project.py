@@ -1,0 +1,112 @@
+"""What the project promises of itself: README commands, import rules, file sizes, packaging."""
+
+import ast
+import pathlib
+import re
+import shlex
+import tomllib
+
+import injected_faults
+import pytest
+from command_runner import ROOT, assert_mistake, run_command
+
+PACKAGES = ("ahmsa_jax", "input_pipeline", "experiments")
+SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+# One command a line; a backslash continues it.
+LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
+COMMANDS = [shlex.split(line) for line in LINES if line.startswith("python -m ")]
+OURS = [words[2:] for words in COMMANDS if words[2].split(".")[0] in PACKAGES]
+
+
+def imported(path: pathlib.Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_import_rules(path):
+    forbidden = {
+        "ahmsa_jax": ("cv2", "tensorflow", "tensorflow_datasets", "absl", "input_pipeline",
+                      "experiments", "torch"),
+        "input_pipeline": ("jax", "flax", "optax", "ahmsa_jax", "experiments", "tensorflow"),
+        "experiments": ("cv2", "mediapipe", "dlib", "tensorflow"),
+    }[path.relative_to(ROOT).parts[0]]  # fmt: skip
+    for name in imported(path):
+        assert name.split(".")[0] not in forbidden, name
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_files_and_functions_stay_short(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 310
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 75, node.name
+
+
+def test_the_walk_over_the_sources_found_them():
+    names = {path.name for path in SOURCES}
+    assert {"engine.py", "flow_dataset.py", "loso.py"} <= names
+    assert "utils.py" not in names
+
+
+def test_tests_are_not_packaged():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert sorted(project["tool"]["setuptools"]["packages"]) == sorted(PACKAGES)
+    extras = project["project"]["optional-dependencies"]
+    assert set(extras) == {"preprocess", "baselines", "cuda12", "cluster", "test", "dev"}
+
+
+def test_constraints_pin_versions_and_nothing_else():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert len(pins) > 50
+    for line in pins:
+        assert re.fullmatch(r"[\w.\-]+==[\w.+!]+ ; python_version == \"3\.1[12]\"", line), line
+
+
+def test_continuous_integration_calls_the_readmes_commands():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for name in re.findall(r"^  run_readme_command (\S+)$", script, flags=re.MULTILINE):
+        command = README.split(f"<!-- {name} -->\n", 1)[1].split("```sh\n", 1)[1].split("\n", 1)[0]
+        assert command.startswith("python -m pip install -c constraints.txt -e ")
+    assert script.count("run_readme_command ") >= 2
+
+
+def is_synthetic(words: list[str]) -> bool:
+    text = " ".join(words)
+    named = re.search(r"--dataset=(\w+)", text)
+    return not re.search(r"DIR|FILE", text) and (named is None or named[1] == "synthetic")
+
+
+SYNTHETIC = [words for words in OURS if is_synthetic(words) and len(words) > 1]
+OTHERS = [words for words in OURS if not is_synthetic(words)]
+
+
+def test_readme_has_both_kinds_of_commands():
+    assert len(SYNTHETIC) >= 3
+    assert len(OTHERS) >= 5
+
+
+def test_readmes_synthetic_commands_run(tmp_path):
+    for words in SYNTHETIC:
+        there = [word.replace("=runs/", f"={tmp_path}/") for word in words]
+        finished = run_command(there[0], *there[1:])
+        assert finished.status == 0, (words, finished.err)
+    assert list(tmp_path.rglob("summary.json"))
+
+
+@pytest.mark.parametrize("words", OTHERS, ids=" ".join)
+def test_readmes_other_commands_parse(words):
+    finished = run_command(*words, prepare=injected_faults.stop_after_parsing)
+    assert finished.status == 0, finished.err
+    # The control: the same command with a flag that does not exist.
+    wrong = run_command(*words, "--no_such_flag", prepare=injected_faults.stop_after_parsing)
+    assert_mistake(wrong, "no_such_flag")
