@@ -20,7 +20,7 @@ _TEXT_SIZE = 13
 # Light grey, so that a white window shows on it.
 _PAPER = 216
 # Hues that the colour map (magma: black, purple, orange, cream) lacks.
-_REGION_COLOURS = {
+REGION_COLOURS = {
     "eye_left": "#00e5ff",
     "eye_right": "#5dff3b",
     "nose": "#ffffff",
@@ -108,7 +108,7 @@ def _draw_header(draw: Any, font: Any, clips: Clips, title: str) -> None:
         for window in regions.windows(clips.layout, regions.MEAN_LANDMARKS_5x2, MAP_SIZE)
     ]
     for name in names:
-        draw.rectangle((left, 8, left + 12, 20), _REGION_COLOURS[name], "black")
+        draw.rectangle((left, 8, left + 12, 20), REGION_COLOURS[name], "black")
         draw.text((left + 18, 6), name, "black", font)
         left += 18 + draw.textlength(name, font) + 2 * _GAP
     for column, text in enumerate(_COLUMNS):
@@ -130,7 +130,7 @@ def _draw_row(draw: Any, font: Any, clips: Clips, index: int, top: int) -> None:
         draw.text((_GAP, top + 34 + number * 17), _shortened(draw, font, line), "black", font)
     windows = regions.windows(clips.layout, clips.extras["landmarks"][index], MAP_SIZE)
     for window in windows:
-        colour = _REGION_COLOURS[window.name]
+        colour = REGION_COLOURS[window.name]
         cut = (window.top, window.left, window.height, window.width)
         slot = (window.slot_top, window.slot_left, window.slot_height, window.slot_width)
         for column in range(len(_COLUMNS)):

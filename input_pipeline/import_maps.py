@@ -1,12 +1,11 @@
 """Imports published optical-flow maps (table or pre-split form) as a stored data set."""
 
 import collections
-import os
 import pathlib
 
 from absl import flags
 
-from input_pipeline import command, data_flags
+from input_pipeline import command, data_flags, published_maps
 from input_pipeline.clips import CLASS_NAMES, STORED_DATASETS, Clips
 from input_pipeline.errors import InputError
 
@@ -21,32 +20,6 @@ _OVERWRITE = flags.DEFINE_bool(
 )
 # Clips, subjects, and clips per class of the composite (See et al., MEGC 2019).
 _MEGC2019_COUNTS = (442, 68, (250, 109, 83))
-
-
-def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
-    """The published maps of a folder in either form; raises InputError on any fault in it."""
-    # These load NumPy's and tqdm's slower parts, which --help has no use for.
-    from input_pipeline import map_sample, map_split, map_table
-
-    if not source.is_dir():
-        raise InputError(f"the source folder '{source}' does not exist; check --source.")
-    if os.path.lexists(source / map_table.TABLE_NAME):
-        form, samples = "table", map_table.read_table(source, dataset)
-    elif map_split.is_split(source):
-        form, samples = "pre-split", map_split.read_split(source, dataset)
-    else:
-        raise InputError(
-            f"'{source}' holds no published maps: neither a table {map_table.TABLE_NAME} nor "
-            "folders of the pre-split form <subject>/u_train and <subject>/u_test were found; "
-            "check --source."
-        )
-    has_landmarks = samples[0].landmarks_5x2 is not None
-    provenance = {
-        "source": f"published maps, {form} form",
-        "landmarks": "from the table's columns" if has_landmarks else "mean positions",
-        "values": "as published, channels (u, v, strain)",
-    }
-    return map_sample.to_clips(samples, dataset, layout, provenance)
 
 
 def _summary(clips: Clips) -> list[str]:
@@ -82,7 +55,7 @@ def main() -> int:
         raise InputError(f"{missing} is missing; name both --source=DIR and --dataset=NAME.")
     data_dir = data_flags.data_dir()
     source = pathlib.Path(_SOURCE.value).expanduser()
-    clips = read_maps(source, _DATASET.value, data_flags.layout())
+    clips = published_maps.read_maps(source, _DATASET.value, data_flags.layout())
     print("\n".join(_summary(clips)))
 
     # Loading TFDS takes most of a second; faults in the source show before that.

@@ -1,0 +1,196 @@
+"""Times the way from frames to flow maps, and measures the flow against known motions.
+
+    python -m input_pipeline.benchmark [--clips=N]
+
+Pretend faces stand in for a database, so that it runs anywhere and shows no one.
+"""
+
+import multiprocessing
+import multiprocessing.connection
+import pathlib
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+import numpy as np
+from absl import flags
+
+from input_pipeline import clip_maps, command, flow_accuracy, preprocess_extra, pretend_faces
+from input_pipeline.clip_table import ClipRecord
+from input_pipeline.errors import InputError
+from input_pipeline.flow import METHODS
+
+_CLIPS = flags.DEFINE_integer("clips", 24, "Pretend clips for the timing, at least 2.")
+_WORKERS = flags.DEFINE_integer("workers", 2, "Largest number of workers that is timed.")
+_FLOW = flags.DEFINE_enum("flow", "tvl1", METHODS, "Optical flow method, tvl1 or farneback.")
+_IDENTITIES = flags.DEFINE_integer(
+    "identities", 3, "Pretend faces behind the accuracy table; 0 leaves it out."
+)
+STAGES = ("reading", "detector", "landmarks", "flow", "regions")
+STRENGTHS = (0.5, 1.0, 2.0, 3.0)
+NOISES = (0.0, 2.0)
+
+
+class Timing(NamedTuple):
+    """Clips per second with some workers, seconds per stage over all clips, MB of the largest."""
+
+    clips_per_second: float
+    seconds: dict[str, float]
+    peak_mb: float
+
+
+def main() -> int:
+    """Print the timing and the accuracy tables."""
+    for name, value, least in (
+        ("clips", _CLIPS.value, 2),
+        ("workers", _WORKERS.value, 1),
+        ("identities", _IDENTITIES.value, 0),
+    ):
+        if value < least:
+            raise InputError(f"--{name} is {value}; at least {least} is needed.")
+    settings = clip_maps.MapSettings(flow=_FLOW.value)
+    for name, text in settings.provenance().items():
+        print(f"{name}: {text}")
+    with tempfile.TemporaryDirectory() as folder:
+        records = pretend_clips(pathlib.Path(folder), _CLIPS.value)
+        _print_timings(records, settings)
+    if _IDENTITIES.value:
+        _print_accuracy(_FLOW.value, _IDENTITIES.value)
+    return 0
+
+
+def pretend_clips(folder: pathlib.Path, count: int) -> list[ClipRecord]:
+    """Clips of two frames each, written as JPEG of 640x480 pixels; identities and classes vary."""
+    image = preprocess_extra.load("PIL.Image")
+    records = []
+    for number in range(count):
+        face_HxWx3 = pretend_faces.identity(number)
+        label = number % len(pretend_faces.MOTIONS_OF)
+        emotion = tuple(pretend_faces.MOTIONS_OF)[label]
+        motions = {name: 2.0 * share for name, share in pretend_faces.MOTIONS_OF[emotion].items()}
+        frames = []
+        for index, frame_HxWx3 in enumerate(
+            (face_HxWx3, pretend_faces.moved(face_HxWx3, motions)[0])
+        ):
+            path = folder / f"{number}_img{index + 1}.jpg"
+            noisy_HxWx3 = pretend_faces.with_noise(frame_HxWx3, 1.0, 2 * number + index)
+            image.fromarray(noisy_HxWx3).save(path, quality=95)
+            frames.append((index + 1, path))
+        records.append(
+            ClipRecord(
+                "pretend", f"p{number:02d}", "EP01", 1, 2, 2, emotion, label, -1, -1, tuple(frames)
+            )
+        )
+    return records
+
+
+def timed(records: list[ClipRecord], settings: clip_maps.MapSettings, workers: int) -> Timing:
+    """All clips with `workers` processes, whose start and first clip are not counted."""
+    context = multiprocessing.get_context("spawn")
+    tasks = context.Queue()
+    for record in records:
+        tasks.put(record)
+    for _ in range(workers):
+        tasks.put(None)
+    pipes, processes = [], []
+    for _ in range(workers):
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_work, args=(records[0], settings, tasks, theirs), daemon=True
+        )
+        process.start()
+        theirs.close()
+        pipes.append(ours)
+        processes.append(process)
+    _collected(pipes)
+    started = time.perf_counter()
+    for pipe in pipes:
+        pipe.send("go")
+    found = _collected(pipes)
+    elapsed = time.perf_counter() - started
+    for process in processes:
+        process.join()
+    return Timing(
+        clips_per_second=len(records) / elapsed,
+        seconds={stage: sum(seconds[stage] for seconds, _ in found) for stage in STAGES},
+        peak_mb=max(peak for _, peak in found),
+    )
+
+
+def _collected(pipes: list[multiprocessing.connection.Connection]) -> list:
+    try:
+        return [pipe.recv() for pipe in pipes]
+    except EOFError as error:
+        raise InputError(
+            "a worker of the benchmark ended early; its message stands above."
+        ) from error
+
+
+def _work(first: ClipRecord, settings: clip_maps.MapSettings, tasks, pipe) -> None:
+    """One worker: loads everything with a first clip, waits, then takes clips until a None."""
+    clip_maps.make_maps(first, settings)
+    pipe.send("ready")
+    pipe.recv()
+    seconds = dict.fromkeys(STAGES, 0.0)
+    while (record := tasks.get()) is not None:
+        for stage, spent in clip_maps.make_maps(record, settings).seconds.items():
+            seconds[stage] += spent
+    pipe.send((seconds, peak_memory_mb()))
+
+
+def peak_memory_mb() -> float:
+    """The largest memory this process has held at once, in MB of 2^20 bytes."""
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text(encoding="ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    import resource
+
+    # Elsewhere this also holds what the parent had used; macOS counts in bytes.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def _print_timings(records: list[ClipRecord], settings: clip_maps.MapSettings) -> None:
+    print(f"\n{len(records)} clips, 640x480 JPEG, OpenCV on one thread per worker")
+    print(f"{'workers':>8}{'clips/s':>9}{'speed-up':>10}{'peak MB':>9}", end="")
+    print("".join(f"{stage:>11}" for stage in STAGES), " (ms per clip)")
+    single = None
+    for workers in sorted({1, *range(2, _WORKERS.value + 1)}):
+        timing = timed(records, settings, workers)
+        single = single or timing.clips_per_second
+        print(
+            f"{workers:>8}{timing.clips_per_second:>9.2f}{timing.clips_per_second / single:>10.2f}"
+            f"{timing.peak_mb:>9.0f}",
+            end="",
+        )
+        print("".join(f"{1000 * timing.seconds[s] / len(records):>11.1f}" for s in STAGES))
+
+
+def _print_accuracy(method: str, identities: int) -> None:
+    print(f"\n{method} against known motions, {identities} faces, pixels of the 224x224 crop:")
+    print("median end-point error where the motion is above half its strength, inside the face")
+    print(f"{'noise':>6}{'motion':>8}{'all':>8}{'worst motion':>22}{'worst direction':>18}")
+    for noise in NOISES:
+        for strength in STRENGTHS:
+            errors: dict[str, list[np.ndarray]] = {name: [] for name in pretend_faces.MOTIONS}
+            degrees = 0.0
+            for name in pretend_faces.MOTIONS:
+                for number in range(identities):
+                    found = flow_accuracy.recover(
+                        number, name, strength, noise=noise, method=method
+                    )
+                    errors[name].append(found.errors())
+                    degrees = max(degrees, found.degrees_off())
+            median = {name: float(np.median(np.concatenate(e))) for name, e in errors.items()}
+            worst = max(median, key=lambda name: median[name])
+            overall = np.median(np.concatenate([e for found in errors.values() for e in found]))
+            print(
+                f"{noise:>6g}{strength:>8g}{overall:>8.3f}{f'{median[worst]:.3f} {worst}':>22}"
+                f"{f'{degrees:.0f} degrees off':>18}"
+            )
+
+
+if __name__ == "__main__":
+    command.run(main, name="input_pipeline.benchmark", purpose="Times the preprocessing.")

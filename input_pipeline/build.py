@@ -1,0 +1,189 @@
+"""Builds a region-flow data set from a database as delivered.
+
+python -m input_pipeline.build --dataset=casme3 --raw_dir=DIR
+"""
+
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from input_pipeline import command, data_flags
+from input_pipeline.clips import STORED_DATASETS
+from input_pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from input_pipeline.clip_maps import ClipMaps, MapSettings
+    from input_pipeline.clip_table import ClipRecord, FaultyClip, ReadResult
+    from input_pipeline.clip_workers import Outcome, Work
+    from input_pipeline.map_cache import MapCache
+
+_DATASET = flags.DEFINE_enum(
+    "dataset", None, STORED_DATASETS, f"Data set to build, one of {', '.join(STORED_DATASETS)}."
+)
+_RAW_DIR = flags.DEFINE_string(
+    "raw_dir", None, "The database as unzipped; for megc2019 the folder of casme2, samm and smic."
+)
+_ANNOTATIONS = flags.DEFINE_multi_string(
+    "annotations", [], "An annotation sheet or composite list; by default found below --raw_dir."
+)
+_FRAMES = flags.DEFINE_enum(
+    "frames", "raw", ("raw", "cropped"), "Which pictures to start from: raw (or selected), cropped."
+)
+_CHECK_ONLY = flags.DEFINE_bool(
+    "check_only", False, "Everything but flow and writing the data set: sheets, frames, faces."
+)
+_SKIP_BAD = flags.DEFINE_bool(
+    "skip_bad", False, "Leave clips that cannot be used out, and count them in the report."
+)
+_ACCEPT_COUNTS = flags.DEFINE_bool(
+    "accept_counts", False, "Go on although the clips deviate from the published counts."
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace a stored data set that holds other maps."
+)
+_FLOW = flags.DEFINE_enum("flow", "tvl1", ("tvl1", "farneback"), "Optical flow.")
+_STRAIN = flags.DEFINE_string("strain", "mfdan", "Formula of the optical strain (see strain.py).")
+_SMIC_APEX = flags.DEFINE_enum(
+    "smic_apex",
+    "offset",
+    ("offset", "middle", "spot"),
+    "SMIC annotates no apex: which frame is it.",
+)
+_ZERO_MOTION = flags.DEFINE_enum(
+    "zero_motion", "spot", ("spot", "drop", "keep"), "What to do where the apex is the onset."
+)
+_WORKERS = flags.DEFINE_integer("workers", 0, "Processes; 0: one for each processor.")
+
+
+def main() -> int:
+    """Build what the flags name; returns the exit status."""
+    if not _DATASET.value or not _RAW_DIR.value:
+        missing = "--dataset" if _RAW_DIR.value else "--raw_dir"
+        raise InputError(f"{missing} is missing; name both --dataset=NAME and --raw_dir=DIR.")
+    if not 0 <= _WORKERS.value <= 1024:
+        raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
+    # The libraries of the preprocess extra load here, not for --help.
+    from input_pipeline import build_report, clip_workers, read_clips
+
+    settings = _settings()
+    data_dir, layout = data_flags.data_dir(), data_flags.layout()
+    reports = data_dir / _DATASET.value / "reports" / layout
+    result = read_clips.read_clips(
+        _DATASET.value,
+        pathlib.Path(_RAW_DIR.value),
+        [pathlib.Path(name) for name in _ANNOTATIONS.value],
+        _FRAMES.value,
+    )
+    for note in result.notes:
+        print(note)
+    print(f"{len(result.clips)} clips to process")
+    if result.deviations and not _ACCEPT_COUNTS.value:
+        faults = build_report.all_faults(result, [], _FRAMES.value)
+        path = build_report.write_report(reports, _title(), result, [], faults, {})
+        raise InputError(
+            f"the clips deviate from the published counts: {' '.join(result.deviations[:3])} "
+            f"({len(result.deviations)} deviations, listed in '{path}'); complete the database, "
+            "or give --accept_counts to go on with these clips."
+        )
+    cache_dir = data_dir / "map_cache"
+    work = clip_workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
+    outcomes = clip_workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
+    provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
+    faults = build_report.all_faults(result, outcomes, _FRAMES.value)
+    path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance)
+    print(f"report: {path}")
+    known = sum(1 for fault in faults if fault.known)
+    print(f"{len(faults)} clips cannot be used, {known} of them known defects of the release")
+    _stop_on_unknown(faults, path)
+    if _CHECK_ONLY.value:
+        print("checked only: no flow was computed and no data set written")
+        return 0
+    _write(result, outcomes, work, provenance, reports)
+    return 0
+
+
+def _settings() -> "MapSettings":
+    from input_pipeline.clip_maps import MapSettings
+
+    try:
+        return MapSettings(
+            flow=_FLOW.value,
+            strain=_STRAIN.value,
+            smic_apex=_SMIC_APEX.value,
+            zero_motion=_ZERO_MOTION.value,
+        )
+    except ValueError as error:
+        raise InputError(f"{error}.") from error
+
+
+def _title() -> str:
+    return f"Build of {_DATASET.value}, layout {data_flags.layout()}"
+
+
+def _stop_on_unknown(faults: "list[FaultyClip]", report: pathlib.Path) -> None:
+    unknown = [fault for fault in faults if not fault.known]
+    if unknown and not _SKIP_BAD.value:
+        first = unknown[0]
+        raise InputError(
+            f"{len(unknown)} clips cannot be used, first {first.key} ({first.code}: "
+            f"{first.detail}); all are listed in '{report}'; mend them, or give --skip_bad to "
+            "leave them out."
+        )
+
+
+def _write(
+    result: "ReadResult",
+    outcomes: "list[Outcome]",
+    work: "Work",
+    provenance: dict[str, str],
+    reports: pathlib.Path,
+) -> None:
+    from input_pipeline import contact_sheet, face_sheet, flow_dataset, native_clips
+    from input_pipeline.map_cache import MapCache
+
+    assert work.cache_dir is not None
+    assert _DATASET.value is not None
+    cache = MapCache(work.cache_dir, work.settings)
+    usable = {outcome.key for outcome in outcomes if outcome.quality is not None}
+    records = [record for record in result.clips if record.key in usable]
+    if not records:
+        raise InputError("no clip of the database can be used; see the report.")
+    clips = native_clips.to_clips(
+        records,
+        (_cached(cache, record) for record in records),
+        dataset=_DATASET.value,
+        layout=data_flags.layout(),
+        provenance=provenance,
+    )
+    written = flow_dataset.write(clips, data_flags.data_dir(), overwrite=_OVERWRITE.value)
+    state = "written to" if written.is_new else "already there with the same content, left as is:"
+    print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
+    print(f"{len(clips)} clips of {len(set(clips.subject_key_N))} subjects")
+    print(f"content hash {clips.content_hash()[:12]}")
+    contact_sheet.write_pages(clips, reports)
+    pages = face_sheet.write_pages(
+        data_flags.layout(),
+        records,
+        lambda record: _cached(cache, record),
+        reports,
+    )
+    print(f"contact sheets in {reports}; {len(pages)} show faces: licensed material")
+
+
+def _cached(cache: "MapCache", record: "ClipRecord") -> "ClipMaps":
+    found = cache.load(record)
+    if found is None:
+        raise InputError(
+            f"the stored maps of {record.key} are gone or damaged; run the same command again."
+        )
+    return found
+
+
+if __name__ == "__main__":
+    command.run(
+        main,
+        name="input_pipeline.build",
+        purpose="Builds a region-flow data set for experiments.loso from a database as delivered.",
+    )

@@ -1,0 +1,104 @@
+"""The table of clips that every reader returns: annotation, labels and frame files, no pixels."""
+
+import collections
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipRecord:
+    """One clip as annotated and as found on disk.
+
+    Frame numbers are those of the file names. `frames` ascends and may have holes; it reaches
+    two frames beyond the annotated range where the database holds them.
+    """
+
+    database: str
+    subject: str
+    clip: str
+    onset: int | None
+    # None where the database annotates no apex (SMIC).
+    apex: int | None
+    offset: int | None
+    # As written in the sheet, or the name of the clip's folder.
+    emotion: str
+    # Index into clips.CLASS_NAMES.
+    label: int
+    # -1 where the database has none.
+    label7: int
+    objective_class: int
+    frames: tuple[tuple[int, pathlib.Path], ...]
+
+    @property
+    def key(self) -> str:
+        """`database/subject/clip`."""
+        return f"{self.database}/{self.subject}/{self.clip}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FaultyClip:
+    """A clip of the protocol that cannot be used; `code` is a key of clip_faults.REASONS.
+
+    `known` says where the defect is described if it belongs to the release; empty stops a build.
+    `label` is -1 where the class itself is unknown.
+    """
+
+    key: str
+    code: str
+    detail: str
+    label: int = -1
+    known: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class AppliedCorrection:
+    """One cell of a sheet that was replaced, with the reason and where it was published."""
+
+    key: str
+    field: str
+    old: str
+    new: str
+    reason: str
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadResult:
+    """What a reader found: usable clips in key order, and everything that was not taken as is.
+
+    `dropped` counts rows outside the protocol by reason; `deviations` says how the protocol's
+    clips (usable and faulty ones) differ from the published counts; `notes` names the sheets and
+    folders that were read, relative to the raw folder.
+    """
+
+    clips: tuple[ClipRecord, ...] = ()
+    faults: tuple[FaultyClip, ...] = ()
+    corrections: tuple[AppliedCorrection, ...] = ()
+    dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+    deviations: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def unknown_faults(self) -> tuple[FaultyClip, ...]:
+        """The faults that stop a build unless bad clips are skipped."""
+        return tuple(fault for fault in self.faults if not fault.known)
+
+    def labels(self) -> dict[str, int]:
+        """Key and class of every clip of the protocol, faulty ones included."""
+        labels = {clip.key: clip.label for clip in self.clips}
+        return labels | {fault.key: fault.label for fault in self.faults if fault.label >= 0}
+
+
+def merged(results: list[ReadResult]) -> ReadResult:
+    """Several databases as one table, clips and faults in key order."""
+    dropped: collections.Counter[str] = collections.Counter()
+    for result in results:
+        dropped.update(result.dropped)
+    return ReadResult(
+        clips=tuple(sorted((c for r in results for c in r.clips), key=lambda clip: clip.key)),
+        faults=tuple(sorted((f for r in results for f in r.faults), key=lambda fault: fault.key)),
+        corrections=tuple(c for r in results for c in r.corrections),
+        dropped=dict(sorted(dropped.items())),
+        deviations=tuple(d for r in results for d in r.deviations),
+        notes=tuple(n for r in results for n in r.notes),
+    )

@@ -1,0 +1,94 @@
+"""Reads CASME II (Yan et al., 2014): coding sheet and frames, as unzipped."""
+
+import pathlib
+import re
+from collections.abc import Sequence
+
+from input_pipeline import annotation_files, frame_files, sheet_clips
+from input_pipeline.clip_table import ReadResult
+from input_pipeline.frame_files import FrameName
+from input_pipeline.source_folder import SourceFolder
+
+DATABASE = "casme2"
+SUBJECT_FOLDER = re.compile(r"sub\d{1,2}", re.ASCII | re.IGNORECASE)
+# Numbers are those of the whole recording in all three trees.
+_FRAME_NAMES = {
+    "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
+    "cropped": FrameName(re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"),
+}
+_NO_OTHER_TREES = re.compile(r"(?!)")
+_SUBJECT = re.compile(r"(?:sub)?0*(\d{1,2})", re.ASCII | re.IGNORECASE)
+_CLIP = re.compile(r"EP\w{1,30}", re.ASCII | re.IGNORECASE)
+
+CODING = annotation_files.SheetForm(
+    what="the CASME II coding sheet (CASME2-coding-20140508.xlsx)",
+    columns={
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("OnsetFrame", "Onset"),
+        "apex": ("ApexFrame", "Apex"),
+        "offset": ("OffsetFrame", "Offset"),
+        "emotion": ("Estimated Emotion", "Emotion"),
+    },
+    optional={"objective_class": ("Objective Classes", "Objective Class")},
+    # The composite list follows the sheet of 2014.
+    names=(
+        re.compile(r".*coding.*20140508.*", re.IGNORECASE),
+        re.compile(r".*coding.*", re.IGNORECASE),
+    ),
+    first_clip=_CLIP,
+)
+OBJECTIVE = annotation_files.SheetForm(
+    what="the objective classes of CASME II",
+    columns={
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "objective_class": ("Objective Class", "Objective Classes"),
+    },
+    optional={},
+    names=(re.compile(r".*objective.*", re.IGNORECASE),),
+    first_clip=_CLIP,
+)
+
+
+def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+    """The clips of CASME II; raises InputError where sheet or frames are not to be found."""
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
+    sheet = annotation_files.required(CODING, annotations, source.sheet_files)
+    classes = _objective_classes(annotations, source)
+    trees = source.trees(frames, _NO_OTHER_TREES)
+
+    def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
+        folders = sheet_clips.subject_and_clip_folders(trees, clip)
+        shown = f"{clip.subject}/{clip.clip}"
+        return sheet_clips.first_with_frames(folders, _FRAME_NAMES[frames], raw_dir, numbers, shown)
+
+    layout = sheet_clips.Layout(DATABASE, _names, frames_of)
+    rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
+    return source.noted(sheet_clips.read_rows(rows, layout), sheet, trees)
+
+
+def _names(cells: dict[str, str]) -> tuple[str, str]:
+    subject = sheet_clips.safe_name(cells["subject"], _SUBJECT, "subject")
+    clip = sheet_clips.safe_name(cells["clip"], _CLIP, "clip")
+    return f"sub{int(subject[1]):02d}", clip[0]
+
+
+def _objective_classes(
+    annotations: Sequence[pathlib.Path], source: SourceFolder
+) -> dict[tuple[str, str], str]:
+    # Later coding sheets have such a column as well, but classes of another version.
+    delivered = [path for path in source.sheet_files if "objective" in path.name.lower()]
+    found = annotation_files.find(OBJECTIVE, [*annotations, *delivered])
+    rows = found.rows if found else []
+    return {_plain(row.cells): row.cells["objective_class"] for row in rows}
+
+
+def _plain(cells: dict[str, str]) -> tuple[str, str]:
+    return cells["subject"].lower().removeprefix("sub").lstrip("0"), cells["clip"].casefold()
+
+
+def _with_class(cells: dict[str, str], classes: dict[tuple[str, str], str]) -> dict[str, str]:
+    return cells | {
+        "objective_class": cells.get("objective_class") or classes.get(_plain(cells), "")
+    }

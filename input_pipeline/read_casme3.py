@@ -1,0 +1,83 @@
+"""Reads CAS(ME)^3 Part A (Li et al., 2023): JpgIndex sheet and colour frames, as unzipped."""
+
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+from input_pipeline import annotation_files, frame_files, sheet_clips
+from input_pipeline.clip_table import ReadResult
+from input_pipeline.errors import InputError
+from input_pipeline.frame_files import FrameName
+from input_pipeline.source_folder import SourceFolder
+
+DATABASE = "casme3"
+# A subject's folder of the long videos (spNO.1), or a clip's own folder (spNO.1_a_355).
+SUBJECT_FOLDER = re.compile(r"spno\.?\d{1,4}(_[a-z]_\d+)?", re.ASCII | re.IGNORECASE)
+# Depth pictures are PNG and may lie where some copies have the colour frames.
+_FRAME_NAME = FrameName(re.compile(r"(\d+)", re.ASCII), "175.jpg", (".jpg", ".jpeg"))
+# Depth pictures have the colour frames' names; macro-expressions are other clips.
+_OTHER_TREES = re.compile(r"(^|/)(depth|video|[^/]*MaE[^/]*)(/|$)", re.IGNORECASE)
+_SUBJECT = re.compile(r"spno\.?0*(\d{1,4})", re.ASCII | re.IGNORECASE)
+_VIDEO = re.compile(r"[a-z]", re.ASCII | re.IGNORECASE)
+
+LABELS = annotation_files.SheetForm(
+    what="the CAS(ME)^3 sheet (cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx)",
+    columns={
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("Onset",),
+        "apex": ("Apex",),
+        "offset": ("Offset",),
+        "emotion": ("emotion",),
+    },
+    optional={"objective_class": ("Objective class",)},
+    names=(
+        re.compile(r".*ME_label_JpgIndex_v2.*", re.IGNORECASE),
+        re.compile(r".*ME_label_JpgIndex.*", re.IGNORECASE),
+    ),
+    first_clip=_VIDEO,
+)
+
+
+def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+    """The clips of CAS(ME)^3; raises InputError where sheet or frames are not to be found.
+
+    Both forms of the release are read, long videos and clip folders. A clip is named by the
+    video's letter and the onset as written in the sheet: `b_166`.
+    """
+    if frames == "cropped":
+        raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
+    sheet = annotation_files.required(LABELS, annotations, source.sheet_files)
+    trees = source.trees(frames, _OTHER_TREES)
+
+    def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
+        folders = (folder for tree in trees for folder in _folders(tree.path, clip))
+        shown = f"{clip.subject}/{clip.clip.split('_')[0]}"
+        return sheet_clips.first_with_frames(folders, _FRAME_NAME, raw_dir, numbers, shown)
+
+    # Clips run on in the long videos, and single frames were dropped all over.
+    layout = sheet_clips.Layout(DATABASE, _names, frames_of, offset_needed=False)
+    return source.noted(sheet_clips.read_rows(sheet.rows, layout), sheet, trees)
+
+
+def _names(cells: dict[str, str]) -> tuple[str, str]:
+    subject = sheet_clips.safe_name(cells["subject"], _SUBJECT, "subject")
+    video = sheet_clips.safe_name(cells["clip"], _VIDEO, "video")
+    # One video holds several clips: the onset tells them apart.
+    onset = sheet_clips.frame_number("onset", cells["onset"])
+    return f"spNO.{int(subject[1])}", f"{video[0].lower()}_{onset}"
+
+
+def _spelling(name: str) -> str:
+    """Folders come as spNO.1, spNo.1 and spNO1."""
+    return name.casefold().replace(".", "")
+
+
+def _folders(tree: pathlib.Path, clip: sheet_clips.AnnotatedClip) -> Iterator[pathlib.Path]:
+    yield from frame_files.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
+    for subject in frame_files.folders_named(tree, clip.subject, _spelling):
+        for video in frame_files.folders_named(subject, clip.clip.split("_")[0], _spelling):
+            # Beside the colour frames lie depth pictures; some copies have the frames right here.
+            yield from frame_files.folders_named(video, "color")
+            yield video

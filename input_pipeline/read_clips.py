@@ -1,0 +1,181 @@
+"""Reads a data set's databases as unzipped into one table of clips."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from input_pipeline import (
+    annotation_files,
+    composite_list,
+    expected_counts,
+    frame_files,
+    known_defects,
+    read_casme2,
+    read_casme3,
+    read_samm,
+    read_smic,
+    shared_frames,
+)
+from input_pipeline.clip_table import FaultyClip, ReadResult, merged
+from input_pipeline.clips import DATABASES_OF, STORED_DATASETS
+from input_pipeline.composite_list import CompositeList
+from input_pipeline.errors import InputError
+
+_READERS = {
+    "casme2": read_casme2.read,
+    "samm": read_samm.read,
+    "smic": read_smic.read,
+    "casme3": read_casme3.read,
+}
+_FORMS = {
+    "casme2": (read_casme2.CODING, read_casme2.OBJECTIVE),
+    "samm": (read_samm.CODES,),
+    "smic": (),
+    "casme3": (read_casme3.LABELS,),
+}
+
+
+def read_clips(
+    dataset: str,
+    raw_dir: pathlib.Path,
+    annotations: Sequence[pathlib.Path] = (),
+    frames: str = "raw",
+) -> ReadResult:
+    """The clips of the 3-class protocol, in key order, with every fault, correction and count.
+
+    `raw_dir` holds one database, or for megc2019 the folders casme2, samm and smic. Sheets are
+    found below it or named in `annotations`; the composite list is used where it is there.
+    `frames` is one of frame_files.FRAME_CHOICES. No picture is decoded. Raises InputError where
+    sheets or trees are missing or unreadable; faults of single clips are in the result.
+    """
+    if dataset not in STORED_DATASETS:
+        raise InputError(f"unknown data set '{dataset}'; allowed are {', '.join(STORED_DATASETS)}.")
+    # Folders may have changed since an earlier call.
+    frame_files.forget_listings()
+    raw_dir = raw_dir.expanduser()
+    raw_dirs = _raw_dirs(dataset, raw_dir)
+    official, sheets_of = _sorted_annotations(dataset, annotations)
+    if raw_dirs.keys() != {dataset}:
+        _add_top_sheets(raw_dir, sheets_of)
+    official = official or composite_list.best_list(_csv_files(raw_dir))
+    result = merged([_READERS[name](raw_dirs[name], sheets_of[name], frames) for name in raw_dirs])
+    if official and dataset != "casme3":
+        result = _by_list(result, official, tuple(raw_dirs))
+    result = _without_shared(result)
+    result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames))
+    deviating = list(result.deviations)
+    notes = list(result.notes)
+    for name, folder in raw_dirs.items():
+        deviating += expected_counts.deviations(name, result.labels(), folder)
+        if expected_counts.is_pretend(folder):
+            notes.append(f"{name}: a PRETEND database with counts of its own")
+    return dataclasses.replace(result, deviations=tuple(deviating), notes=tuple(notes))
+
+
+def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:
+    if not raw_dir.is_dir():
+        raise InputError(f"the raw folder '{raw_dir}' does not exist; check --raw_dir.")
+    databases = DATABASES_OF[dataset]
+    if databases == (dataset,):
+        return {dataset: raw_dir}
+    found = {name: frame_files.folders_named(raw_dir, name) for name in databases}
+    missing = [name for name, folders in found.items() if not folders]
+    if missing:
+        raise InputError(
+            f"'{raw_dir}' lacks the folder {missing[0]}; for {dataset} it must hold the folders "
+            f"{', '.join(databases)}, each with one database as unzipped."
+        )
+    return {name: folders[0] for name, folders in found.items()}
+
+
+def _sorted_annotations(
+    dataset: str, annotations: Sequence[pathlib.Path]
+) -> tuple[CompositeList | None, dict[str, list[pathlib.Path]]]:
+    """The composite list among the files named, and the sheets of each database."""
+    sheets_of: dict[str, list[pathlib.Path]] = {name: [] for name in DATABASES_OF[dataset]}
+    lists = []
+    for path in (path.expanduser() for path in annotations):
+        if not path.is_file():
+            raise InputError(f"the annotation file '{path}' does not exist; check --annotations.")
+        if composite_list.is_list(path):
+            lists.append(path)
+            continue
+        fitting = [name for name in sheets_of if _fits(name, path)]
+        if not fitting:
+            raise InputError(
+                f"the annotation file '{path.name}' is no sheet of {', '.join(sheets_of)} with the "
+                "columns that were delivered, nor a readable one; check --annotations."
+            )
+        sheets_of[fitting[0]].append(path)
+    return composite_list.best_list(lists), sheets_of
+
+
+def _add_top_sheets(raw_dir: pathlib.Path, sheets_of: dict[str, list[pathlib.Path]]) -> None:
+    """The composite's sheets may lie beside the databases' folders as well as inside them."""
+    listed = frame_files.outer_folders(raw_dir, is_subject=lambda name: True)
+    for path in annotation_files.sheet_files(listed):
+        fitting = [name for name in sheets_of if not sheets_of[name] and _fits(name, path)]
+        if fitting:
+            sheets_of[fitting[0]].append(path)
+
+
+def _fits(database: str, path: pathlib.Path) -> bool:
+    return any(annotation_files.find(form, [path]) for form in _FORMS[database])
+
+
+def _csv_files(raw_dir: pathlib.Path) -> list[pathlib.Path]:
+    return sorted({*raw_dir.glob("*.csv"), *raw_dir.glob("*/*.csv")})
+
+
+def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, ...]) -> ReadResult:
+    """The clips that the composite list names; every difference is a fault or a deviation."""
+    listed = {
+        key: label for key, label in official.label_of.items() if key.split("/")[0] in databases
+    }
+    found = result.labels()
+    unlisted = sorted(found.keys() - listed.keys())
+    faulty = {fault.key for fault in result.faults}
+    conflicts = [
+        FaultyClip(
+            key, "label_conflict", f"its label is {found[key]}, in {official.name} {label}.", label
+        )
+        for key, label in sorted(listed.items())
+        if key in found and found[key] != label and key not in faulty
+    ]
+    absent = [
+        FaultyClip(key, "not_found", f"{official.name} names it.", label)
+        for key, label in sorted(listed.items())
+        if key not in found and key not in faulty
+    ]
+    left_out = {*unlisted, *(fault.key for fault in conflicts)}
+    faults = [fault for fault in result.faults if fault.key not in unlisted]
+    dropped = dict(result.dropped)
+    if unlisted:
+        dropped["not in the composite list"] = len(unlisted)
+    return dataclasses.replace(
+        result,
+        clips=tuple(clip for clip in result.clips if clip.key not in left_out),
+        faults=tuple(sorted([*faults, *conflicts, *absent], key=lambda fault: fault.key)),
+        dropped=dropped,
+        deviations=(
+            *result.deviations,
+            *(f"{key} is not in the composite list {official.name}." for key in unlisted),
+        ),
+        notes=(*result.notes, f"composite list: {official.name}"),
+    )
+
+
+def _without_shared(result: ReadResult) -> ReadResult:
+    shared = shared_frames.find(result.clips)
+    if not shared:
+        return result
+    faults = [
+        FaultyClip(clip.key, shared[clip.key].code, shared[clip.key].detail, clip.label)
+        for clip in result.clips
+        if clip.key in shared
+    ]
+    return dataclasses.replace(
+        result,
+        clips=tuple(clip for clip in result.clips if clip.key not in shared),
+        faults=tuple(sorted([*result.faults, *faults], key=lambda fault: fault.key)),
+    )

@@ -1,0 +1,58 @@
+"""Reads SAMM (Davison et al., 2018): FACS code sheet and frames, as unzipped."""
+
+import pathlib
+import re
+from collections.abc import Sequence
+
+from input_pipeline import annotation_files, frame_files, sheet_clips
+from input_pipeline.clip_table import ReadResult
+from input_pipeline.frame_files import FrameName
+from input_pipeline.source_folder import SourceFolder
+
+DATABASE = "samm"
+SUBJECT_FOLDER = re.compile(r"\d{3}", re.ASCII)
+# Numbers are those of the long recording, with four digits or five.
+_FRAME_NAME = FrameName(re.compile(r"\d{1,3}_(\d+)", re.ASCII), "006_05588.jpg")
+# The long videos hold the same numbers, one folder for each recording.
+_OTHER_TREES = re.compile(r"long", re.IGNORECASE)
+_SUBJECT = re.compile(r"0*(\d{1,3})", re.ASCII)
+_CLIP = re.compile(r"\d{1,3}_\d_\d{1,2}", re.ASCII)
+
+CODES = annotation_files.SheetForm(
+    what="the SAMM code sheet (SAMM_Micro_FACS_Codes_v2.xlsx)",
+    columns={
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("Onset Frame", "Onset"),
+        "apex": ("Apex Frame", "Apex"),
+        "offset": ("Offset Frame", "Offset"),
+        "emotion": ("Estimated Emotion", "Emotion"),
+    },
+    optional={"objective_class": ("Objective Classes", "Objective Class")},
+    names=(
+        re.compile(r"SAMM_Micro_FACS_Codes_v2.*", re.IGNORECASE),
+        re.compile(r".*SAMM.*(FACS|Micro).*", re.IGNORECASE),
+    ),
+    first_clip=_CLIP,
+)
+
+
+def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+    """The clips of SAMM; raises InputError where sheet or frames are not to be found."""
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
+    sheet = annotation_files.required(CODES, annotations, source.sheet_files)
+    trees = source.trees(frames, _OTHER_TREES)
+
+    def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
+        folders = sheet_clips.subject_and_clip_folders(trees, clip)
+        shown = f"{clip.subject}/{clip.clip}"
+        return sheet_clips.first_with_frames(folders, _FRAME_NAME, raw_dir, numbers, shown)
+
+    layout = sheet_clips.Layout(DATABASE, _names, frames_of)
+    return source.noted(sheet_clips.read_rows(sheet.rows, layout), sheet, trees)
+
+
+def _names(cells: dict[str, str]) -> tuple[str, str]:
+    subject = sheet_clips.safe_name(cells["subject"], _SUBJECT, "subject")
+    clip = sheet_clips.safe_name(cells["clip"], _CLIP, "clip")
+    return f"{int(subject[1]):03d}", clip[0]

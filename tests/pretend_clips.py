@@ -1,0 +1,53 @@
+"""Clips of pretend faces on disk, for tests."""
+
+import functools
+import io
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from input_pipeline import pretend_faces
+from input_pipeline.clip_table import ClipRecord
+
+
+@functools.cache
+def face(number: int = 0) -> np.ndarray:
+    return pretend_faces.identity(number)
+
+
+@functools.cache
+def smiling(pixels: float, number: int = 0) -> np.ndarray:
+    return pretend_faces.moved(face(number), {"lip_corner_pull": pixels})[0]
+
+
+def encoded(frame: np.ndarray, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def write(path: pathlib.Path, frame: np.ndarray) -> pathlib.Path:
+    # Uncompressed: tests read and write these much.
+    path.write_bytes(encoded(frame, "BMP"))
+    return path
+
+
+def clip(
+    folder: pathlib.Path,
+    frames: dict[int, np.ndarray | bytes],
+    *,
+    marks: tuple[int | None, int | None, int | None] = (1, 5, 9),
+    database: str = "casme2",
+) -> ClipRecord:
+    """A record whose frames are written to `folder`; bytes are written as they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, frame in sorted(frames.items()):
+        path = folder / f"img{number}.bmp"
+        if isinstance(frame, bytes):
+            path.write_bytes(frame)
+        else:
+            write(path, frame)
+        files.append((number, path))
+    return ClipRecord(database, "sub01", "EP01", *marks, "happiness", 1, -1, -1, tuple(files))

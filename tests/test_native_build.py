@@ -1,0 +1,322 @@
+"""A build from a pretend database: the data set, its repeat, and what becomes of bad clips."""
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import injected_faults
+import numpy as np
+import pytest
+from command_runner import ROOT, assert_mistake, run_command
+
+from input_pipeline import fake_database, loader, strain
+from input_pipeline.clips import Clips
+
+NAME = "input_pipeline.build"
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """A pretend SMIC: ten clips, no sheet, labels from the folders."""
+    folder = tmp_path_factory.mktemp("raw") / "smic"
+    fake_database.write("smic", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(raw, tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("built")
+    finished = build(raw, data_dir, "--workers=2")
+    assert finished.status == 0, finished.err
+    return data_dir, finished
+
+
+def build(raw_dir: pathlib.Path, data_dir: pathlib.Path, *arguments: object, **options):
+    return run_command(
+        NAME, "--dataset=smic", f"--raw_dir={raw_dir}", f"--data_dir={data_dir}", *arguments,
+        **options,
+    )  # fmt: skip
+
+
+def clips(data_dir: pathlib.Path, layout: str = "five") -> Clips:
+    return loader.load("smic", layout, data_dir)
+
+
+def records(data_dir: pathlib.Path) -> bytes:
+    (path,) = (data_dir / "smic" / "five" / "1.0.0").glob("*array_record*")
+    return path.read_bytes()
+
+
+def report(data_dir: pathlib.Path) -> dict[str, dict[str, str]]:
+    path = data_dir / "smic" / "reports" / "five" / "clips.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["clip"]: row for row in csv.DictReader(file)}
+
+
+def on_disk(clip: str) -> str:
+    """s01_ne_01 of the composite list is s1_ne_01 in the release."""
+    subject, rest = clip.split("_", 1)
+    return f"s{int(subject[1:])}_{rest}"
+
+
+def a_frame(raw_dir: pathlib.Path, clip: str, place: int) -> pathlib.Path:
+    (folder,) = raw_dir.glob(f"**/SMIC_all_raw/HS/**/{on_disk(clip)}")
+    frames = [path for path in folder.iterdir() if path.suffix == ".bmp"]
+    return sorted(frames, key=lambda path: int("".join(filter(str.isdigit, path.stem))))[place]
+
+
+def test_the_data_set_holds_the_clips_with_their_labels_and_provenance(built):
+    found = clips(built[0])
+    assert len(found) == 10
+    assert set(found.database_N) == {"smic"}
+    assert set(found.label_N.tolist()) == {0, 1, 2}
+    for key, label in zip(found.clip_key_N, found.label_N, strict=True):
+        assert key.split("/")[2].split("_")[1] == ("ne", "po", "sur")[label]
+    assert found.provenance["flow"] == "tvl1"
+    assert found.provenance["opencv"].startswith("4.11")
+    assert found.provenance["smic_apex"] == "offset"
+    # Normalised over the whole face: every channel of it spans nearly 0..255 before averaging.
+    assert found.flow_whole_NxHxWxC.min() >= 0
+    assert found.flow_whole_NxHxWxC.max() > 200
+    assert np.ptp(found.flow_NxHxWxC, axis=(1, 2)).min() > 0
+    assert (found.extras["detector_score"] > 0).all()
+    assert (found.extras["flow_max"] > 0.5).all()
+
+
+def test_the_report_has_a_line_for_every_clip(built):
+    lines = report(built[0])
+    assert sorted(lines) == clips(built[0]).clip_key_N
+    assert {row["status"] for row in lines.values()} == {"used"}
+    assert all("apex_is_offset" in row["rules"].split() for row in lines.values())
+    text = (built[0] / "smic" / "reports" / "five" / "build_report.md").read_text()
+    assert "10 clips of" in text
+    assert "| apex_is_offset | 10 |" in text
+    for picture in ("contact_sheet_01.png", "faces_smic_01.png"):
+        data = (built[0] / "smic" / "reports" / "five" / picture).read_bytes()
+        assert data.startswith(b"\x89PNG")
+
+
+def test_one_and_many_workers_and_a_repeat_give_the_same_bytes(raw, built, tmp_path):
+    for workers in (1, 8):
+        data_dir = tmp_path / str(workers)
+        assert build(raw, data_dir, f"--workers={workers}").status == 0
+        assert clips(data_dir).content_hash() == clips(built[0]).content_hash()
+        assert records(data_dir) == records(built[0])
+    again = build(raw, tmp_path / "1")
+    assert again.status == 0
+    assert "already there with the same content" in again.out
+
+
+def test_file_order_and_place_do_not_matter(raw, built, tmp_path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(raw, copy)
+    # Written anew in another order: directory listings differ, names and bytes do not.
+    for path in sorted(copy.rglob("*.bmp"), reverse=True):
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data)
+    assert build(copy, tmp_path / "data").status == 0
+    assert clips(tmp_path / "data").content_hash() == clips(built[0]).content_hash()
+
+
+def test_a_killed_build_goes_on_to_the_same_content(raw, built, tmp_path):
+    words = [sys.executable, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
+             f"--data_dir={tmp_path}", "--workers=1"]  # fmt: skip
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    cache = tmp_path / "map_cache"
+    deadline = time.monotonic() + 60
+    while len(list(cache.glob("*.npz"))) < 3:
+        assert process.poll() is None, "the build ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "smic" / "five" / "1.0.0").exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in cache.glob("*.npz")}
+    assert len(kept) >= 3
+    assert build(raw, tmp_path).status == 0
+    assert clips(tmp_path).content_hash() == clips(built[0]).content_hash()
+    assert records(tmp_path) == records(built[0])
+    # What was finished was not computed again.
+    for name, changed in kept.items():
+        assert (cache / name).stat().st_mtime_ns == changed
+
+
+def test_ctrl_c_leaves_without_a_traceback(raw, tmp_path):
+    words = [sys.executable, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
+             f"--data_dir={tmp_path}", "--workers=2"]  # fmt: skip
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "map_cache").glob("*.npz")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # As a terminal does: to the build and its workers alike.
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.decode().strip() == "input_pipeline.build: interrupted."
+
+
+def test_a_worker_ends_with_its_build(raw, tmp_path):
+    words = [sys.executable, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
+             f"--data_dir={tmp_path}", "--workers=1"]  # fmt: skip
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    children: list[int] = []
+    while not list((tmp_path / "map_cache").glob("*.npz")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    tasks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    children = [int(child) for child in tasks.split()]
+    assert children
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(_alive(child) for child in children):
+        assert time.monotonic() < deadline, "a worker outlives its killed build"
+        time.sleep(0.1)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_another_layout_needs_no_new_flow(raw, built):
+    cache = {path.name: path.stat().st_mtime_ns for path in (built[0] / "map_cache").iterdir()}
+    assert build(raw, built[0], "--layout=quad").status == 0
+    assert {p.name: p.stat().st_mtime_ns for p in (built[0] / "map_cache").iterdir()} == cache
+    five, quad = clips(built[0]), clips(built[0], "quad")
+    np.testing.assert_array_equal(five.flow_whole_NxHxWxC, quad.flow_whole_NxHxWxC)
+    assert not np.array_equal(five.flow_NxHxWxC, quad.flow_NxHxWxC)
+
+
+def test_the_cache_keeps_the_flow_in_full_resolution(built):
+    with np.load(next((built[0] / "map_cache").glob("*.npz"))) as stored:
+        flow_SxSxC = stored["flow_SxSxC"]
+    assert flow_SxSxC.shape == (224, 224, 3)
+    assert flow_SxSxC.dtype == np.float32
+    u, v = flow_SxSxC[..., 0], flow_SxSxC[..., 1]
+    # Stored in float32.
+    np.testing.assert_allclose(flow_SxSxC[..., 2], strain.optical_strain(u, v), rtol=1e-6)
+
+
+@pytest.fixture
+def damaged(raw, tmp_path):
+    """A copy of the pretend database with three bad clips."""
+    copy = tmp_path / "damaged"
+    shutil.copytree(raw, copy)
+    names = [key.split("/")[2] for key in sorted(report_keys(raw))]
+    cut = a_frame(copy, names[0], 0)
+    cut.write_bytes(cut.read_bytes()[:1000])
+    empty = a_frame(copy, names[1], -1)
+    empty.write_bytes(b"")
+    html = a_frame(copy, names[2], 0)
+    html.write_text("<html>404</html>")
+    return copy, names
+
+
+def report_keys(raw_dir: pathlib.Path) -> list[str]:
+    from input_pipeline.read_clips import read_clips
+
+    return [clip.key for clip in read_clips("smic", raw_dir).clips]
+
+
+def test_bad_clips_are_all_listed_and_nothing_is_written(damaged, tmp_path):
+    copy, names = damaged
+    finished = build(copy, tmp_path / "data")
+    assert_mistake(finished, "3 clips cannot be used", names[0], "--skip_bad")
+    assert not (tmp_path / "data" / "smic" / "five").exists()
+    bad = {key: row for key, row in report(tmp_path / "data").items() if row["status"] == "bad"}
+    assert [row["code"] for _, row in sorted(bad.items())] == [
+        "frame_damaged", "frame_empty", "frame_format",
+    ]  # fmt: skip
+    assert all(row["detail"] for row in bad.values())
+
+
+def test_skip_bad_leaves_them_out_and_counts_them(damaged, built, tmp_path):
+    copy, names = damaged
+    finished = build(copy, tmp_path / "data", "--skip_bad")
+    assert finished.status == 0, finished.err
+    assert "3 clips cannot be used, 0 of them known defects" in finished.out
+    found, whole = clips(tmp_path / "data"), clips(built[0])
+    assert [key for key in whole.clip_key_N if key not in found.clip_key_N] == [
+        key for key in whole.clip_key_N if key.split("/")[2] in names[:3]
+    ]
+    assert np.isfinite(found.flow_NxHxWxC).all()
+    assert (found.flow_NxHxWxC.reshape(len(found), -1).max(axis=1) > 0).all()
+
+
+def test_check_only_writes_a_report_and_no_maps(raw, damaged, tmp_path):
+    finished = build(raw, tmp_path / "whole", "--check_only")
+    assert finished.status == 0, finished.err
+    assert "no flow was computed" in finished.out
+    assert sorted(os.listdir(tmp_path / "whole")) == ["smic"]
+    assert os.listdir(tmp_path / "whole" / "smic") == ["reports"]
+    assert_mistake(build(damaged[0], tmp_path / "bad", "--check_only"), "3 clips cannot be used")
+
+
+def test_counts_that_deviate_stop_the_build_unless_accepted(raw, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(raw, copy)
+    key = sorted(report_keys(copy))[0]
+    for folder in list(copy.rglob(on_disk(key.split("/")[2]))):
+        shutil.rmtree(folder)
+    refused = build(copy, tmp_path / "data")
+    assert_mistake(
+        refused, "deviate from the published counts", key.split("/")[1], "--accept_counts"
+    )
+    accepted = build(copy, tmp_path / "data", "--accept_counts")
+    assert accepted.status == 0, accepted.err
+    assert len(clips(tmp_path / "data")) == 9
+
+
+def test_a_full_disk_is_said_with_path_and_bytes(raw, tmp_path):
+    finished = build(
+        raw, tmp_path, "--workers=1", prepare=injected_faults.no_more_than_2000_bytes_a_file
+    )
+    assert_mistake(finished, str(tmp_path / "map_cache"), "bytes are needed")
+    assert not (tmp_path / "smic" / "five").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["--raw_dir is missing"]),
+        (["--dataset=smic"], ["--raw_dir is missing"]),
+        (["--raw_dir=/nonexistent"], ["--dataset is missing"]),
+        (["--dataset=smic", "--raw_dir=/nonexistent"], ["/nonexistent", "does not exist"]),
+        (["--dataset=synthetic", "--raw_dir=x"], ["--dataset=synthetic"]),
+        (["--dataset=smic", "--raw_dir=x", "--workers=-1"], ["--workers=-1"]),
+        (["--dataset=smic", "--raw_dir=x", "--strain=made_up"], ["made_up"]),
+        (["--dataset=smic", "--raw_dir=x", "--flow=lucas"], ["--flow=lucas"]),
+        (["--dataset=smic", "--raw_dir=x", "stray"], ["unexpected argument 'stray'"]),
+    ],
+)
+def test_bad_flags(arguments, parts):
+    assert_mistake(run_command(NAME, *arguments), *parts)
+
+
+def test_a_built_data_set_trains(built, tmp_path):
+    finished = run_command(
+        "experiments.loso", "--dataset=smic", f"--data_dir={built[0]}", "--base_dim=6",
+        "--blocks=0,0,1", "--epochs=1", "--learning_rate=1e-3", f"--workdir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert finished.status == 0, finished.err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["pooled"]["n"] == 10

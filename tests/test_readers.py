@@ -1,0 +1,296 @@
+"""The four databases as unzipped: what their readers take from sheets and folders."""
+
+import shutil
+
+import pytest
+import small_releases as small
+from small_releases import casme2_row, casme3_row, codes, keys, samm_row, write_frames
+
+from input_pipeline import known_defects
+from input_pipeline.clip_table import FaultyClip
+from input_pipeline.errors import InputError
+from input_pipeline.read_clips import read_clips
+
+# CASME II.
+
+
+def test_casme2_rows_and_their_classes(tmp_path):
+    rows = [
+        casme2_row("01", "EP02_01f", 97, 101, 104, "happiness"),
+        casme2_row("03", "EP02_01f", 60, 63, 66, "Repression "),
+        casme2_row("03", "EP01_2", 60, 63, 66, "DISGUST"),
+        casme2_row("07", "EP06_02_01", 998, 1000, 1003, "surprise"),
+        casme2_row("09", "EP09f", 60, 66, 66, "others"),
+        casme2_row("09", "EP01_01", 60, 63, 66, "sadness"),
+        casme2_row("10", "EP01_01", 60, 63, 66, "fear"),
+    ]
+    result = read_clips("casme2", small.casme2(tmp_path / "db", rows))
+    assert keys(result) == ["sub01/EP02_01f", "sub03/EP01_2", "sub03/EP02_01f", "sub07/EP06_02_01"]
+    assert [clip.label for clip in result.clips] == [1, 0, 0, 2]
+    assert [clip.label7 for clip in result.clips] == [1, 4, 6, 2]
+    assert result.clips[2].emotion == "Repression"
+    assert result.dropped == {"emotion fear": 1, "emotion others": 1, "emotion sadness": 1}
+    first = result.clips[0]
+    assert (first.onset, first.apex, first.offset) == (97, 101, 104)
+    assert [number for number, _ in first.frames] == list(range(96, 106))
+    assert first.frames[4][1].name == "img100.jpg"
+    assert result.faults == ()
+
+
+def test_casme2_leaves_out_what_the_protocol_leaves_out_by_name(tmp_path):
+    rows = [
+        casme2_row("04", "EP12_01f", 260, 263, 266, "disgust"),
+        casme2_row("05", "EP09_05f", 58, 58, 65, "disgust"),
+        casme2_row("05", "EP12_03f", 69, 71, 75, "surprise"),
+    ]
+    rows[0][4] = "/"
+    result = read_clips("casme2", small.casme2(tmp_path / "db", rows))
+    assert keys(result) == ["sub05/EP12_03f"]
+    assert result.dropped == {"left out of the protocol by name": 2}
+    assert [(c.field, c.old, c.new) for c in result.corrections] == [("protocol", "in", "out")] * 2
+    assert result.faults == ()
+
+
+@pytest.mark.parametrize("year", ["20140508", "20190701"])
+def test_casme2_sheets_of_both_years_give_the_same_clips(tmp_path, year):
+    emotion = {"20140508": "sadness", "20190701": "surprise"}[year]
+    rows = [casme2_row("24", "EP07_01", emotion=emotion), casme2_row("24", "EP18_03", 5, 7, 9)]
+    root = small.casme2(tmp_path / "db", rows)
+    (root / "CASME2-coding-20140508.xlsx").rename(root / f"CASME2-coding-{year}.xlsx")
+    result = read_clips("casme2", root)
+    assert keys(result) == ["sub24/EP18_03"]
+    assert result.dropped == {"emotion sadness": 1}
+    assert len(result.corrections) == (year == "20190701")
+
+
+def test_casme2_prefers_the_sheet_of_2014(tmp_path):
+    root = small.casme2(tmp_path / "db", [casme2_row("01", "EP02_01f", emotion="happiness")])
+    newer = [small.CASME2_HEADER, casme2_row("01", "EP02_01f", emotion="surprise")]
+    small.write_xlsx(root / "CASME2-coding-20190701.xlsx", newer)
+    result = read_clips("casme2", root)
+    assert [clip.label for clip in result.clips] == [1]
+    assert "annotation sheet not used: CASME2-coding-20190701.xlsx" in result.notes
+    named = read_clips("casme2", root, [root / "CASME2-coding-20190701.xlsx"])
+    assert [clip.label for clip in named.clips] == [2]
+
+
+def test_casme2_objective_classes_from_their_own_sheet(tmp_path):
+    rows = [casme2_row("01", "EP02_01f"), casme2_row("02", "EP02_01f", 5, 7, 9)]
+    root = small.casme2(tmp_path / "db", rows)
+    assert [c.objective_class for c in read_clips("casme2", root).clips] == [-1, -1]
+    classes = [["Subject", "Filename", "Objective Class"], ["01", "EP02_01f", 3]]
+    small.write_xlsx(root / "CASME2-ObjectiveClasses.xlsx", classes)
+    assert [c.objective_class for c in read_clips("casme2", root).clips] == [3, -1]
+
+
+def test_casme2_corrected_offset_needs_its_frames(tmp_path):
+    row = casme2_row("07", "EP06_01", 60, 64, 68, "disgust")
+    root = small.casme2(tmp_path / "db", [row])
+    assert codes(read_clips("casme2", root)) == {"sub07/EP06_01": "frame_missing"}
+    folder = root / "CASME2-RAW/CASME2-RAW/sub07/EP06_01"
+    write_frames(folder, [f"img{n}.jpg" for n in range(60, 94)])
+    result = read_clips("casme2", root)
+    assert result.clips[0].offset == 91
+    assert result.clips[0].frames[-1][0] == 93
+    assert [(c.key, c.new) for c in result.corrections] == [("casme2/sub07/EP06_01", "91")]
+
+
+def test_casme2_without_the_zeros_and_with_prefixes(tmp_path):
+    rows = [casme2_row("01", "EP02_01f"), casme2_row("02", "EP02_01f"), casme2_row("03", "EP1_1")]
+    root = small.casme2(tmp_path / "db", rows)
+    for row, written in zip(rows, (1, "sub02", 3.0), strict=True):
+        row[0] = written
+    sheet = root / "CASME2-coding-20140508.xlsx"
+    small.write_xlsx(sheet, [small.CASME2_HEADER, *rows])
+    assert [clip.subject for clip in read_clips("casme2", root).clips] == [
+        "sub01",
+        "sub02",
+        "sub03",
+    ]
+
+
+def test_the_raw_tree_before_the_selected_one(tmp_path):
+    root = small.casme2(tmp_path / "db", [casme2_row(), casme2_row("02")])
+    shutil.copytree(root / "CASME2-RAW/CASME2-RAW", root / "CASME2_RAW_selected")
+    shutil.rmtree(root / "CASME2-RAW/CASME2-RAW/sub02/EP02_01f")
+    first, second = read_clips("casme2", root).clips
+    assert "CASME2-RAW" in first.frames[0][1].parts
+    assert "CASME2_RAW_selected" in second.frames[0][1].parts
+
+
+def test_cropped_frames_only_when_asked_for(tmp_path):
+    root = small.casme2(tmp_path / "db", [casme2_row()])
+    with pytest.raises(InputError, match="no cropped frames"):
+        read_clips("casme2", root, frames="cropped")
+    cropped = root / "Cropped" / "sub01" / "EP02_01f"
+    write_frames(cropped, [f"reg_img{n}.jpg" for n in range(97, 105)])
+    (clip,) = read_clips("casme2", root, frames="cropped").clips
+    assert [path.name for _, path in clip.frames][:2] == ["reg_img97.jpg", "reg_img98.jpg"]
+    with pytest.raises(InputError, match="unknown frames 'face'"):
+        read_clips("casme2", root, frames="face")
+
+
+# SAMM.
+
+
+@pytest.mark.parametrize("digits", [4, 5])
+def test_samm_below_its_preamble_with_any_padding(tmp_path, digits):
+    rows = [samm_row("006", "006_2_4", 180, 184, 188, "Contempt")]
+    rows.append(samm_row("011", "011_2_1", 903, 906, 909, "Other"))
+    result = read_clips("samm", small.samm(tmp_path / "db", rows, digits))
+    (clip,) = result.clips
+    assert (clip.key, clip.label, clip.label7, clip.objective_class) == (
+        "samm/006/006_2_4",
+        0,
+        7,
+        3,
+    )
+    assert clip.frames[0][1].name == f"006_{180:0{digits}d}.jpg"
+    assert result.dropped == {"emotion other": 1}
+
+
+def test_samm_slips_are_corrected_and_counted(tmp_path):
+    rows = [
+        samm_row("028", "028_4_1", 1105, 1113, 1119, "Contempt"),
+        samm_row("032", "032_3_1", 4926, 4930, 4935, "Fear"),
+    ]
+    root = small.samm(tmp_path / "db", rows)
+    clean = read_clips("samm", root)
+    rows[0][4], rows[1][4] = 1143, 1930
+    slipped = read_clips("samm", small.samm(root, rows))
+    assert clean.corrections == ()
+    assert [(c.old, c.new) for c in slipped.corrections] == [("1143", "1113"), ("1930", "4930")]
+    assert slipped.clips == clean.clips
+    assert all(c.reason and c.source for c in slipped.corrections)
+
+
+# CAS(ME)^3.
+
+
+def test_casme3_several_clips_in_one_video_and_odd_spellings(tmp_path):
+    rows = [
+        casme3_row("spNO.1", "b", "97", "99", "101", "disgust"),
+        casme3_row("spNO.1", "b", "266", "270", "273", "sad"),
+        casme3_row("spNO.3", "J", "188.0", "189", "190", "happy"),
+        casme3_row("spNo.12", "h", "812", "816", "819", "surprise"),
+        casme3_row("spNO.12", "h", "912", "916", "919", "Others"),
+    ]
+    rows[2][2] = "188"
+    root = small.casme3(tmp_path / "db", rows)
+    videos = root / "part_A/data/part_A_split/part_A"
+    # An empty folder beside it, spelled otherwise.
+    shutil.rmtree(videos / "spNO.12" / "h")
+    (videos / "spNo.12").rename(videos / "spNO12")
+    (videos / "spNO.3" / "J").rename(videos / "spNO.3" / "j")
+    result = read_clips("casme3", root)
+    assert keys(result) == ["spNO.1/b_266", "spNO.1/b_97", "spNO.12/h_812", "spNO.3/j_188"]
+    assert [clip.label for clip in result.clips] == [0, 0, 2, 1]
+    assert [clip.label7 for clip in result.clips] == [3, 4, 2, 1]
+    assert {clip.objective_class for clip in result.clips} == {3}
+    # Of a long video only the clip's own frames.
+    assert [number for number, _ in result.clips[1].frames] == list(range(97, 102))
+
+
+def test_casme3_clip_folders_without_depth_and_macro_expressions(tmp_path):
+    rows = [casme3_row("spNO.1", "a", "355", "357", "360", "happy")]
+    root = small.casme3(tmp_path / "db", rows, frames=False)
+    for inside in ("Part_A_ME_clip/Part_A_ME_clip/depth", "Part_A_MaE_clip/frame"):
+        write_frames(root / inside / "spNO.1_a_355", [f"{n}.png" for n in range(355, 361)])
+    with pytest.raises(InputError, match="no raw frames"):
+        read_clips("casme3", root)
+    frames = root / "Part_A_ME_clip/Part_A_ME_clip/frame"
+    write_frames(frames / "spNo.1_a_355", [f"{n}.jpg" for n in range(355, 361)])
+    (clip,) = read_clips("casme3", root).clips
+    assert {path.suffix for _, path in clip.frames} == {".jpg"}
+
+
+def test_casme3_depth_pictures_never_stand_in_for_colour(tmp_path):
+    root = small.casme3(tmp_path / "db", [casme3_row("spNO.1", "a", "5", "7", "9")])
+    video = root / "part_A/data/part_A_split/part_A/spNO.1/a"
+    shutil.rmtree(video / "color")
+    write_frames(video, [f"{n}.png" for n in range(5, 10)])
+    assert codes(read_clips("casme3", root)) == {"spNO.1/a_5": "no_frames"}
+    write_frames(video, [f"{n}.jpg" for n in range(5, 10)])
+    assert keys(read_clips("casme3", root)) == ["spNO.1/a_5"]
+
+
+def test_casme3_row_errors_of_the_release(tmp_path):
+    rows = [
+        casme3_row("spNO.149", "d", "112", "160", "165", "fear"),
+        casme3_row("spNO.214", "c", "5", "8", "40", "disgust"),
+        casme3_row("spNO.216", "e", "1", "1", "25", "happy"),
+        casme3_row("spNO.40", "e", "1812", "1819", "1850", "surprise"),
+    ]
+    root = small.casme3(tmp_path / "db", rows)
+    rows[0][3], rows[1][4], rows[3][4] = "83", "3460", "0"
+    rows[2][2] = rows[2][3] = "0"
+    result = read_clips("casme3", small.casme3(root, rows, frames=False))
+    assert result.faults == ()
+    found = {clip.clip: (clip.onset, clip.apex, clip.offset) for clip in result.clips}
+    assert found == {
+        "c_5": (5, 8, 34),
+        "d_112": (112, 160, 165),
+        "e_0": (1, 1, 25),
+        "e_1812": (1812, 1819, 1845),
+    }
+    assert len(result.corrections) == 5
+
+
+def test_casme3_frames_dropped_by_the_recorder_are_known_up_to_a_tenth():
+    def faults(count):
+        keys = [f"casme3/spNO.{n}/a_1" for n in range(count)]
+        return known_defects.marked([FaultyClip(k, "frame_missing", "x") for k in keys], "raw")
+
+    assert all(fault.known for fault in faults(86))
+    assert not any(fault.known for fault in faults(87))
+    # Marking again, with further faults, judges anew.
+    more = [*faults(86), FaultyClip("casme3/spNO.99/b_1", "no_frames", "x")]
+    assert not any(fault.known for fault in known_defects.marked(more, "raw"))
+
+
+# SMIC.
+
+
+def test_smic_from_its_folders_alone(tmp_path):
+    clips = [("s1_ne_01", "negative", 34310), ("s3_sur_02", "surprise", 999998)]
+    root = small.smic(tmp_path / "db", [*clips, ("s20_po_01", "positive", 17580123)])
+    write_frames(root / "SMIC_all_raw/HS/s1/non_micro/s1_n1", ["image034000.bmp"])
+    write_frames(root / "SMIC_all_raw/HS/s1/non_micro/s1_ne_07", ["image034000.bmp"])
+    write_frames(root / "SMIC_all_raw/VIS/s2/micro/negative/s2_ne_01", ["image034000.bmp"])
+    extended = root / "SMIC-E_raw image/HS_long/SMIC-HS-E/s09/s9_ne_01"
+    write_frames(extended, ["image034000.jpg"])
+    result = read_clips("smic", root)
+    assert keys(result) == ["s01/s01_ne_01", "s03/s03_sur_02", "s20/s20_po_01"]
+    assert [clip.label for clip in result.clips] == [0, 2, 1]
+    middle = result.clips[1]
+    assert (middle.onset, middle.apex, middle.offset) == (999998, None, 1000000)
+    assert [path.name for _, path in middle.frames][-1] == "image1000000.bmp"
+    assert (middle.label7, middle.objective_class, middle.emotion) == (-1, -1, "surprise")
+
+
+def test_smic_name_against_folder(tmp_path):
+    root = small.smic(tmp_path / "db", [("s1_ne_01", "positive", 5), ("s1_po_01", "positive", 9)])
+    result = read_clips("smic", root)
+    assert codes(result) == {"s01/s01_ne_01": "label_conflict"}
+    assert keys(result) == ["s01/s01_po_01"]
+
+
+def test_smic_takes_no_sheet(tmp_path):
+    root = small.smic(tmp_path / "db", [("s1_ne_01", "negative", 5)])
+    small.write_xlsx(tmp_path / "SMIC-HS-E_annotation.xlsx", [small.CASME2_HEADER, casme2_row()])
+    with pytest.raises(InputError, match="no sheet of smic"):
+        read_clips("smic", root, [tmp_path / "SMIC-HS-E_annotation.xlsx"])
+
+
+def test_known_defects_belong_to_their_tree(tmp_path):
+    root = small.smic(tmp_path / "db", [("s18_sur_03", "surprise", 5)])
+    cropped = root / "SMIC_all_cropped/HS/s18/micro/surprise"
+    write_frames(cropped / "s18_sur_03", ["Thumbs.db"])
+    write_frames(cropped / "s18_sur_02", ["reg_image000007.bmp", "reg_image000008.bmp"])
+    result = read_clips("smic", root, frames="cropped")
+    (fault,) = result.faults
+    assert (fault.code, bool(fault.known)) == ("no_frames", True)
+    assert result.unknown_faults == ()
+    for path in (root / "SMIC_all_raw/HS/s18/micro/surprise/s18_sur_03").iterdir():
+        path.unlink()
+    assert [f.code for f in read_clips("smic", root).unknown_faults] == ["no_frames"]
