@@ -98,6 +98,48 @@ class Engine:
         train_AxSxN = self._place(self._split(train_mask))
         return ChunkState(state, train.FoldInput(dead, train_AxSxN, shuffle_key))
 
+    def shapes(self, num_clips: int) -> tuple[ChunkState, train.Data]:
+        """A chunk and a data set of `num_clips` as shapes alone, to compile before they exist."""
+        mapped = (len(self.devices), self.folds_per_device)
+        number = jax.ShapeDtypeStruct(mapped, jnp.uint32)
+        init = jax.vmap(jax.vmap(self._init_one))
+        state, dead, shuffle_key = jax.eval_shape(init, number, number)
+        train_AxSxN: Any = jax.ShapeDtypeStruct((*mapped, num_clips), jnp.bool_)
+        side = self.model_config.image_size
+        flow: Any = jax.ShapeDtypeStruct((mapped[0], num_clips, side, side, 3), jnp.float32)
+        label: Any = jax.ShapeDtypeStruct((mapped[0], num_clips), jnp.int32)
+        inputs = train.FoldInput(dead, train_AxSxN, shuffle_key)
+        return ChunkState(state, inputs), train.Data(flow, label)
+
+    def host_state(self, chunk: ChunkState) -> dict[str, np.ndarray]:
+        """What training changes, on the host and by name, each array with leading axis (size,).
+
+        On a CPU these are views: use them before the next epochs are run.
+        """
+        return {
+            name: np.asarray(leaf).reshape(self.size, *leaf.shape[2:])
+            for name, leaf in _named_leaves(chunk.state).items()
+        }
+
+    def host_shapes(self, chunk: ChunkState) -> dict[str, np.ndarray]:
+        """Names, shapes and types of what host_state gives, as arrays that take no memory."""
+        return {
+            name: np.broadcast_to(np.zeros((), leaf.dtype), (self.size, *leaf.shape[2:]))
+            for name, leaf in _named_leaves(chunk.state).items()
+        }
+
+    def put_state(self, chunk: ChunkState, host: dict[str, np.ndarray]) -> None:
+        """Give started folds the state that host_state gave; the state they had is freed first."""
+        leaves, tree = jax.tree.flatten(chunk.state)
+        layouts = [(leaf.shape, leaf.sharding) for leaf in leaves]
+        for leaf in leaves:
+            leaf.delete()
+        placed = [
+            jax.device_put(host[name].reshape(shape), sharding)
+            for name, (shape, sharding) in zip(sorted(host), layouts, strict=True)
+        ]
+        chunk.state = jax.tree.unflatten(tree, placed)
+
     @property
     def is_compiled(self) -> bool:
         """Whether the training program stands ready."""
@@ -184,3 +226,8 @@ class Engine:
 
     def _predict_one(self, state: Any, fold: Any, data: Any, index_T: Any) -> jax.Array:
         return train.predict(self._model, state, fold, data, index_T)
+
+
+def _named_leaves(state: train.FoldState) -> dict[str, jax.Array]:
+    # Numbers, in the order of the tree: paths of optimizer states are no names for files.
+    return {f"{place:05d}": leaf for place, leaf in enumerate(jax.tree.leaves(state))}

@@ -12,6 +12,8 @@ from input_pipeline.clips import DATASETS
 MODEL_LAYOUTS = {"ahmsa": "five"}
 # What --dataset=synthetic brings, so that a newcomer's run takes a minute on a CPU.
 SYNTHETIC_PRESET: dict[str, Any] = {"base_dim": 24, "epochs": 40, "learning_rate": 3e-4}
+# A month: whoever wants none gives 0.
+MAX_CHECKPOINT_MINUTES = 43_200
 _FROM_DATA = ("image_size", "num_classes")
 
 
@@ -110,7 +112,13 @@ def define_run_flags() -> None:
         "shuffle_labels", False,
         "Control run: labels permuted among the clips, from --seed; scores must fall to chance.",
     )  # fmt: skip
-    flags.DEFINE_bool("dry_run", False, "Print the plan, the estimated time, and stop.")
+    flags.DEFINE_bool(
+        "dry_run", False, "Print the plan, the estimated time and disk space, and stop."
+    )
+    flags.DEFINE_float(
+        "checkpoint_minutes", 5.0,
+        "Save the folds in training every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
+    )  # fmt: skip
     _define_settings(ModelConfig)
     _define_settings(TrainConfig)
 
@@ -156,6 +164,12 @@ def check_run_flags() -> None:
         value = _integer(name)
         if not 0 <= value <= most:
             raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to {most}.")
+    minutes: Any = flags.FLAGS["checkpoint_minutes"].value
+    if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
+        raise ConfigError(
+            f"--checkpoint_minutes={minutes:g} is out of range; allowed are 0 (never) to "
+            f"{MAX_CHECKPOINT_MINUTES}."
+        )
 
 
 def _integer(name: str) -> int:

@@ -3,37 +3,40 @@
 python -m experiments.loso --dataset=casme3
 """
 
+import functools
 import pathlib
-import sys
 from typing import Any
 
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
 from experiments import flags as run_flags
+from experiments.interruption import Interruption
 from experiments.request import Run, notes, read_run, subjects_here
-from experiments.workdir import bind, canonical_json, claimed, config_hash
+from experiments.workdir import bind, canonical_json, claimed, config_hash, refuse_other_code
 from input_pipeline import command
 from input_pipeline.clips import CLASS_NAMES
 from input_pipeline.errors import InputError
 from input_pipeline.whole_file import write_whole
+
+NAME = "experiments.loso"
 
 # JAX, TFDS and matplotlib are imported where they are used: help and mistakes answer at once.
 
 
 def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
-    run_flags.check_run_flags()
-    run = read_run()
-    workdir = _workdir(run.config)
-    if flags.FLAGS.dry_run:
-        _print_header(run, workdir)
-        _print_plan(run, _fresh_plan(run))
-        return 0
-    with claimed(workdir):
-        facts = {"folds": subjects_here(run), "notes": notes(run)}
-        bind(workdir, run.config, facts)
-        return _train_and_report(run, workdir)
+    with Interruption(NAME) as interruption:
+        run_flags.check_run_flags()
+        run = read_run()
+        workdir = _workdir(run.config)
+        if flags.FLAGS.dry_run:
+            _dry_run(run, workdir, interruption)
+            return 0
+        with claimed(workdir):
+            facts = {"folds": subjects_here(run), "notes": notes(run)}
+            bind(workdir, run.config, facts)
+            return _train_and_report(run, workdir, interruption)
 
 
 def _workdir(config: dict[str, Any]) -> pathlib.Path:
@@ -44,25 +47,65 @@ def _workdir(config: dict[str, Any]) -> pathlib.Path:
     return pathlib.Path("runs", f"{config['dataset']}-{config['model']}-{config_hash(config)}")
 
 
-def _fresh_plan(run: Run) -> list[Any]:
-    import jax
+def _programs(run: Run) -> Any:
+    from experiments.programs import Programs
 
+    return Programs(
+        run.clips,
+        run.model_config,
+        run.train_config,
+        test_places=max(len(fold.test_index) for fold in run.folds),
+    )
+
+
+def _jobs(run: Run) -> list[Any]:
     from ahmsa_jax.engine import Job
-    from ahmsa_jax.folds import epoch_shapes
-    from experiments import plan
 
-    devices = jax.local_devices()
-    shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    wanted = flags.FLAGS.folds_at_once
-    size = plan.chunk_size(run.model_config, run.train_config, devices, wanted)
     mine = set(subjects_here(run))
-    jobs = [
+    return [
         Job(seed, fold)
         for seed in run.config["seeds"]
         for fold in run.folds
         if fold.subject_key in mine
     ]
-    return plan.make_plan(jobs, shapes, size, len(devices))
+
+
+def _fresh_plan(run: Run, programs: Any) -> Any:
+    """Chunks of the size asked for, or of as many folds as the memory holds by compiling."""
+    from ahmsa_jax.folds import epoch_shapes
+    from experiments import plan
+
+    devices = programs.devices
+    shapes = epoch_shapes(run.folds, run.train_config.batch_size)
+    jobs = _jobs(run)
+    programs.refuse_hopeless()
+    guess = plan.guess_fold_bytes(run.model_config, run.train_config)
+    size_of = {}
+    for shape, group in plan.grouped(jobs, shapes).items():
+        need = functools.partial(programs.need, shape)
+        if wanted := flags.FLAGS.folds_at_once:
+            need(plan.even_size(len(group), wanted, len(devices)))
+            size_of[shape] = wanted
+        else:
+            size_of[shape] = plan.fitted_size(len(group), guess, programs.have, devices, need)
+    return plan.Plan(plan.make_plan(jobs, shapes, size_of, len(devices)))
+
+
+def _dry_run(run: Run, workdir: pathlib.Path, interruption: Interruption) -> None:
+    from experiments import forecast
+
+    _print_header(run, workdir)
+    programs = _programs(run)
+    plan = interruption.run(lambda: _fresh_plan(run, programs))
+    forecast.print_plan(programs, plan)
+    interruption.run(lambda: forecast.print_time(programs, plan))
+    forecast.print_disk(
+        programs,
+        plan,
+        workdir,
+        eval_every=flags.FLAGS.eval_every,
+        checkpoints=flags.FLAGS.checkpoint_minutes > 0,
+    )
 
 
 def _print_header(run: Run, workdir: pathlib.Path) -> None:
@@ -95,82 +138,56 @@ def _print_header(run: Run, workdir: pathlib.Path) -> None:
         print(f"note: {note}", flush=True)
 
 
-def _print_plan(run: Run, chunks: list[Any]) -> None:
-    import jax
-
-    from experiments import estimate
-
-    for chunk in chunks:
-        print(f"chunk {chunk.number}: {len(chunk.jobs)} folds at once, "
-              f"{chunk.shape.steps} step(s) per epoch")  # fmt: skip
-    if jax.default_backend() == "cpu":
-        seconds = estimate.cpu_seconds(run.model_config, run.train_config, chunks)
-        print(f"estimated training time on this CPU: {estimate.in_words(seconds)}", flush=True)
-
-
-def _warn_if_long(run: Run, chunks: list[Any]) -> None:
-    import jax
-
-    from experiments import estimate
-
-    if jax.default_backend() != "cpu" or not chunks:
-        return
-    seconds = estimate.cpu_seconds(run.model_config, run.train_config, chunks)
-    if seconds > estimate.LONG_RUN_SECONDS:
-        print(
-            f"warning: no GPU is seen, and this run will take about {estimate.in_words(seconds)} "
-            "on this CPU; for a smaller look give for example --base_dim=24 --epochs=60 "
-            "--learning_rate=1e-4",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
-    import jax
-
+def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruption) -> int:
     from ahmsa_jax.folds import epoch_shapes
-    from experiments import (
-        chunk_files,
-        environment,
-        plan,
-        reporting,
-        run_files,
-        summary,
-        training,
-    )
+    from experiments import chunk_files, forecast, plan, reporting, run_files, summary, training
 
     _print_header(run, workdir)
-    devices = jax.local_devices()
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    chunks = plan.stored_plan(workdir, run.folds, shapes)
-    if chunks is None:
-        chunks = _fresh_plan(run)
-        plan.store_plan(workdir, chunks)
-        facts = environment.describe(devices) | {
-            "folds_at_once": max(chunk.size for chunk in chunks),
-            "data_sha256": run.config["data_sha256"],
-            "data_provenance": run.clips.provenance,
-        }
-        write_whole(workdir / "environment.json", canonical_json(facts))
-        write_whole(workdir / "flags.txt", run_flags.as_flagfile(run.preset))
-    stored = chunk_files.load_all(workdir, chunks)
-    _warn_if_long(run, [chunk for chunk in chunks if chunk.number not in stored])
-    trainer = training.Trainer(
-        run.clips,
-        run.model_config,
-        run.train_config,
-        test_places=max(len(fold.test_index) for fold in run.folds),
-        eval_every=flags.FLAGS.eval_every,
-        devices=devices,
+    planned = plan.stored_plan(workdir, run.folds, shapes)
+    stored = chunk_files.load_all(workdir, planned.chunks) if planned else {}
+    waiting = not planned or len(stored) < len(planned.chunks)
+    if waiting:
+        refuse_other_code(workdir)
+    programs = _programs(run)
+    unfinished = (
+        [chunk for chunk in planned.chunks if chunk.number not in stored] if planned else []
     )
+    jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else _jobs(run)
+    # Before anything is compiled, which takes its time too.
+    forecast.warn_if_long(programs, jobs)
+    if planned is None:
+        planned = interruption.run(lambda: _fresh_plan(run, programs))
+        plan.store_plan(workdir, planned)
+        _store_surroundings(run, workdir, programs, planned)
+    if waiting:
+        forecast.print_plan(programs, planned)
+    settings = training.Settings(
+        workdir,
+        eval_every=flags.FLAGS.eval_every,
+        checkpoint_minutes=flags.FLAGS.checkpoint_minutes,
+        automatic=not flags.FLAGS.folds_at_once,
+    )
+    trainer = training.Trainer(programs, settings, interruption)
     finished = []
-    for chunk, result in trainer.run(workdir, chunks, stored):
+    for chunk, result in trainer.run(planned, stored):
         finished.append((chunk, result))
         run_files.write_run_files(workdir, run.clips, finished)
     records = summary.read_records([workdir])
     reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
     return 3 if records.failed else 0
+
+
+def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned: Any) -> None:
+    from experiments import environment
+
+    facts = environment.describe(programs.devices) | {
+        "folds_at_once": max(chunk.size for chunk in planned.chunks),
+        "data_sha256": run.config["data_sha256"],
+        "data_provenance": run.clips.provenance,
+    }
+    write_whole(workdir / "environment.json", canonical_json(facts))
+    write_whole(workdir / "flags.txt", run_flags.as_flagfile(run.preset))
 
 
 def define_flags() -> None:
@@ -182,7 +199,7 @@ if __name__ == "__main__":
     define_flags()
     command.run(
         main,
-        name="experiments.loso",
+        name=NAME,
         purpose="Train and evaluate a network leaving one subject out at a time, many folds at "
         "once, and report UF1 and UAR pooled over the folds.",
         mistakes=(InputError, ConfigError),

@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
-import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,17 +15,17 @@ from ahmsa_jax.folds import EpochShape, Fold
 from ahmsa_jax.initial import parameter_shapes
 from ahmsa_jax.model import is_dead
 from ahmsa_jax.train import make_model
-from experiments.workdir import canonical_json
+from experiments.workdir import canonical_json, config_hash
 from input_pipeline.whole_file import write_whole
 
 PLAN_FILE = "plan.json"
 # On a CPU a chunk of 8 folds was the fastest per fold-step: more spill the caches.
 CPU_FOLDS = 8
-# Share of the memory that is free at the start which a chunk may take.
-MEMORY_SHARE = 0.8
 # Activations kept for the backward pass, in numbers per patch, block and unit of width, as
 # compiled programs needed them on a CPU; only the first guess, compiling gives the true need.
 ACTIVATIONS_PER_WIDTH = 32
+# A program that leaves more than this part of the memory unused is compiled again for more folds.
+WORTH_GROWING = 1.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,21 +38,12 @@ class Chunk:
     jobs: tuple[Job, ...]
 
 
-def available_bytes(devices: Sequence[jax.Device]) -> int:
-    """Memory that a chunk may use on one device, bytes.
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The chunks of a run, and how they came to be smaller than first planned."""
 
-    A GPU tells its allocator's limit; a CPU does not, so the machine's free memory is shared out.
-    """
-    stats = devices[0].memory_stats() or {}
-    if "bytes_limit" in stats:
-        return int((stats["bytes_limit"] - stats.get("bytes_in_use", 0)) * MEMORY_SHARE)
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    meminfo = pathlib.Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                free = int(line.split()[1]) * 1024
-    return int(free * MEMORY_SHARE / len(devices))
+    chunks: tuple[Chunk, ...]
+    halvings: tuple[str, ...] = ()
 
 
 def count_parameters(config: ModelConfig, train_config: TrainConfig) -> tuple[int, int]:
@@ -74,78 +65,148 @@ def guess_fold_bytes(config: ModelConfig, train_config: TrainConfig) -> int:
     return 16 * live + 4 * dead + activations
 
 
-def chunk_size(
-    config: ModelConfig, train_config: TrainConfig, devices: Sequence[jax.Device], wanted: int
-) -> int:
-    """Folds at once over all devices: as wanted, or as many as memory should hold.
+def checkpoint_bytes(config: ModelConfig, train_config: TrainConfig, size: int) -> int:
+    """Disk space of one checkpoint of `size` folds: live parameters and Adam's moments, bytes."""
+    return 12 * count_parameters(config, train_config)[0] * size
 
-    Raises ConfigError where not even one fold fits.
+
+def fitted_size(
+    count: int,
+    guess: int,
+    have: int,
+    devices: Sequence[jax.Device],
+    need: Callable[[int], int],
+) -> int:
+    """Folds at once over all devices, for a group of `count`: as many as the memory holds.
+
+    `guess` is the first guess of a fold's bytes; `have` the bytes of one device that may be used;
+    `need(size)` compiles for `size` folds and tells the bytes that one device then needs. The
+    size returned was the last one compiled.
     """
-    if wanted:
-        return wanted
-    need, have = guess_fold_bytes(config, train_config), available_bytes(devices)
-    per_device = have // need
-    if per_device < 1:
-        raise ConfigError(
-            f"one fold needs about {need / 2**30:.1f} GiB and {have / 2**30:.1f} GiB can be used; "
-            "lower --base_dim or --batch_size."
-        )
-    if devices[0].platform == "cpu":
-        per_device = min(per_device, CPU_FOLDS)
-    return int(per_device) * len(devices)
+    most = CPU_FOLDS if devices[0].platform == "cpu" else count
+    per_device = min(max(1, have // guess), most)
+    grown = False
+    while True:
+        size = even_size(count, per_device * len(devices), len(devices))
+        per_device = size // len(devices)
+        needed = need(size)
+        scaled = int(per_device * have / needed)
+        if needed > have and per_device > 1:
+            per_device = min(max(1, scaled), -(-per_device // 2))
+            # Growing again would only come back here.
+            grown = True
+            continue
+        larger = even_size(count, min(scaled, most) * len(devices), len(devices))
+        if not grown and scaled >= WORTH_GROWING * per_device and larger > size:
+            per_device, grown = larger // len(devices), True
+            continue
+        return size
+
+
+def even_size(count: int, size: int, num_devices: int) -> int:
+    """Places of each chunk when `count` jobs are spread evenly over chunks of at most `size`."""
+    size = max(size, 1)
+    places = -(-count // -(-count // size))
+    return -(-places // num_devices) * num_devices
 
 
 def make_plan(
-    jobs: Sequence[Job], shapes: dict[str, EpochShape], size: int, num_devices: int
-) -> list[Chunk]:
-    """Split the jobs into chunks of at most `size`, each of one epoch shape and of even sizes.
+    jobs: Sequence[Job],
+    shapes: Mapping[str, EpochShape],
+    size_of: Mapping[EpochShape, int],
+    num_devices: int,
+    first_number: int = 0,
+) -> tuple[Chunk, ...]:
+    """Split the jobs into chunks of at most their shape's size, of one epoch shape and even sizes.
 
     The chunks of a shape share their number of places, so that they share one program; the places
     that jobs leave free are filled by the engine.
     """
     chunks: list[Chunk] = []
-    for shape in sorted(set(shapes.values()), key=lambda shape: shape.steps):
-        group = [job for job in jobs if shapes[job.fold.subject_key] == shape]
-        if not group:
-            continue
-        number = -(-len(group) // size)
-        places = -(-len(group) // number)
-        places = -(-places // num_devices) * num_devices
+    for shape, group in grouped(jobs, shapes).items():
+        places = even_size(len(group), size_of[shape], num_devices)
         for start in range(0, len(group), places):
             members = tuple(group[start : start + places])
-            chunks.append(Chunk(len(chunks), shape, places, members))
-    return chunks
+            chunks.append(Chunk(first_number + len(chunks), shape, places, members))
+    return tuple(chunks)
 
 
-def store_plan(workdir: pathlib.Path, chunks: Sequence[Chunk]) -> None:
-    """Write the plan, so that a later start goes on with the same chunks."""
-    plan = [
-        {"size": chunk.size, "jobs": [[job.seed, job.fold.subject_key] for job in chunk.jobs]}
-        for chunk in chunks
+def grouped(jobs: Sequence[Job], shapes: Mapping[str, EpochShape]) -> dict[EpochShape, list[Job]]:
+    """The jobs by epoch shape, fewest steps first."""
+    groups: dict[EpochShape, list[Job]] = {}
+    for shape in sorted({shapes[job.fold.subject_key] for job in jobs}, key=lambda s: s.steps):
+        groups[shape] = [job for job in jobs if shapes[job.fold.subject_key] == shape]
+    return groups
+
+
+def halved(
+    plan: Plan, number: int, finished: Collection[int], num_devices: int, reason: str
+) -> Plan:
+    """The plan with chunks of half the size from chunk `number` on; finished chunks stay.
+
+    New chunks get new numbers, so that no file of an earlier one is taken for theirs.
+    Raises ConfigError where that chunk has one fold on each device already.
+    """
+    size = next(chunk.size for chunk in plan.chunks if chunk.number == number)
+    if size <= num_devices:
+        raise ConfigError(
+            f"even one fold per device does not fit the memory ({reason}); lower --base_dim or "
+            "--batch_size, in another --workdir."
+        )
+    smaller = -(-(size // num_devices) // 2) * num_devices
+    replaced = [
+        chunk for chunk in plan.chunks if chunk.number not in finished and chunk.size > smaller
     ]
-    write_whole(workdir / PLAN_FILE, canonical_json({"chunks": plan}))
+    kept = [chunk for chunk in plan.chunks if chunk not in replaced]
+    shapes = {job.fold.subject_key: chunk.shape for chunk in replaced for job in chunk.jobs}
+    jobs = [job for chunk in replaced for job in chunk.jobs]
+    next_number = 1 + max(chunk.number for chunk in plan.chunks)
+    size_of = {chunk.shape: smaller for chunk in replaced}
+    new = make_plan(jobs, shapes, size_of, num_devices, next_number)
+    event = f"chunk {number} of {size} folds, {smaller} at once from there on: {reason}"
+    return Plan((*kept, *new), (*plan.halvings, event))
+
+
+def store_plan(workdir: pathlib.Path, plan: Plan) -> None:
+    """Write the plan, so that a later start goes on with the same chunks."""
+    content: dict[str, Any] = {
+        "chunks": [
+            {
+                "number": chunk.number,
+                "size": chunk.size,
+                "jobs": [[job.seed, job.fold.subject_key] for job in chunk.jobs],
+            }
+            for chunk in plan.chunks
+        ],
+        "halvings": list(plan.halvings),
+    }
+    content["plan_hash"] = config_hash(content)
+    write_whole(workdir / PLAN_FILE, canonical_json(content))
 
 
 def stored_plan(
-    workdir: pathlib.Path, folds: Sequence[Fold], shapes: dict[str, EpochShape]
-) -> list[Chunk] | None:
+    workdir: pathlib.Path, folds: Sequence[Fold], shapes: Mapping[str, EpochShape]
+) -> Plan | None:
     """The plan of the first start, or None; raises ConfigError where the file is damaged."""
     path = workdir / PLAN_FILE
     if not path.exists():
         return None
     fold_of = {fold.subject_key: fold for fold in folds}
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))["chunks"]
-        return [
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("plan_hash") != config_hash(content):
+            raise ValueError("its hash does not fit its content")
+        chunks = [
             Chunk(
-                number,
+                int(entry["number"]),
                 shapes[entry["jobs"][0][1]],
                 int(entry["size"]),
                 tuple(Job(int(seed), fold_of[key]) for seed, key in entry["jobs"]),
             )
-            for number, entry in enumerate(stored)
+            for entry in content["chunks"]
         ]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        return Plan(tuple(chunks), tuple(content["halvings"]))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ConfigError(
             f"'{path}' is damaged ({error}); start again in another --workdir."
         ) from None

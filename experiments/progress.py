@@ -1,6 +1,7 @@
 """The progress line: folds done, epoch, loss with its range, clips per second, time left."""
 
 import sys
+import time
 from typing import TextIO
 
 import numpy as np
@@ -38,6 +39,9 @@ class Progress:
         self._jobs = jobs
         self._epochs = epochs
         self._done = done_jobs
+        # Epochs of folds that the bar counts for the chunk in training.
+        self._in_chunk = 0
+        self._stopped: float | None = None
         self._bar = tqdm(
             total=jobs * epochs,
             initial=done_jobs * epochs,
@@ -54,9 +58,30 @@ class Progress:
         """Print a line of its own above the bar."""
         tqdm.write(text, file=self._out)
 
+    def stop_clock(self) -> None:
+        """What follows is compiling and reading; it counts for no time left."""
+        if self._stopped is None:
+            self._stopped = time.time()
+
     def restart_clock(self) -> None:
-        """Take the time since the last report out of the clock: it went into compiling."""
-        self._bar.unpause()
+        """Training begins or goes on."""
+        if self._stopped is not None:
+            passed = time.time() - self._stopped
+            self._bar.start_t += passed
+            self._bar.last_print_t += passed
+            self._stopped = None
+
+    def resume_chunk(self, jobs: int, epoch: int) -> None:
+        """Report that the current folds stand at `epoch` already, from an earlier start."""
+        self._pass(jobs * epoch)
+        self._in_chunk = jobs * epoch
+        self._describe(epoch)
+        self._bar.refresh()
+
+    def fall_back(self) -> None:
+        """Report that the current folds start anew: what they had trained is lost."""
+        self._pass(-self._in_chunk)
+        self._in_chunk = 0
 
     def advance(self, epochs: int, epoch: int, loss_S: np.ndarray, clips_per_second: float) -> None:
         """Report that the current folds have trained further `epochs`, up to `epoch`."""
@@ -67,17 +92,24 @@ class Progress:
             f"{clips_per_second:,.0f} clips/s",
             refresh=False,
         )
+        self._in_chunk += epochs * len(loss_S)
         self._bar.update(epochs * len(loss_S))
 
     def finish_chunk(self, jobs: int) -> None:
         """Report that the current folds are done."""
         self._done += jobs
+        self._in_chunk = 0
         self._describe(self._epochs)
 
     def close(self) -> None:
         """End the line."""
         self._bar.refresh()
         self._bar.close()
+
+    def _pass(self, count: int) -> None:
+        # Moves the bar without counting that as work of this start.
+        for name in ("initial", "n", "last_print_n"):
+            setattr(self._bar, name, getattr(self._bar, name) + count)
 
     def _describe(self, epoch: int) -> None:
         self._bar.set_description_str(

@@ -1,164 +1,235 @@
 """Trains the chunks of a plan one after another and keeps each one's results on disk."""
 
+import dataclasses
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.config import ConfigError
 from ahmsa_jax.engine import MAX_DISPATCH_EPOCHS, ChunkState, Engine, Job
 from ahmsa_jax.metrics import confusion_matrix
-from experiments import chunk_files
+from experiments import checkpoint, chunk_files
+from experiments.checkpoint import Record
 from experiments.chunk_files import ChunkResult
-from experiments.plan import Chunk, available_bytes
+from experiments.interruption import Interruption
+from experiments.plan import Chunk, Plan, halved, store_plan
+from experiments.programs import Programs, is_exhausted, one_line
 from experiments.progress import Progress
-from input_pipeline.clips import Clips
 
 # Work of one dispatch: short enough to stop and report in between, long enough to cost nothing.
 DISPATCH_SECONDS = 2.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What of a run does not change its programs."""
+
+    workdir: pathlib.Path
+    eval_every: int  # epochs; 0: after the last one only
+    checkpoint_minutes: float  # 0: no checkpoints inside a chunk
+    automatic: bool  # whether the number of folds at once follows the memory
+
+
 class Trainer:
     """Runs chunks of one data set and one configuration; shares programs between chunks."""
 
-    def __init__(
-        self,
-        clips: Clips,
-        model_config: ModelConfig,
-        train_config: TrainConfig,
-        *,
-        test_places: int,
-        eval_every: int,
-        devices: Sequence[Any] | None = None,
-    ) -> None:
-        """Keep the settings; programs are compiled at the first chunk of each shape."""
-        self._clips = clips
-        self._model_config = model_config
-        self._train_config = train_config
-        self._test_places = test_places
-        self._eval_every = eval_every
-        self._devices = list(devices or jax.local_devices())
-        # Asked before anything of the run lies there.
-        self._memory = available_bytes(self._devices)
-        self._engines: dict[Any, Engine] = {}
-        self._data: Any = None
+    def __init__(self, programs: Programs, settings: Settings, interruption: Interruption) -> None:
+        """Programs that are not compiled yet are compiled at the first chunk of each shape."""
+        self._programs = programs
+        self._settings = settings
+        self._interruption = interruption
+        self._epochs = programs.train_config.epochs
 
     def run(
-        self,
-        workdir: pathlib.Path,
-        chunks: Sequence[Chunk],
-        stored: Mapping[int, ChunkResult],
+        self, plan: Plan, stored: Mapping[int, ChunkResult]
     ) -> Iterator[tuple[Chunk, ChunkResult]]:
         """Yield every chunk with its results: `stored` ones first, then each as it is trained.
 
-        Results are on disk before they are yielded.
+        Results are on disk before they are yielded. A chunk that outgrows the memory is halved,
+        which the stored plan then says. Raises StoppedError where a signal asked for it.
         """
-        finished = [chunk for chunk in chunks if chunk.number in stored]
-        waiting = [chunk for chunk in chunks if chunk.number not in stored]
+        workdir = self._settings.workdir
+        finished = [chunk for chunk in plan.chunks if chunk.number in stored]
         for chunk in finished:
+            # Killed between writing the results and this.
+            checkpoint.drop(workdir, chunk.number)
             yield chunk, stored[chunk.number]
-        if not waiting:
+        done = {chunk.number for chunk in finished}
+        if len(done) == len(plan.chunks):
             return
-        done = sum(len(chunk.jobs) for chunk in finished)
+        done_jobs = sum(len(chunk.jobs) for chunk in finished)
         if done:
-            print(f"resuming: {done} folds are finished already", flush=True)
-        progress = Progress(sum(len(c.jobs) for c in chunks), self._train_config.epochs, done)
+            print(f"resuming: {done_jobs} folds are finished already", flush=True)
+        all_jobs = sum(len(chunk.jobs) for chunk in plan.chunks)
+        progress = Progress(all_jobs, self._epochs, done_jobs)
+        self._programs.note = progress.note
         try:
-            for chunk in waiting:
-                result = self._run_chunk(chunk, progress)
-                chunk_files.save(workdir, chunk.number, chunk.jobs, result)
+            while waiting := [chunk for chunk in plan.chunks if chunk.number not in done]:
+                self._interruption.kept = f"{done_jobs} of {all_jobs} folds are finished"
+                chunk = waiting[0]
+                outcome = self._interruption.run(lambda: self._attempt(chunk, progress))  # noqa: B023
+                if isinstance(outcome, str):
+                    plan = self._halve(plan, chunk, done, outcome, progress)
+                    continue
+                done.add(chunk.number)
+                done_jobs += len(chunk.jobs)
                 progress.finish_chunk(len(chunk.jobs))
-                yield chunk, result
+                yield chunk, outcome
+                if self._interruption.requested and len(done) < len(plan.chunks):
+                    self._interruption.kept = f"{done_jobs} of {all_jobs} folds are finished"
+                    raise self._interruption.stopped()
         finally:
             progress.close()
 
-    def _run_chunk(self, chunk: Chunk, progress: Progress) -> ChunkResult:
+    def _halve(
+        self, plan: Plan, chunk: Chunk, done: set[int], reason: str, progress: Progress
+    ) -> Plan:
+        plan = halved(plan, chunk.number, done, len(self._programs.devices), reason)
+        store_plan(self._settings.workdir, plan)
+        checkpoint.drop(self._settings.workdir, chunk.number)
+        self._programs.forget(chunk.shape, chunk.size)
+        progress.note(f"out of memory: {plan.halvings[-1]}")
+        progress.fall_back()
+        return plan
+
+    def _attempt(self, chunk: Chunk, progress: Progress) -> ChunkResult | str:
+        """The stored results of a chunk, or why it does not fit the memory."""
+        progress.stop_clock()
+        try:
+            if reason := self._does_not_fit(chunk):
+                return reason
+            result = self._train(chunk, progress)
+        except jax.errors.JaxRuntimeError as error:
+            if not is_exhausted(error):
+                raise
+            return one_line(error)
+        workdir = self._settings.workdir
+        chunk_files.save(workdir, chunk.number, chunk.jobs, result)
+        checkpoint.drop(workdir, chunk.number)
+        return result
+
+    def _does_not_fit(self, chunk: Chunk) -> str | None:
+        programs = self._programs
+        need = programs.need(chunk.shape, chunk.size)
+        if reason := programs.exhausted(chunk.shape, chunk.size):
+            return reason
+        if need <= programs.have:
+            return None
+        shortage = (
+            f"{chunk.size} folds at once need {need / 2**30:.1f} GiB per device and "
+            f"{programs.have / 2**30:.1f} GiB can be used"
+        )
+        if self._settings.automatic:
+            return shortage
+        raise ConfigError(
+            f"{shortage}; lower --folds_at_once (now {chunk.size}), --batch_size or --base_dim, "
+            "in another --workdir."
+        )
+
+    def _train(self, chunk: Chunk, progress: Progress) -> ChunkResult:
         started = time.monotonic()
-        engine = self._engine(chunk)
-        if self._data is None:
-            self._data = engine.place_data(self._clips.flow_NxHxWxC, self._clips.label_N)
+        engine = self._programs.engine(chunk.shape, chunk.size)
+        data = self._programs.data(engine)
         state = engine.start(chunk.jobs)
-        self._compile(engine, state, chunk, progress)
+        record = self._resumed(engine, state, chunk, progress)
+        started -= record.seconds
         progress.restart_clock()
-        losses: list[np.ndarray] = []
-        evaluated: list[int] = []
-        confusions: list[np.ndarray] = []
+        self._interruption.can_save = self._settings.checkpoint_minutes > 0
+        saved = time.monotonic()
         probability: list[np.ndarray] = []
-        epoch, dispatch = 0, 1
-        while epoch < self._train_config.epochs:
-            count = min(dispatch, self._epochs_to_stop(epoch))
+        dispatch = 1
+        while record.epoch < self._epochs:
+            count = min(dispatch, self._epochs_to_stop(record.epoch))
             began = time.monotonic()
-            loss_SxE = engine.run_epochs(state, self._data, epoch, count)[: len(chunk.jobs)]
+            loss_SxE = engine.run_epochs(state, data, record.epoch, count)[: len(chunk.jobs)]
             seconds = max(time.monotonic() - began, 1e-9)
-            epoch += count
-            losses.append(loss_SxE)
-            if self._evaluates(epoch):
-                probability = engine.predict(state, self._data, chunk.jobs)
-                evaluated.append(epoch)
-                confusions.append(self._confusions(chunk.jobs, probability))
+            record.loss_SxE = np.concatenate([record.loss_SxE, loss_SxE], axis=1)
+            if self._evaluates(record.epoch):
+                probability = engine.predict(state, data, chunk.jobs)
+                self._add_evaluation(record, chunk.jobs, probability)
             clips = count * sum(job.fold.n_train for job in chunk.jobs)
-            progress.advance(count, epoch, loss_SxE[:, -1], clips / seconds)
+            progress.advance(count, record.epoch, loss_SxE[:, -1], clips / seconds)
             dispatch = int(max(1, min(MAX_DISPATCH_EPOCHS, DISPATCH_SECONDS * count // seconds)))
+            record.seconds = time.monotonic() - started
+            if record.epoch < self._epochs and self._saves(saved):
+                self._save(engine, state, chunk, record)
+                saved = time.monotonic()
+            if record.epoch < self._epochs and self._interruption.requested:
+                raise self._interruption.stopped()
         return ChunkResult(
             probability=probability,
-            loss_SxE=np.concatenate(losses, axis=1),
-            evaluated_V=np.array(evaluated),
-            confusion_SxVxKxK=np.stack(confusions, axis=1),
+            loss_SxE=record.loss_SxE,
+            evaluated_V=record.evaluated_V,
+            confusion_SxVxKxK=record.confusion_SxVxKxK,
             seconds=time.monotonic() - started,
         )
 
-    def _engine(self, chunk: Chunk) -> Engine:
-        key = (chunk.shape, chunk.size)
-        if key not in self._engines:
-            # Programs of an earlier shape are not needed again: chunks come grouped by shape.
-            self._engines = {
-                key: Engine(
-                    self._model_config,
-                    self._train_config,
-                    chunk.shape,
-                    size=chunk.size,
-                    test_places=self._test_places,
-                    devices=self._devices,
-                )
-            }
-        return self._engines[key]
-
-    def _compile(self, engine: Engine, state: ChunkState, chunk: Chunk, progress: Progress) -> None:
-        if engine.is_compiled:
-            return
-        began = time.monotonic()
-        need = engine.compile(state, self._data)
-        progress.note(
-            f"compiled for {chunk.size} folds of {chunk.shape.steps} step(s) per epoch in "
-            f"{time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB per device"
+    def _resumed(
+        self, engine: Engine, state: ChunkState, chunk: Chunk, progress: Progress
+    ) -> Record:
+        """The record of the chunk's newest good checkpoint, whose state replaces the fresh one."""
+        found = checkpoint.load_newest(
+            self._settings.workdir,
+            chunk.number,
+            chunk.jobs,
+            engine.host_shapes(state),
+            progress.note,
         )
-        have = self._memory
-        if need > have:
-            raise ConfigError(
-                f"{chunk.size} folds at once need {need / 2**30:.1f} GiB per device and "
-                f"{have / 2**30:.1f} GiB can be used; lower --folds_at_once (now {chunk.size}), "
-                "--batch_size or --base_dim, in another --workdir."
+        if not found:
+            jobs, classes = len(chunk.jobs), self._programs.model_config.num_classes
+            return Record(
+                loss_SxE=np.zeros((jobs, 0), np.float32),
+                evaluated_V=np.zeros(0, np.int64),
+                confusion_SxVxKxK=np.zeros((jobs, 0, classes, classes), np.int64),
+                seconds=0.0,
             )
+        record, host = found
+        engine.put_state(state, host)
+        progress.restart_clock()
+        progress.resume_chunk(len(chunk.jobs), record.epoch)
+        self._tell_kept(chunk, record)
+        return record
+
+    def _saves(self, saved: float) -> bool:
+        minutes = self._settings.checkpoint_minutes
+        due = time.monotonic() - saved >= minutes * 60
+        return minutes > 0 and (due or self._interruption.requested)
+
+    def _save(self, engine: Engine, state: ChunkState, chunk: Chunk, record: Record) -> None:
+        host = engine.host_state(state)
+        checkpoint.save(self._settings.workdir, chunk.number, chunk.jobs, record, host)
+        self._tell_kept(chunk, record)
+
+    def _tell_kept(self, chunk: Chunk, record: Record) -> None:
+        before = self._interruption.kept.partition("; ")[0]
+        self._interruption.kept = (
+            f"{before}; epoch {record.epoch} of {self._epochs} of chunk {chunk.number} is saved"
+        )
 
     def _epochs_to_stop(self, epoch: int) -> int:
-        left = self._train_config.epochs - epoch
-        every = self._eval_every
+        left = self._epochs - epoch
+        every = self._settings.eval_every
         return min(left, every - epoch % every) if every else left
 
     def _evaluates(self, epoch: int) -> bool:
-        last = epoch == self._train_config.epochs
-        return last or bool(self._eval_every and epoch % self._eval_every == 0)
+        every = self._settings.eval_every
+        return epoch == self._epochs or bool(every and epoch % every == 0)
 
-    def _confusions(self, jobs: Sequence[Job], probability: list[np.ndarray]) -> np.ndarray:
-        classes = self._model_config.num_classes
-        return np.stack(
+    def _add_evaluation(
+        self, record: Record, jobs: Sequence[Job], probability: list[np.ndarray]
+    ) -> None:
+        classes = self._programs.model_config.num_classes
+        label_N = self._programs.clips.label_N
+        confusion_SxKxK = np.stack(
             [
-                confusion_matrix(
-                    self._clips.label_N[job.fold.test_index], found.argmax(axis=-1), classes
-                )
+                confusion_matrix(label_N[job.fold.test_index], found.argmax(axis=-1), classes)
                 for job, found in zip(jobs, probability, strict=True)
             ]
+        )
+        record.evaluated_V = np.append(record.evaluated_V, record.epoch)
+        record.confusion_SxVxKxK = np.concatenate(
+            [record.confusion_SxVxKxK, confusion_SxKxK[:, None]], axis=1
         )

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -11,10 +12,14 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import ahmsa_jax
 from ahmsa_jax.config import ConfigError
 from input_pipeline.whole_file import write_whole
 
 CONFIG_FILE = "config.json"
+# Packages whose sources decide a run's numbers; the data set has a hash of its own.
+_CODE_PACKAGES = ("ahmsa_jax", "experiments")
+_LIBRARIES = ("jax", "jaxlib", "flax", "optax")
 _LOCK_FILE = ".lock"
 
 
@@ -27,6 +32,21 @@ def config_hash(config: dict[str, Any]) -> str:
     """First 8 hexadecimal digits of the SHA-256 of a configuration."""
     compact = json.dumps(config, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(compact.encode()).hexdigest()[:8]
+
+
+def code_version() -> dict[str, str]:
+    """Versions of this code and of the libraries that compute, and a hash of the sources.
+
+    The hash is over names and bytes of all source files of ahmsa_jax and experiments.
+    """
+    root = pathlib.Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for package in _CODE_PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            data = path.read_bytes()
+            digest.update(f"{path.relative_to(root).as_posix()} {len(data)}\n".encode() + data)
+    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"ahmsa_jax": ahmsa_jax.__version__, "sources": digest.hexdigest()[:16]} | libraries
 
 
 @contextlib.contextmanager
@@ -53,13 +73,22 @@ def claimed(workdir: pathlib.Path) -> Iterator[None]:
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
+        _sweep(workdir)
         yield
+
+
+def _sweep(workdir: pathlib.Path) -> None:
+    """Remove what a killed run left half written; whoever holds the lock knows its owner dead."""
+    for pattern in (".*.*", "chunks/.*.*"):
+        for leftover in workdir.glob(pattern):
+            leftover.unlink()
 
 
 def bind(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]) -> None:
     """Store the configuration on the first start; later, refuse to go on with another one.
 
-    `facts` are stored beside it without counting: what the reports need to know of the data.
+    `facts` are stored beside it without counting: what the reports need to know of the data. So is
+    the code's version: it counts only where something is left to train (refuse_other_code).
 
     Raises ConfigError that names the differing settings, or the foreign files of a folder that
     is no run's.
@@ -79,8 +108,27 @@ def bind(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]) -
             f"the workdir '{workdir}' is not empty and holds no run ('{foreign[0]}' and "
             f"{len(foreign) - 1} more); choose an empty or new folder."
         )
-    stored = {"config": config, "config_hash": config_hash(config), **facts}
+    stored = {
+        "config": config,
+        "config_hash": config_hash(config),
+        "code": code_version(),
+        **facts,
+    }
     write_whole(path, canonical_json(stored))
+
+
+def refuse_other_code(workdir: pathlib.Path) -> None:
+    """Raise ConfigError where the run was started by other code than this, naming what differs.
+
+    To be asked before more of the run is trained: half of a run's folds from one program and half
+    from another would be no experiment.
+    """
+    stored = read_config(workdir).get("code", {})
+    if differing := differences({"code": stored}, {"code": code_version()}):
+        raise ConfigError(
+            f"the workdir '{workdir}' holds an unfinished run of another code version: "
+            f"{'; '.join(differing)}. Go on with that version or choose another --workdir."
+        )
 
 
 def read_config(workdir: pathlib.Path) -> dict[str, Any]:

@@ -17,6 +17,14 @@ from input_pipeline.errors import InputError
 _PACKAGES = ("__main__", "input_pipeline", "experiments")
 
 
+class StoppedError(Exception):
+    """A signal ended the command: one sentence; `status` is 128 plus the signal's number."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.status = 128 + number
+
+
 def run(
     main: Callable[[], int],
     *,
@@ -27,8 +35,8 @@ def run(
     """Parse the flags, call `main` and leave with its exit status; never returns.
 
     `name` is the module after `python -m`. Exceptions in `mistakes`, and operating-system
-    errors, become one line on stderr and exit status 2; anything else is a fault of ours and
-    keeps its traceback.
+    errors, become one line on stderr and exit status 2; StoppedError becomes one line and its own
+    status. Anything else is a fault of ours and keeps its traceback.
     """
 
     def parse(argv: Sequence[str]) -> list[str]:
@@ -51,6 +59,9 @@ def run(
             return main()
         except mistakes as error:
             _leave(name, str(error))
+        except StoppedError as stop:
+            print(f"{name}: {stop}", file=sys.stderr)
+            return stop.status
         except KeyboardInterrupt:
             print(f"{name}: interrupted.", file=sys.stderr)
             return 130

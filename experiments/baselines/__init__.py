@@ -1,0 +1,1 @@
+"""Networks and training loops in PyTorch that this project is compared with."""

@@ -1,0 +1,128 @@
+"""One fold's training in PyTorch, step by step: as the field's scripts do it, and at its fastest.
+
+Needs the baselines extra. Letters in array names: N clips of the data set, B clips of a step.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
+
+from ahmsa_jax.config import ModelConfig, TrainConfig
+from experiments.baselines import torch_ahmsa, weights
+from experiments.baselines.torch_ahmsa import Form
+
+
+def pick_device() -> torch.device:
+    """The first GPU, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def set_tf32(allowed: bool) -> None:
+    """Let products and convolutions use tf32 on a GPU, or not; nothing changes on a CPU."""
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high" if allowed else "highest")
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+class TorchFold:
+    """A network, its optimizer and the data set on one device, used for one fold after another.
+
+    `eager` steps as the field's public scripts do. `expert` compiles loss and gradient, updates
+    with fused Adam, and on a GPU replays the whole step as one CUDA graph.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        model_config: ModelConfig,
+        train_config: TrainConfig,
+        flow_NxHxWxC: np.ndarray,
+        label_N: np.ndarray,
+        *,
+        compiled: bool | None = None,
+    ) -> None:
+        """Build network and optimizer; `compiled` is on for `expert` unless told otherwise."""
+        self.device = pick_device()
+        self.form = form
+        self._flow_NxHxWxC = torch.as_tensor(flow_NxHxWxC, device=self.device)
+        self._label_N = torch.as_tensor(label_N, dtype=torch.int64, device=self.device)
+        self.network = torch_ahmsa.build(form, model_config).to(self.device)
+        expert = form == "expert"
+        graphs = expert and self.device.type == "cuda"
+        live = [value for value in self.network.parameters() if value.requires_grad]
+        self._optimizer = torch.optim.Adam(
+            live,
+            lr=train_config.learning_rate,
+            fused=True if expert else None,
+            capturable=graphs,
+        )
+        compiled = expert if compiled is None else compiled
+        self._loss = torch.compile(self._mean_loss) if compiled else self._mean_loss
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._wants_graph = graphs
+        self._index_B = torch.zeros(0, dtype=torch.int64, device=self.device)
+        self._graph_loss = torch.zeros(())
+
+    def start(self, params: Mapping[str, np.ndarray]) -> None:
+        """Begin a fold: Flax parameters by path, and Adam from zero; memory stays in place."""
+        self.network.load_state_dict(weights.to_torch(params, self.form))
+        for state in self._optimizer.state.values():
+            for value in state.values():
+                if isinstance(value, torch.Tensor):
+                    value.zero_()
+
+    def step(self, index_B: torch.Tensor) -> torch.Tensor:
+        """One optimizer step on these clips; returns the loss before it, still on the device."""
+        if not self._wants_graph:
+            return self._plain_step(index_B)
+        if self._graph is None or len(self._index_B) != len(index_B):
+            self._capture(index_B)
+        assert self._graph is not None
+        self._index_B.copy_(index_B)
+        self._graph.replay()
+        return self._graph_loss.clone()
+
+    def run(self, batches: Sequence[torch.Tensor]) -> list[float]:
+        """Steps on these batches; returns their losses after waiting for the device."""
+        losses = [self.step(index_B) for index_B in batches]
+        return [float(value) for value in torch.stack(losses).cpu()]
+
+    def as_index(self, index: np.ndarray) -> torch.Tensor:
+        """Clip numbers as a tensor on the device."""
+        # A copy: arrays that JAX hands out are read-only, which PyTorch does not know.
+        return torch.as_tensor(np.array(index), dtype=torch.int64, device=self.device)
+
+    def _mean_loss(self, flow_BxHxWxC: torch.Tensor, label_B: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.network(flow_BxHxWxC), label_B)
+
+    def _plain_step(self, index_B: torch.Tensor) -> torch.Tensor:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(self._flow_NxHxWxC[index_B], self._label_N[index_B])
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+    def _capture(self, index_B: torch.Tensor) -> None:
+        """Record one step; the steps that warm it up must leave no trace in the fold."""
+        kept = {name: value.clone() for name, value in self.network.state_dict().items()}
+        moments = [
+            {name: value.clone() for name, value in self._optimizer.state[p].items()}
+            for p in self._optimizer.param_groups[0]["params"]
+        ]
+        self._index_B = index_B.clone()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self._plain_step(self._index_B)
+        torch.cuda.current_stream().wait_stream(side)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._graph_loss = self._plain_step(self._index_B)
+        self.network.load_state_dict(kept)
+        for p, before in zip(self._optimizer.param_groups[0]["params"], moments, strict=True):
+            for name, value in self._optimizer.state[p].items():
+                value.copy_(before[name]) if name in before else value.zero_()

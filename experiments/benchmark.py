@@ -1,0 +1,178 @@
+"""Times this engine beside PyTorch on the same folds, and both against what the machine allows.
+
+python -m experiments.benchmark [--quick] [--output=FILE.json]
+"""
+
+import dataclasses
+import datetime
+import importlib.util
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import sys
+from typing import Any
+
+from absl import flags
+
+from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from input_pipeline import command
+from input_pipeline.errors import InputError
+from input_pipeline.whole_file import write_whole
+
+# Sizes of --quick: seconds of work, for trying the command and for tests.
+QUICK = {"base_dim": 12, "batch_size": 16, "folds": 2, "steps": 2, "rounds": 2}
+
+
+def main() -> int:
+    """Check, time, print and store; 1 where the programs disagree, so that nothing is printed."""
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError(
+            "PyTorch is missing, and this benchmark compares with it; install the baselines extra: "
+            "python -m pip install -e '.[baselines]'."
+        )
+    settings = _settings()
+    output = _output()
+    _require_compiler()
+    # Folds of contenders that are not being timed leave the memory of a GPU.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    result = _measured(settings)
+    if result is None:
+        return 1
+    _print(result)
+    _store(result, output)
+    return 0
+
+
+def _settings() -> dict[str, int]:
+    values: Any = flags.FLAGS
+    found: dict[str, int] = {}
+    limits = {"base_dim": 8192, "batch_size": 65_536, "folds": 10_000, "steps": 10_000,
+              "rounds": 1000}  # fmt: skip
+    for name, most in limits.items():
+        quick = values.quick and not values[name].present
+        found[name] = QUICK[name] if quick else values[name].value
+        least = 2 if name == "steps" else 1
+        if not least <= found[name] <= most or (name == "steps" and found[name] % 2):
+            even = " even numbers from" if name == "steps" else ""
+            raise ConfigError(
+                f"--{name}={found[name]} is out of range; allowed are{even} {least} to {most}."
+            )
+    return found
+
+
+def _output() -> pathlib.Path:
+    today = datetime.date.today().isoformat()
+    named = flags.FLAGS.output or f"runs/benchmark-{today}.json"
+    path = pathlib.Path(named).expanduser()
+    if path.suffix != ".json":
+        raise ConfigError(f"--output={named} must end in .json; the plot goes beside it as .png.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _require_compiler() -> None:
+    names = ("g++", "clang++", os.environ.get("CXX") or "g++")
+    if not any(shutil.which(name) for name in names):
+        raise ConfigError(
+            "no C++ compiler was found (g++, clang++ or $CXX), and torch.compile needs one; "
+            "install g++."
+        )
+
+
+def _measured(settings: dict[str, int]) -> dict[str, Any] | None:
+    """The whole result, or None after one line on stderr where the programs disagree."""
+    import jax
+
+    from experiments import benchmark_rows, environment, floors, precision_parity
+    from experiments.contenders import Problem
+
+    quick = flags.FLAGS.quick
+    model_config = ModelConfig(base_dim=settings["base_dim"])
+    if quick:
+        model_config = dataclasses.replace(model_config, blocks=(0, 0, 1), reduction=4)
+    model_config.validate()
+    training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
+    problem = Problem(model_config, training, settings["folds"], settings["steps"])
+    device = jax.local_devices()[0]
+    precisions = ("float32",) if device.platform == "cpu" else ("float32", "tf32", "bfloat16")
+    try:
+        timed = benchmark_rows.Timing(problem, device.platform, precisions, _say)
+    except benchmark_rows.DisagreementError as error:
+        _say(f"experiments.benchmark: error: {error}")
+        return None
+    _say("measuring the machine's ceilings")
+    ceilings = floors.measure_ceilings(device, precisions)
+    rows = timed.rows(settings["rounds"], ceilings)
+    _say("comparing precisions on a small synthetic LOSO")
+    parity = precision_parity.parity_table(
+        model_config if quick else precision_parity.MODEL,
+        ("tf32", "bfloat16") if len(precisions) > 1 else ("bfloat16",),
+        epochs=2 if quick else precision_parity.TRAINING.epochs,
+        folds=2 if quick else 24,
+    )
+    return {
+        "command": f"python -m experiments.benchmark {shlex.join(sys.argv[1:])}".strip(),
+        "date": datetime.date.today().isoformat(),
+        "environment": environment.describe([device]),
+        "processor": benchmark_rows.processor_name(),
+        "torch": benchmark_rows.torch_version(),
+        "settings": settings | {"blocks": list(model_config.blocks)},
+        "loss_gap": timed.loss_gap,
+        "ceilings": dataclasses.asdict(ceilings),
+        "rows": rows,
+        "parity": parity,
+    }
+
+
+def _say(text: str) -> None:
+    # What is happening goes to stderr: stdout holds the tables alone.
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print(result: dict[str, Any]) -> None:
+    from experiments.benchmark_rows import parity_markdown, rows_markdown
+
+    rates = ", ".join(
+        f"{rate / 1e9:,.0f} GFLOP/s ({name})"
+        for name, rate in result["ceilings"]["product_rate"].items()
+    )
+    print(f"{result['command']}  ({result['date']}, {result['processor']})")
+    print(f"ceilings: {rates}, {result['ceilings']['memory_rate'] / 1e9:,.1f} GB/s")
+    print(f"first losses agree within {result['loss_gap']:.1g} nats\n")
+    print(rows_markdown(result["rows"]))
+    print(parity_markdown(result["parity"]))
+
+
+def _store(result: dict[str, Any], output: pathlib.Path) -> None:
+    from experiments.benchmark_figure import draw
+
+    write_whole(output, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    picture = output.with_suffix(".png")
+    write_whole(picture, draw(result))
+    print(f"written: {output} and {picture}")
+
+
+def _define_flags() -> None:
+    flags.DEFINE_bool("quick", False, "A tiny network and few steps, to try the command.")
+    flags.DEFINE_string(
+        "output",
+        None,
+        "JSON file of the result, the plot beside it; default runs/benchmark-<date>.",
+    )
+    flags.DEFINE_integer("base_dim", 64, "Width of the first level; the paper's setting is 256.")
+    flags.DEFINE_integer("batch_size", 256, "Clips per optimizer step (Table 3).")
+    flags.DEFINE_integer("folds", 8, "Folds per round, and the largest chunk on a CPU.")
+    flags.DEFINE_integer("steps", 2, "Optimizer steps per fold and round; even.")
+    flags.DEFINE_integer("rounds", 5, "Rounds, each of all contenders in turn.")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    command.run(
+        main,
+        name="experiments.benchmark",
+        purpose="Time this engine beside PyTorch on the same folds, and against the machine.",
+        mistakes=(InputError, ConfigError),
+    )

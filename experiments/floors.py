@@ -1,0 +1,114 @@
+"""What a training step must cost at least: work counted from the shapes, ceilings measured here.
+
+The floor of a fold-step is its products at the machine's best matrix-product rate, then the
+traffic of weights and optimizer at its best memory rate; the two do not overlap, Adam having no
+products to hide behind. Activations are left out, since a perfect program would keep them on chip.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ahmsa_jax.config import ModelConfig
+
+# Bytes moved per parameter and step. float32: read for the forward and the backward pass, gradient
+# written and read (16), value and two moments read and written (24). bfloat16: the same master
+# copies, but 2-byte weights and gradients in the passes, and the 2-byte copy written (34).
+BYTES_PER_PARAMETER = {"float32": 40, "tf32": 40, "bfloat16": 34}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ceilings:
+    """Best rates seen on a device: operations per second by precision, and bytes per second."""
+
+    product_rate: dict[str, float]
+    memory_rate: float
+
+
+def forward_products(config: ModelConfig) -> dict[str, int]:
+    """Multiply-adds of one clip's forward pass by part, nothing counted that cannot matter.
+
+    Left out: Q, K and the attention over a single patch, and taps of the 3x3 convolutions that
+    would read the padding.
+    """
+    products = {
+        "patch_embedding": config.grids[0] ** 2 * 3 * config.patch_size**2 * config.widths[0]
+    }
+    for level, (blocks, grid, width, heads) in enumerate(
+        zip(config.blocks, config.grids, config.widths, config.level_heads, strict=True)
+    ):
+        tokens, inner = grid**2, heads * (width // heads)
+        pooled = 2 if tokens > 1 else 1
+        channel = pooled * 2 * width * max(1, width // config.reduction)
+        spatial = tokens * 2 * width * inner
+        if tokens > 1:
+            spatial += tokens * 2 * width * inner + 2 * tokens**2 * inner
+        feed_forward = tokens * 2 * config.mlp_ratio * width**2
+        if level:
+            finer = config.grids[level - 1]
+            inside = (3 * finer - 2) ** 2 if finer > 1 else 1
+            products[f"down_{level}"] = inside * config.widths[level - 1] * width
+        products[f"level_{level}"] = blocks * (channel + spatial + feed_forward)
+    products["head"] = config.widths[-1] * config.num_classes
+    return products
+
+
+def step_operations(config: ModelConfig, batch_size: int) -> int:
+    """Floating-point operations of one optimizer step on a batch, Adam left out.
+
+    Two per multiply-add, forward and twice that backward; the maps need no gradient.
+    """
+    products = forward_products(config)
+    return batch_size * (6 * sum(products.values()) - 2 * products["patch_embedding"])
+
+
+def step_bytes(live_parameters: int, precision: str) -> int:
+    """Bytes that weights, gradients and Adam's moments move in one step."""
+    return live_parameters * BYTES_PER_PARAMETER[precision]
+
+
+def floor_seconds(operations: int, moved_bytes: int, ceilings: Ceilings, precision: str) -> float:
+    """Least seconds of a fold-step on the device of the ceilings."""
+    return operations / ceilings.product_rate[precision] + moved_bytes / ceilings.memory_rate
+
+
+def measure_ceilings(device: Any, precisions: tuple[str, ...], *, repeats: int = 5) -> Ceilings:
+    """Time square matrix products and a sum of large arrays on `device`; the best of some."""
+    big = device.platform != "cpu"
+    side, numbers = (8192, 2**28) if big else (2048, 2**25)
+    rates = {name: _product_rate(device, side, name, repeats) for name in precisions}
+    if not big:
+        # Several libraries compete on a CPU: a ceiling is what the best of them reaches.
+        factor = np.ones((side, side), np.float32)
+        seconds = _best_seconds(lambda: factor @ factor, repeats)
+        rates = {name: max(rate, 2 * side**3 / seconds) for name, rate in rates.items()}
+    first, second = (
+        jax.device_put(jnp.full(numbers, value, jnp.float32), device) for value in (1, 2)
+    )
+    total = jax.jit(lambda x, y: x + y)
+    # Two arrays read, one written.
+    seconds = _best_seconds(lambda: total(first, second).block_until_ready(), repeats)
+    return Ceilings(rates, 12 * numbers / seconds)
+
+
+def _product_rate(device: Any, side: int, precision: str, repeats: int) -> float:
+    dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+    factor = jax.device_put(jnp.ones((side, side), dtype), device)
+    with jax.default_matmul_precision("highest" if precision == "float32" else "default"):
+        product = jax.jit(lambda x, y: x @ y).lower(factor, factor).compile()
+    return 2 * side**3 / _best_seconds(lambda: product(factor, factor).block_until_ready(), repeats)
+
+
+def _best_seconds(work: Callable[[], Any], repeats: int) -> float:
+    work()
+    found = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return min(found)

@@ -1,0 +1,127 @@
+"""What a run is going to do and to take, said before it starts: plan, time, memory and disk."""
+
+import pathlib
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+
+from ahmsa_jax.engine import Job
+from ahmsa_jax.folds import EpochShape
+from experiments import estimate
+from experiments.checkpoint import KEPT
+from experiments.plan import Chunk, Plan, checkpoint_bytes
+from experiments.programs import Programs
+from experiments.run_files import LOGGED_EPOCHS
+
+# Chunks told one by one; the rest are counted.
+TOLD_CHUNKS = 12
+# Bytes as found in files of runs: a row of predictions.csv, a line of metrics.jsonl with and
+# without its confusion matrix, the pictures and tables of a report.
+_ROW, _LINE, _CONFUSION, _REPORT = 110, 90, 120, 500_000
+
+
+def print_plan(programs: Programs, plan: Plan) -> None:
+    """Print the chunks, what each program needs of the memory, and earlier halvings."""
+    for chunk in plan.chunks[:TOLD_CHUNKS]:
+        print(f"chunk {chunk.number}: {len(chunk.jobs)} folds at once, "
+              f"{chunk.shape.steps} step(s) per epoch")  # fmt: skip
+    if len(plan.chunks) > TOLD_CHUNKS:
+        print(f"... and {len(plan.chunks) - TOLD_CHUNKS} more chunks")
+    for shape, size in {(chunk.shape, chunk.size): None for chunk in plan.chunks}:
+        if programs.is_compiled(shape, size):
+            need = programs.need(shape, size)
+            print(f"memory: {size} folds of {shape.steps} step(s) need {_in_bytes(need)} of the "
+                  f"{_in_bytes(programs.have)} per device that can be used")  # fmt: skip
+    for event in plan.halvings:
+        print(f"halved earlier: {event}")
+    sys.stdout.flush()
+
+
+def print_disk(
+    programs: Programs,
+    plan: Plan,
+    workdir: pathlib.Path,
+    *,
+    eval_every: int,
+    checkpoints: bool,
+) -> None:
+    """Print the disk space for results and checkpoints, and what is free."""
+    epochs = programs.train_config.epochs
+    jobs = [job for chunk in plan.chunks for job in chunk.jobs]
+    results = _result_bytes(jobs, epochs, 1 + (epochs // eval_every if eval_every else 0))
+    text = f"disk: about {_in_bytes(results)} for results"
+    if checkpoints:
+        size = max(chunk.size for chunk in plan.chunks)
+        one = checkpoint_bytes(programs.model_config, programs.train_config, size)
+        text += (
+            f", up to {_in_bytes((KEPT + 1) * one)} for checkpoints ({KEPT} are kept while the "
+            f"next is written, {_in_bytes(one)} each)"
+        )
+    existing = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
+    print(f"{text}; {_in_bytes(shutil.disk_usage(existing).free)} are free", flush=True)
+
+
+def print_time(programs: Programs, plan: Plan) -> None:
+    """Print how long training will take: counted on a CPU, from epochs timed now elsewhere."""
+    if programs.devices[0].platform == "cpu":
+        seconds = estimate.cpu_seconds(
+            programs.model_config, programs.train_config, list(plan.chunks)
+        )
+        print(f"estimated training time on this CPU: {estimate.in_words(seconds)}", flush=True)
+        return
+    seconds = timed_seconds(programs, plan.chunks)
+    print(f"estimated training time here, from one epoch timed: {estimate.in_words(seconds)}",
+          flush=True)  # fmt: skip
+
+
+def timed_seconds(programs: Programs, chunks: Sequence[Chunk]) -> float:
+    """Training seconds of all chunks, from one epoch of each program timed now."""
+    per_epoch: dict[object, float] = {}
+    for chunk in chunks:
+        key = (chunk.shape, chunk.size)
+        if key not in per_epoch:
+            programs.need(*key)
+            engine = programs.engine(*key)
+            data = programs.data(engine)
+            state = engine.start(chunk.jobs)
+            # The first one loads the program.
+            engine.run_epochs(state, data, 0, 1)
+            began = time.monotonic()
+            engine.run_epochs(state, data, 1, 1)
+            per_epoch[key] = time.monotonic() - began
+    epochs = programs.train_config.epochs
+    return sum(per_epoch[chunk.shape, chunk.size] * epochs for chunk in chunks)
+
+
+def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
+    """Warn on stderr where training these jobs on a CPU will take long."""
+    if programs.devices[0].platform != "cpu" or not jobs:
+        return
+    # The estimate counts jobs; how they are grouped does not matter to it.
+    together = Chunk(0, EpochShape(1, 1, 1), len(jobs), tuple(jobs))
+    seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, [together])
+    if seconds > estimate.LONG_RUN_SECONDS:
+        print(
+            f"warning: no GPU is seen, and this run will take about {estimate.in_words(seconds)} "
+            "on this CPU; for a smaller look give for example --base_dim=24 --epochs=60 "
+            "--learning_rate=1e-4",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _result_bytes(jobs: Sequence[Job], epochs: int, evaluations: int) -> int:
+    rows = sum(len(job.fold.test_index) for job in jobs)
+    lines = len(jobs) * min(epochs, LOGGED_EPOCHS + evaluations)
+    arrays = 4 * len(jobs) * epochs + 12 * rows + 72 * len(jobs) * evaluations
+    return rows * _ROW + lines * _LINE + len(jobs) * evaluations * _CONFUSION + arrays + _REPORT
+
+
+def _in_bytes(count: float) -> str:
+    """A number of bytes for people: 3.1 MiB, 52 GiB."""
+    for unit in ("KiB", "MiB"):
+        count /= 1024
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+    return f"{count / 1024:.3g} GiB"

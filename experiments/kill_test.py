@@ -1,0 +1,220 @@
+"""Kills a small run at random moments, flips bits of its checkpoints, and counts what survives.
+
+python -m experiments.kill_test [--kills=50] [--flips=200]
+"""
+
+import multiprocessing
+import os
+import pathlib
+import random
+import runpy
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from typing import Any
+
+from absl import flags
+from tqdm import tqdm
+
+from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from input_pipeline import command
+
+# Twelve subjects of three pretend databases in three chunks of four folds.
+EPOCHS = 30
+SUBJECTS = tuple(f"synthetic-{name}/{name}0{place}" for name in "abc" for place in (1, 2, 3, 4))
+FOLDS_AT_ONCE = 4
+MODEL = ModelConfig(base_dim=6, blocks=(0, 0, 1))
+SETTING = (
+    "--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1", f"--epochs={EPOCHS}",
+    f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}", "--eval_every=7",
+    # Every dispatch is followed by a checkpoint: most of the time goes into saving.
+    "--checkpoint_minutes=0.0001",
+)  # fmt: skip
+_START_TIMEOUT = 300.0
+# Loads the slow libraries once and forks; the runs are processes of their own all the same.
+_SERVER = multiprocessing.get_context("forkserver")
+_LIBRARIES = [
+    "jax",
+    "flax",
+    "optax",
+    "orbax.checkpoint",
+    "matplotlib.figure",
+    "tensorflow_datasets",
+]
+
+
+def main() -> int:
+    """Run the faults asked for; 1 where one of them changed a result silently, else 0."""
+    kills, flips = flags.FLAGS.kills, flags.FLAGS.flips
+    for name, value in (("kills", kills), ("flips", flips)):
+        if not 0 <= value <= 100_000:
+            raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to 100000.")
+    chance = random.Random(flags.FLAGS.seed)
+    with tempfile.TemporaryDirectory(prefix="kill-test-") as name:
+        folder = pathlib.Path(name)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "programs"))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        _SERVER.set_forkserver_preload(_LIBRARIES)
+        # The first one compiles, the second one tells how long a run takes.
+        _finish(folder / "first")
+        began = time.monotonic()
+        wanted = _finish(folder / "undisturbed")
+        seconds = time.monotonic() - began
+        print(
+            f"undisturbed run: {len(SUBJECTS)} folds, {EPOCHS} epochs, {seconds:.1f} s", flush=True
+        )
+        equal = sum(_survives_kill(folder, wanted, seconds, chance) for _ in range(kills))
+        print(f"{kills} SIGKILLs: {equal} of {kills} runs ended byte-equal", flush=True)
+        silent = _flip_all(folder, flips, chance) if flips else 0
+    return 1 if equal < kills or silent else 0
+
+
+def _start(workdir: pathlib.Path) -> Any:
+    """Start the run as a process of its own."""
+    process = _SERVER.Process(target=_run_as_main, args=(str(workdir),))
+    process.start()
+    return process
+
+
+def _run_as_main(workdir: str) -> None:
+    # The session of a process that is killed must not be the one of this script.
+    os.setsid()
+    log = os.open(f"{workdir}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    # The bar's own lock between processes would outlive a killed one, and be reported.
+    tqdm.set_lock(threading.RLock())
+    sys.argv = ["experiments.loso", *SETTING, f"--workdir={workdir}"]
+    runpy.run_module("experiments.loso", run_name="__main__", alter_sys=True)
+
+
+def _finish(workdir: pathlib.Path) -> bytes:
+    """Run to the end; the bytes of predictions.csv."""
+    process = _start(workdir)
+    process.join()
+    if process.exitcode != 0:
+        log = workdir.parent / f"{workdir.name}.log"
+        raise ConfigError(f"the run left with {process.exitcode}: {log.read_text()[-500:]}")
+    return (workdir / "predictions.csv").read_bytes()
+
+
+def _survives_kill(
+    folder: pathlib.Path, wanted: bytes, seconds: float, chance: random.Random
+) -> bool:
+    workdir = folder / "killed"
+    shutil.rmtree(workdir, ignore_errors=True)
+    process = _start(workdir)
+    process.join(chance.uniform(0, seconds))
+    process.kill()
+    process.join()
+    return _finish(workdir) == wanted
+
+
+def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
+    """Flip bits, cut and remove files of a stopped run's checkpoints; how many went unseen."""
+    workdir = folder / "stopped"
+    clean, expected, jobs = _stopped_run(workdir)
+    refused = harmless = silent = 0
+    for fault, label in _faults(clean, flips, chance):
+        outcome = _outcome(folder, clean, expected, jobs, fault)
+        refused += outcome == "refused"
+        harmless += outcome == "harmless"
+        silent += outcome == "silent"
+        if outcome == "silent":
+            print(f"SILENT: {label}", flush=True)
+    total = refused + harmless + silent
+    print(f"{flips} bit flips and {total - flips} halved, emptied or missing files: {refused} "
+          f"refused, {harmless} harmless, {silent} silently wrong", flush=True)  # fmt: skip
+    return silent
+
+
+def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
+    """A run stopped by SIGTERM with two checkpoints of its first chunk; what they should hold."""
+    from ahmsa_jax.folds import epoch_shapes, loso_folds
+    from experiments import checkpoint, plan
+    from experiments.programs import Programs
+    from input_pipeline import synthetic
+
+    chunk_folder = workdir / checkpoint.FOLDER / "chunk-0000"
+    process = _start(workdir)
+    deadline = time.monotonic() + _START_TIMEOUT
+    while len(list(chunk_folder.glob(f"*/{checkpoint.SUMS}"))) < checkpoint.KEPT:
+        if not process.is_alive() or time.monotonic() > deadline:
+            raise ConfigError("the run ended before it had two checkpoints.")
+        time.sleep(0.005)
+    process.terminate()
+    process.join()
+    if process.exitcode != 143:
+        raise ConfigError(f"the run left with {process.exitcode} on SIGTERM, not with 143.")
+    clips = synthetic.make("five", "small")
+    folds = loso_folds(clips.subject_key_N)
+    stored = plan.stored_plan(workdir, folds, epoch_shapes(folds, TrainConfig().batch_size))
+    assert stored is not None
+    chunk = stored.chunks[0]
+    most = max(len(fold.test_index) for fold in folds)
+    engine = Programs(clips, MODEL, TrainConfig(), test_places=most).engine(chunk.shape, chunk.size)
+    state, _ = engine.shapes(len(clips))
+    return chunk_folder, engine.host_shapes(state), chunk.jobs
+
+
+def _faults(clean: pathlib.Path, flips: int, chance: random.Random) -> list[tuple[Any, str]]:
+    files = sorted(path for path in clean.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in files]
+    found: list[tuple[Any, str]] = []
+    for path, size in chance.choices(list(zip(files, sizes, strict=True)), sizes, k=flips):
+        place, bit = chance.randrange(size), 1 << chance.randrange(8)
+        found.append(((path, ("flip", place, bit)), f"bit {bit} of byte {place} of {path}"))
+    for path in files:
+        for how in ("missing", "emptied", "halved"):
+            found.append(((path, (how, 0, 0)), f"{path} {how}"))
+    return found
+
+
+def _outcome(
+    folder: pathlib.Path, clean: pathlib.Path, expected: Any, jobs: Any, fault: Any
+) -> str:
+    """What a run that finds this fault does: refused, harmless or silent."""
+    import numpy as np
+
+    from experiments import checkpoint
+
+    path, (how, place, bit) = fault
+    epoch_folder = clean / path.relative_to(clean).parts[0]
+    trial = folder / "trial"
+    shutil.rmtree(trial, ignore_errors=True)
+    # Alone, so that a fault of the older checkpoint meets a reader too.
+    copied = trial / checkpoint.FOLDER / clean.name / epoch_folder.name
+    shutil.copytree(epoch_folder, copied)
+    healthy = checkpoint.load_newest(trial, 0, jobs, expected, print)
+    assert healthy is not None, "the clean checkpoint was refused"
+    victim = copied / path.relative_to(epoch_folder)
+    data = bytearray(victim.read_bytes())
+    if how == "flip":
+        data[place] ^= bit
+        victim.write_bytes(data)
+    elif how == "missing":
+        victim.unlink()
+    else:
+        victim.write_bytes(data[: len(data) // 2] if how == "halved" else b"")
+    said: list[str] = []
+    found = checkpoint.load_newest(trial, 0, jobs, expected, said.append)
+    if found is None:
+        return "refused" if len(said) == 1 else "silent"
+    same = all(np.array_equal(found[1][name], healthy[1][name]) for name in healthy[1])
+    same = same and np.array_equal(found[0].loss_SxE, healthy[0].loss_SxE)
+    return "harmless" if same else "silent"
+
+
+if __name__ == "__main__":
+    flags.DEFINE_integer("kills", 50, "Runs to kill at a random moment and start again.")
+    flags.DEFINE_integer("flips", 200, "Bits of checkpoint files to flip, one at a time.")
+    flags.DEFINE_integer("seed", 0, "Of the random moments and places.")
+    command.run(
+        main,
+        name="experiments.kill_test",
+        purpose="Kill a small run at random moments, flip bits of its checkpoints, and count what "
+        "survives.",
+        mistakes=(ConfigError,),
+    )

@@ -1,0 +1,76 @@
+"""How much memory a chunk of folds may take here: a device's, or a machine's within its limits."""
+
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import jax
+
+# Share of the memory that is free at the start which a chunk may take.
+MEMORY_SHARE = 0.8
+# Roots of what the operating system tells of a process and of its control groups.
+_PROC = pathlib.Path("/proc")
+_CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# Version 1 says "no limit" with a number near 2^63.
+_NO_LIMIT = 2**60
+
+
+def available_bytes(devices: Sequence[jax.Device]) -> int:
+    """Memory that a chunk may use on one device, bytes.
+
+    A GPU tells its allocator's limit; a CPU does not, so the machine's free memory is shared out.
+    """
+    stats = devices[0].memory_stats() or {}
+    if "bytes_limit" in stats:
+        return int((stats["bytes_limit"] - stats.get("bytes_in_use", 0)) * MEMORY_SHARE)
+    return int(machine_bytes() * MEMORY_SHARE / len(devices))
+
+
+def machine_bytes(proc: pathlib.Path = _PROC, cgroups: pathlib.Path = _CGROUPS) -> int:
+    """Free memory of the machine, or what the process's control groups leave of it, bytes."""
+    free = min(_machine_free(proc), *_limits(proc, cgroups), _NO_LIMIT)
+    return max(free, 0)
+
+
+def _machine_free(proc: pathlib.Path) -> int:
+    for line in (proc / "meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return _NO_LIMIT
+
+
+def _limits(proc: pathlib.Path, cgroups: pathlib.Path) -> Iterator[int]:
+    """What each control group above the process still allows, bytes."""
+    try:
+        lines = (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root, names = cgroups, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root = cgroups / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        # Inside a container the path may be the host's, of which only the root is seen here.
+        parts = [part for part in path.split("/") if part and part != ".."]
+        for depth in range(len(parts), -1, -1):
+            left = _left(root.joinpath(*parts[:depth]), *names)
+            if left is not None:
+                yield left
+
+
+def _left(group: pathlib.Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:
+    try:
+        limit = int((group / limit_name).read_text(encoding="ascii"))
+        used = int((group / usage_name).read_text(encoding="ascii"))
+        stat = (group / "memory.stat").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        # No such group, or the word "max": nothing is limited here.
+        return None
+    if limit >= _NO_LIMIT:
+        return None
+    # Pages of files count as used, but are given back when memory is asked for.
+    cache = dict(zip(stat[::2], stat[1::2], strict=False)).get(cache_name, "0")
+    return limit - used + int(cache)

@@ -1,0 +1,115 @@
+"""Signals, full memory and other code, put into a run's own process before it starts.
+
+Imports nothing of the project at the top: the command must meet its modules fresh.
+"""
+
+import os
+import signal
+import time
+
+
+def _after_epoch(number: int, act) -> None:
+    """Call `act` once the first chunk's folds have trained `number` epochs, once."""
+    from ahmsa_jax.engine import Engine
+
+    honest = Engine.run_epochs
+    acted = []
+
+    def disturbed(self, chunk, data, first_epoch, epochs):
+        losses = honest(self, chunk, data, first_epoch, epochs)
+        if first_epoch + epochs >= number and not acted:
+            acted.append(True)
+            act()
+        return losses
+
+    Engine.run_epochs = disturbed
+
+
+def _send(number: int) -> None:
+    os.kill(os.getpid(), number)
+    # Until the main thread has seen it.
+    time.sleep(0.3)
+
+
+def sigterm_after_five_epochs():
+    _after_epoch(5, lambda: _send(signal.SIGTERM))
+
+
+def ctrl_c_after_five_epochs():
+    _after_epoch(5, lambda: _send(signal.SIGINT))
+
+
+def ctrl_c_twice_in_an_endless_dispatch():
+    def act():
+        _send(signal.SIGINT)
+        _send(signal.SIGINT)
+        time.sleep(100)
+
+    _after_epoch(5, act)
+
+
+def sigterm_in_an_endless_dispatch():
+    from experiments import interruption
+
+    interruption.LEAVE_SECONDS = 1.0
+
+    def act():
+        _send(signal.SIGTERM)
+        time.sleep(100)
+
+    _after_epoch(5, act)
+
+
+def other_version():
+    import ahmsa_jax
+
+    ahmsa_jax.__version__ = "0.0.1"
+
+
+def files_of_12000_bytes_at_most():
+    """The checkpoint's arrays do not fit, the run's other files do."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+
+
+def _exhausted():
+    import jax
+
+    return jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
+
+
+def no_memory_for_three_folds_in_the_second_chunk():
+    from ahmsa_jax.engine import Engine
+
+    honest_start, honest_run = Engine.start, Engine.run_epochs
+    started = []
+
+    def start(self, jobs):
+        started.append(jobs)
+        return honest_start(self, jobs)
+
+    def run_epochs(self, chunk, data, first_epoch, epochs):
+        if self.size > 2 and len(started) > 1 and first_epoch > 0:
+            raise _exhausted()
+        return honest_run(self, chunk, data, first_epoch, epochs)
+
+    Engine.start, Engine.run_epochs = start, run_epochs
+
+
+def no_memory_to_compile():
+    from ahmsa_jax.engine import Engine
+
+    def compile_nothing(self, chunk, data):
+        raise _exhausted()
+
+    Engine.compile = compile_nothing
+
+
+def ten_mebibytes_a_fold_of_fifty():
+    """Compiled programs tell a need of 10 MiB per fold, and 50 MiB can be used."""
+    from ahmsa_jax.engine import Engine
+    from experiments import programs
+
+    programs.available_bytes = lambda devices: 50 * 2**20
+    Engine.compile = lambda self, chunk, data: self.size * 10 * 2**20

@@ -1,0 +1,198 @@
+"""The PyTorch networks compute what ahmsa_jax does, and the building blocks are PyTorch's own."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small_problem
+import torch
+from small_problem import MODEL, TRAINING, data, folds
+
+from ahmsa_jax import AHMSANet, ModelConfig, layers, train
+from ahmsa_jax.engine import Job
+from ahmsa_jax.initial import initial_params, parameter_shapes
+from experiments.baselines import torch_ahmsa, weights
+from experiments.baselines.torch_training import TorchFold
+
+FORMS = ("eager", "expert")
+JOB = Job(0, folds()[1])
+EPOCHS = 5  # of two steps
+PLACED = ModelConfig(
+    base_dim=12, blocks=(1, 1, 1), reduction=4, positional_embedding=True, activation="relu"
+)
+
+
+def parameters(config, seed=0):
+    shapes = parameter_shapes(AHMSANet(config), config)
+    return initial_params(jax.random.key(seed), shapes)
+
+
+def by_name(params):
+    return {"/".join(path): np.asarray(value) for path, value in params.items()}
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@functools.cache
+def logits(config):
+    params = {"params": train.join_params(parameters(config), {})}
+    return np.asarray(jax.jit(AHMSANet(config).apply)(params, data()[0])[0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("config", [MODEL, PLACED], ids=["usual", "placed"])
+def test_logits_agree(config, form):
+    network = torch_ahmsa.build(form, config)
+    network.load_state_dict(weights.to_torch(by_name(parameters(config)), form))
+    with torch.no_grad():
+        ours = network(torch.from_numpy(data()[0])).numpy()
+    assert np.abs(ours - logits(config)).max() <= 1e-5 * np.abs(logits(config)).max()
+    # The control: other weights, of the same ranges, are far from that.
+    network.load_state_dict(weights.to_torch(by_name(parameters(config, seed=1)), form))
+    with torch.no_grad():
+        other = network(torch.from_numpy(data()[0])).numpy()
+    assert np.abs(other - logits(config)).max() > 1e-2 * np.abs(logits(config)).max()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("config", [MODEL, PLACED], ids=["usual", "placed"])
+def test_weights_convert_both_ways_exactly(config, form):
+    params = by_name(parameters(config))
+    state = weights.to_torch(params, form)
+    network = torch_ahmsa.build(form, config)
+    network.load_state_dict(state)  # strict: every name and shape is the network's
+    back = weights.from_torch(network.state_dict(), form)
+    assert list(back) == sorted(params)
+    for name, value in params.items():
+        assert back[name].shape == value.shape
+        np.testing.assert_array_equal(back[name], value)
+    fresh = torch_ahmsa.build(form, config).state_dict()
+    again = weights.to_torch(weights.from_torch(fresh, form), form)
+    assert list(again) == sorted(again)
+    for name, value in fresh.items():
+        assert torch.equal(again[name], value), name
+
+
+def batches(shape):
+    """The clips of every step, in the engine's order."""
+    key = train.fold_key(0, np.uint32(JOB.fold.stable_id))
+    fold = train.FoldInput({}, jnp.asarray(JOB.fold.train_N), train.shuffle_key(key))
+    found = []
+    for epoch in range(EPOCHS):
+        index, real = train.epoch_order(fold, epoch, shape, shuffle=True)
+        kept = np.asarray(index)[np.asarray(real)]
+        found += [kept[: shape.batch_size], kept[shape.batch_size :]]
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ten_steps_agree(form):
+    program = small_problem.engine(1)
+    chunk = program.start([JOB])
+    start = program.parameters(chunk, [JOB])[0]
+    expected = program.run_epochs(chunk, program.place_data(*data()), 0, EPOCHS)[0]
+    clips = batches(program.shape)
+    fold = TorchFold(form, MODEL, TRAINING, *data(), compiled=False)
+    # A fold before it must leave no trace.
+    fold.start(by_name(parameters(MODEL, seed=4)))
+    fold.run([fold.as_index(index) for index in clips[:2]])
+    fold.start(start)
+    losses = np.array(fold.run([fold.as_index(index) for index in clips]))
+    sizes = np.array([len(index) for index in clips])
+    by_epoch = (losses * sizes).reshape(EPOCHS, 2).sum(axis=1) / JOB.fold.n_train
+    np.testing.assert_allclose(by_epoch, expected, atol=1e-4)
+    # The control: training moves the loss by far more than the tolerance.
+    assert abs(expected[0] - expected[-1]) > 1e-3
+
+
+def test_only_the_expert_leaves_dead_parameters_out():
+    frozen = {
+        form: sum(
+            value.numel()
+            for value in torch_ahmsa.build(form, MODEL).parameters()
+            if not value.requires_grad
+        )
+        for form in FORMS
+    }
+    assert frozen == {"eager": 0, "expert": 2 * 48 * 48}
+
+
+@pytest.mark.parametrize(("size", "out"), [(4, 2), (2, 1), (9, 3), (3, 1), (5, 3), (7, 3), (4, 3)])
+def test_adaptive_max_pool_is_torchs(size, out):
+    x = random(2, size, size, 5)
+    pooled = torch.nn.AdaptiveMaxPool2d(out)(torch.from_numpy(x).permute(0, 3, 1, 2))
+    ours = layers.adaptive_max_pool(jnp.asarray(x), out)
+    np.testing.assert_array_equal(ours, pooled.permute(0, 2, 3, 1).numpy())
+
+
+def test_layer_norm_is_torchs():
+    x, weight = random(3, 4, 12), random(3, 4, 12, seed=1)
+    theirs = torch.nn.LayerNorm(12, eps=1e-5)
+    with torch.no_grad():
+        theirs.weight.copy_(torch.from_numpy(random(12, seed=2)))
+        theirs.bias.copy_(torch.from_numpy(random(12, seed=3)))
+    given = torch.from_numpy(x).requires_grad_()
+    value = theirs(given)
+    (value * torch.from_numpy(weight)).sum().backward()
+    scale, bias = random(12, seed=2), random(12, seed=3)
+    np.testing.assert_allclose(layers.layer_norm(x, scale, bias), value.detach(), atol=2e-6)
+    gradients = jax.grad(
+        lambda *arguments: (layers.layer_norm(*arguments) * weight).sum(), argnums=(0, 1, 2)
+    )(jnp.asarray(x), scale, bias)
+    for ours, torchs in zip(
+        gradients, (given.grad, theirs.weight.grad, theirs.bias.grad), strict=True
+    ):
+        np.testing.assert_allclose(ours, torchs, atol=5e-6)
+
+
+@pytest.mark.parametrize("grid", [1, 2, 3, 4, 9])
+def test_conv3x3_is_torchs_in_value_and_gradient(grid):
+    x, weight = random(2, grid, grid, 3), random(2, grid, grid, 5, seed=1)
+    kernel, bias = random(3, 3, 3, 5, seed=2), random(5, seed=3)
+    given = torch.from_numpy(x).requires_grad_()
+    theirs = torch.nn.Conv2d(3, 5, 3, padding=1)
+    with torch.no_grad():
+        theirs.weight.copy_(torch.from_numpy(kernel.transpose(3, 2, 0, 1)))
+        theirs.bias.copy_(torch.from_numpy(bias))
+    value = theirs(given.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    (value * torch.from_numpy(weight)).sum().backward()
+
+    def weighed(x, kernel, bias):
+        params = {"params": {"kernel": kernel, "bias": bias}}
+        y = layers.Conv3x3(5).apply(params, x)
+        return (y * weight).sum(), y
+
+    (_, ours), gradients = jax.jit(jax.value_and_grad(weighed, argnums=(0, 1, 2), has_aux=True))(
+        x, kernel, bias
+    )
+    np.testing.assert_allclose(ours, value.detach(), atol=1e-5)
+    torchs = (given.grad, theirs.weight.grad.permute(2, 3, 1, 0), theirs.bias.grad)
+    for gradient, expected in zip(gradients, torchs, strict=True):
+        # Sums of up to 162 products of size about 1.
+        np.testing.assert_allclose(gradient, expected, atol=5e-5)
+
+
+def test_initial_ranges_are_torchs():
+    """Uniform in +-1/sqrt(fan_in): same bounds, and filled evenly, leaf by leaf."""
+    config = ModelConfig(base_dim=24, blocks=(1, 1, 1))
+    torch.manual_seed(0)
+    theirs = weights.from_torch(torch_ahmsa.build("eager", config).state_dict(), "eager")
+    ours = by_name(parameters(config))
+    compared = 0
+    for name, value in ours.items():
+        other = theirs[name]
+        if value.size < 200:
+            continue
+        compared += 1
+        bound = np.abs(np.concatenate([value.ravel(), other.ravel()])).max()
+        # The largest of n even draws misses the bound by 1/n on average.
+        for found in (value, other):
+            assert np.abs(found).max() > bound * (1 - 20 / value.size), name
+            assert abs(found.std() / (bound / 3**0.5) - 1) < 0.1, name
+    assert compared > 15
+    for name in ("level_0_block_0/norm_channel/scale", "level_0_block_0/norm_channel/bias"):
+        np.testing.assert_array_equal(ours[name], theirs[name])
