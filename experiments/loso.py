@@ -26,14 +26,33 @@ def main() -> int:
     run_flags.check_run_flags()
     run = read_run()
     workdir = _workdir(run.config)
+    _check_devices()
     if flags.FLAGS.dry_run:
         _print_header(run, workdir)
         _print_plan(run, _fresh_plan(run))
         return 0
     with claimed(workdir):
-        facts = {"folds": subjects_here(run), "notes": notes(run)}
+        facts = {
+            "folds": subjects_here(run),
+            "subjects_in_data_set": len(run.folds),
+            "notes": notes(run),
+        }
         bind(workdir, run.config, facts)
         return _train_and_report(run, workdir)
+
+
+def _check_devices() -> None:
+    """Ask JAX for its devices before anything is written; a wish it cannot fill is a mistake."""
+    import jax
+
+    try:
+        jax.local_devices()
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"JAX finds no device to run on ({first}); check JAX_PLATFORMS, and install "
+            "'ahmsa-jax[cuda12]' for a GPU."
+        ) from error
 
 
 def _workdir(config: dict[str, Any]) -> pathlib.Path:
@@ -54,7 +73,8 @@ def _fresh_plan(run: Run) -> list[Any]:
     devices = jax.local_devices()
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     wanted = flags.FLAGS.folds_at_once
-    size = plan.chunk_size(run.model_config, run.train_config, devices, wanted)
+    clips = len(run.clips)
+    size = plan.chunk_size(run.model_config, run.train_config, devices, wanted, clips)
     mine = set(subjects_here(run))
     jobs = [
         Job(seed, fold)
@@ -143,16 +163,20 @@ def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
     _print_header(run, workdir)
     devices = jax.local_devices()
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    chunks = plan.stored_plan(workdir, run.folds, shapes)
+    jobs = [(seed, key) for seed in run.config["seeds"] for key in subjects_here(run)]
+    chunks = plan.stored_plan(workdir, run.folds, shapes, jobs)
     if chunks is None:
         chunks = _fresh_plan(run)
         plan.store_plan(workdir, chunks)
+    # A first start may have died before these: they are made good.
+    if not (workdir / "environment.json").exists():
         facts = environment.describe(devices) | {
             "folds_at_once": max(chunk.size for chunk in chunks),
             "data_sha256": run.config["data_sha256"],
             "data_provenance": run.clips.provenance,
         }
         write_whole(workdir / "environment.json", canonical_json(facts))
+    if not (workdir / "flags.txt").exists():
         write_whole(workdir / "flags.txt", run_flags.as_flagfile(run.preset))
     stored = chunk_files.load_all(workdir, chunks)
     _warn_if_long(run, [chunk for chunk in chunks if chunk.number not in stored])
@@ -167,7 +191,9 @@ def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
     finished = []
     for chunk, result in trainer.run(workdir, chunks, stored):
         finished.append((chunk, result))
-        run_files.write_run_files(workdir, run.clips, finished)
+        # Stored chunks come first, and together: the files never hold less than before.
+        if len(finished) >= len(stored):
+            run_files.write_run_files(workdir, run.clips, finished)
     records = summary.read_records([workdir])
     reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
     return 3 if records.failed else 0

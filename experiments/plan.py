@@ -62,20 +62,25 @@ def count_parameters(config: ModelConfig, train_config: TrainConfig) -> tuple[in
     return sum(int(np.prod(shape)) for shape in shapes.values()) - dead, dead
 
 
-def guess_fold_bytes(config: ModelConfig, train_config: TrainConfig) -> int:
-    """Estimated device memory of one fold in training, bytes.
+def guess_fold_bytes(config: ModelConfig, train_config: TrainConfig, clips: int) -> int:
+    """Estimated device memory of one fold in training on at most `clips` clips, bytes.
 
     Parameters, Adam's two moments and the gradient in float32, and the activations of a batch.
     """
     live, dead = count_parameters(config, train_config)
     levels = zip(config.blocks, config.grids, config.widths, strict=True)
     units = sum(blocks * grid**2 * width for blocks, grid, width in levels)
-    activations = 4 * ACTIVATIONS_PER_WIDTH * train_config.batch_size * units
+    rows = min(train_config.batch_size, clips)
+    activations = 4 * ACTIVATIONS_PER_WIDTH * rows * units
     return 16 * live + 4 * dead + activations
 
 
 def chunk_size(
-    config: ModelConfig, train_config: TrainConfig, devices: Sequence[jax.Device], wanted: int
+    config: ModelConfig,
+    train_config: TrainConfig,
+    devices: Sequence[jax.Device],
+    wanted: int,
+    clips: int,
 ) -> int:
     """Folds at once over all devices: as wanted, or as many as memory should hold.
 
@@ -83,7 +88,7 @@ def chunk_size(
     """
     if wanted:
         return wanted
-    need, have = guess_fold_bytes(config, train_config), available_bytes(devices)
+    need, have = guess_fold_bytes(config, train_config, clips), available_bytes(devices)
     per_device = have // need
     if per_device < 1:
         raise ConfigError(
@@ -127,15 +132,26 @@ def store_plan(workdir: pathlib.Path, chunks: Sequence[Chunk]) -> None:
 
 
 def stored_plan(
-    workdir: pathlib.Path, folds: Sequence[Fold], shapes: dict[str, EpochShape]
+    workdir: pathlib.Path,
+    folds: Sequence[Fold],
+    shapes: dict[str, EpochShape],
+    wanted: Sequence[tuple[int, str]],
 ) -> list[Chunk] | None:
-    """The plan of the first start, or None; raises ConfigError where the file is damaged."""
+    """The plan of the first start, or None; raises ConfigError where the file is damaged.
+
+    `wanted` are seed and subject key of every job: the plan must hold each once.
+    """
     path = workdir / PLAN_FILE
     if not path.exists():
         return None
     fold_of = {fold.subject_key: fold for fold in folds}
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))["chunks"]
+        planned = sorted((int(seed), str(key)) for entry in stored for seed, key in entry["jobs"])
+        if planned != sorted(wanted):
+            raise ValueError("it does not hold each fold once")
+        if any(not 1 <= len(entry["jobs"]) <= int(entry["size"]) for entry in stored):
+            raise ValueError("a chunk holds more folds than places, or none")
         return [
             Chunk(
                 number,
