@@ -199,13 +199,8 @@ def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
     return 3 if records.failed else 0
 
 
-def define_flags() -> None:
-    """Define the flags of this command that data_flags does not."""
-    run_flags.define_run_flags()
-
-
 if __name__ == "__main__":
-    define_flags()
+    run_flags.define_run_flags()
     command.run(
         main,
         name="experiments.loso",
