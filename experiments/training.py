@@ -82,7 +82,6 @@ class Trainer:
             self._data = engine.place_data(self._clips.flow_NxHxWxC, self._clips.label_N)
         state = engine.start(chunk.jobs)
         self._compile(engine, state, chunk, progress)
-        progress.restart_clock()
         losses: list[np.ndarray] = []
         evaluated: list[int] = []
         confusions: list[np.ndarray] = []
@@ -135,6 +134,7 @@ class Trainer:
             f"compiled for {chunk.size} folds of {chunk.shape.steps} step(s) per epoch in "
             f"{time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB per device"
         )
+        progress.restart_clock()
         have = self._memory
         if need > have:
             raise ConfigError(
