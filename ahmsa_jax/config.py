@@ -25,9 +25,7 @@ class ModelConfig:
     """Shape of AHMSA-Net; the defaults are the paper's, or the README's where it is silent."""
 
     image_size: int = _setting(28, "Height and width of the flow map in pixels (Table 3).")
-    patch_size: int = _setting(
-        7, "P: height and width of a flow patch in pixels (Table 3); 4 with 36x36 maps and scale 3."
-    )
+    patch_size: int = _setting(7, "P: height and width of a flow patch in pixels (Table 3).")
     blocks: tuple[int, ...] = _setting(
         (2, 2, 8), "Multi-scale attention blocks per level, finest level first (Table 3)."
     )

@@ -12,7 +12,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 LAYER_NORM_EPS = 1e-5
 
@@ -301,8 +300,3 @@ def patches_from_maps(flow_BxHxWxC: jax.Array, patch: int) -> jax.Array:
     split = flow_BxHxWxC.reshape(*batch, rows, patch, columns, patch, channels)
     split = jnp.moveaxis(split, -4, -3)
     return split.reshape(*batch, rows * columns, patch * patch * channels)
-
-
-def parameter_count(params: Any) -> int:
-    """Number of scalars in a tree of parameters."""
-    return int(sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(params)))

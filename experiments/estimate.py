@@ -7,8 +7,8 @@ import numpy as np
 from ahmsa_jax.config import ModelConfig, TrainConfig
 from experiments.plan import Chunk
 
-# Share of the matrix-product rate that a training step reached on two CPU cores
-# (python -m experiments.loso at widths 24 and 64; the rest goes into element-wise work).
+# Share of the matrix-product rate that a training step is taken to reach; the rest goes into
+# element-wise work. Rough: 14 s and 28 s were said, by the load, where training took 19 s.
 CPU_EFFICIENCY = 0.4
 # Beyond this, a run on a CPU starts with a warning.
 LONG_RUN_SECONDS = 600.0

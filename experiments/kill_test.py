@@ -132,6 +132,7 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
 
 def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
     """A run stopped by SIGTERM with two checkpoints of its first chunk; what they should hold."""
+    from ahmsa_jax.engine import Job
     from ahmsa_jax.folds import epoch_shapes, loso_folds
     from experiments import checkpoint, plan
     from experiments.programs import Programs
@@ -150,7 +151,9 @@ def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
         raise ConfigError(f"the run left with {process.exitcode} on SIGTERM, not with 143.")
     clips = synthetic.make("five", "small")
     folds = loso_folds(clips.subject_key_N)
-    stored = plan.stored_plan(workdir, folds, epoch_shapes(folds, TrainConfig().batch_size))
+    shapes = epoch_shapes(folds, TrainConfig().batch_size)
+    jobs = [Job(0, fold) for fold in folds if fold.subject_key in SUBJECTS]
+    stored = plan.stored_plan(workdir, folds, shapes, jobs)
     assert stored is not None
     chunk = stored.chunks[0]
     most = max(len(fold.test_index) for fold in folds)

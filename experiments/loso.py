@@ -30,13 +30,32 @@ def main() -> int:
         run_flags.check_run_flags()
         run = read_run()
         workdir = _workdir(run.config)
+        _check_devices()
         if flags.FLAGS.dry_run:
             _dry_run(run, workdir, interruption)
             return 0
         with claimed(workdir):
-            facts = {"folds": subjects_here(run), "notes": notes(run)}
+            facts = {
+                "folds": subjects_here(run),
+                "subjects_in_data_set": len(run.folds),
+                "notes": notes(run),
+            }
             bind(workdir, run.config, facts)
             return _train_and_report(run, workdir, interruption)
+
+
+def _check_devices() -> None:
+    """Ask JAX for its devices before anything is written; a wish it cannot fill is a mistake."""
+    import jax
+
+    try:
+        jax.local_devices()
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"JAX finds no device to run on ({first}); check JAX_PLATFORMS, and install "
+            "'ahmsa-jax[cuda12]' for a GPU."
+        ) from error
 
 
 def _workdir(config: dict[str, Any]) -> pathlib.Path:
@@ -79,7 +98,7 @@ def _fresh_plan(run: Run, programs: Any) -> Any:
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     jobs = _jobs(run)
     programs.refuse_hopeless()
-    guess = plan.guess_fold_bytes(run.model_config, run.train_config)
+    guess = plan.guess_fold_bytes(run.model_config, run.train_config, len(run.clips))
     size_of = {}
     for shape, group in plan.grouped(jobs, shapes).items():
         need = functools.partial(programs.need, shape)
@@ -144,7 +163,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
 
     _print_header(run, workdir)
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    planned = plan.stored_plan(workdir, run.folds, shapes)
+    planned = plan.stored_plan(workdir, run.folds, shapes, _jobs(run))
     stored = chunk_files.load_all(workdir, planned.chunks) if planned else {}
     waiting = not planned or len(stored) < len(planned.chunks)
     if waiting:
@@ -159,7 +178,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
     if planned is None:
         planned = interruption.run(lambda: _fresh_plan(run, programs))
         plan.store_plan(workdir, planned)
-        _store_surroundings(run, workdir, programs, planned)
+    _store_surroundings(run, workdir, programs, planned)
     if waiting:
         forecast.print_plan(programs, planned)
     settings = training.Settings(
@@ -172,31 +191,31 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
     finished = []
     for chunk, result in trainer.run(planned, stored):
         finished.append((chunk, result))
-        run_files.write_run_files(workdir, run.clips, finished)
+        # Stored chunks come first, and together: the files never hold less than before.
+        if len(finished) >= len(stored):
+            run_files.write_run_files(workdir, run.clips, finished)
     records = summary.read_records([workdir])
     reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
     return 3 if records.failed else 0
 
 
 def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned: Any) -> None:
+    """Note where and how the run was made; a first start may have died before: made good."""
     from experiments import environment
 
-    facts = environment.describe(programs.devices) | {
-        "folds_at_once": max(chunk.size for chunk in planned.chunks),
-        "data_sha256": run.config["data_sha256"],
-        "data_provenance": run.clips.provenance,
-    }
-    write_whole(workdir / "environment.json", canonical_json(facts))
-    write_whole(workdir / "flags.txt", run_flags.as_flagfile(run.preset))
-
-
-def define_flags() -> None:
-    """Define the flags of this command that data_flags does not."""
-    run_flags.define_run_flags()
+    if not (workdir / "environment.json").exists():
+        facts = environment.describe(programs.devices) | {
+            "folds_at_once": max(chunk.size for chunk in planned.chunks),
+            "data_sha256": run.config["data_sha256"],
+            "data_provenance": run.clips.provenance,
+        }
+        write_whole(workdir / "environment.json", canonical_json(facts))
+    if not (workdir / "flags.txt").exists():
+        write_whole(workdir / "flags.txt", run_flags.as_flagfile(run.preset))
 
 
 if __name__ == "__main__":
-    define_flags()
+    run_flags.define_run_flags()
     command.run(
         main,
         name=NAME,

@@ -53,15 +53,16 @@ def count_parameters(config: ModelConfig, train_config: TrainConfig) -> tuple[in
     return sum(int(np.prod(shape)) for shape in shapes.values()) - dead, dead
 
 
-def guess_fold_bytes(config: ModelConfig, train_config: TrainConfig) -> int:
-    """Estimated device memory of one fold in training, bytes.
+def guess_fold_bytes(config: ModelConfig, train_config: TrainConfig, clips: int) -> int:
+    """Estimated device memory of one fold in training on at most `clips` clips, bytes.
 
     Parameters, Adam's two moments and the gradient in float32, and the activations of a batch.
     """
     live, dead = count_parameters(config, train_config)
     levels = zip(config.blocks, config.grids, config.widths, strict=True)
     units = sum(blocks * grid**2 * width for blocks, grid, width in levels)
-    activations = 4 * ACTIVATIONS_PER_WIDTH * train_config.batch_size * units
+    rows = min(train_config.batch_size, clips)
+    activations = 4 * ACTIVATIONS_PER_WIDTH * rows * units
     return 16 * live + 4 * dead + activations
 
 
@@ -185,9 +186,15 @@ def store_plan(workdir: pathlib.Path, plan: Plan) -> None:
 
 
 def stored_plan(
-    workdir: pathlib.Path, folds: Sequence[Fold], shapes: Mapping[str, EpochShape]
+    workdir: pathlib.Path,
+    folds: Sequence[Fold],
+    shapes: Mapping[str, EpochShape],
+    wanted: Sequence[Job],
 ) -> Plan | None:
-    """The plan of the first start, or None; raises ConfigError where the file is damaged."""
+    """The plan of the first start, or None; raises ConfigError where the file is damaged.
+
+    `wanted` are the jobs of the run: the plan must hold each once.
+    """
     path = workdir / PLAN_FILE
     if not path.exists():
         return None
@@ -196,6 +203,12 @@ def stored_plan(
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("plan_hash") != config_hash(content):
             raise ValueError("its hash does not fit its content")
+        stored = content["chunks"]
+        planned = sorted((int(seed), str(key)) for entry in stored for seed, key in entry["jobs"])
+        if planned != sorted((job.seed, job.fold.subject_key) for job in wanted):
+            raise ValueError("it does not hold each fold once")
+        if any(not 1 <= len(entry["jobs"]) <= int(entry["size"]) for entry in stored):
+            raise ValueError("a chunk holds more folds than places, or none")
         chunks = [
             Chunk(
                 int(entry["number"]),
@@ -203,7 +216,7 @@ def stored_plan(
                 int(entry["size"]),
                 tuple(Job(int(seed), fold_of[key]) for seed, key in entry["jobs"]),
             )
-            for entry in content["chunks"]
+            for entry in stored
         ]
         return Plan(tuple(chunks), tuple(content["halvings"]))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:

@@ -10,6 +10,7 @@ from absl import flags
 from ahmsa_jax.config import ConfigError
 from experiments.reporting import print_summary, write_report
 from experiments.summary import read_records
+from experiments.workdir import CONFIG_FILE
 from input_pipeline import command
 from input_pipeline.errors import InputError
 
@@ -25,6 +26,11 @@ def main() -> int:
         output = named[0]
     else:
         raise ConfigError("several workdirs need --output, the folder for the merged report.")
+    foreign = (output / CONFIG_FILE).exists() and output.resolve() not in [
+        workdir.resolve() for workdir in named
+    ]
+    if foreign or (len(named) > 1 and (output / CONFIG_FILE).exists()):
+        raise ConfigError(f"--output='{output}' is a run's workdir; name a folder for the report.")
     records = read_records(named)
     output.mkdir(parents=True, exist_ok=True)
     summary = write_report(records, output)

@@ -19,6 +19,7 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
 
     summary = summarise(records)
     shown = [tables.scores_table(summary), tables.confusion_table(summary)]
+    # A part of the folds, or shuffled labels, do not compare with published rows.
     published = tables.published_table(records, summary)
     if published:
         shown.append(published)
@@ -55,6 +56,12 @@ def remarks(records: Records) -> list[str]:
         f"{ended} of {len(records.expected)} folds finished. Headline scores are those of the last "
         "epoch, from counts pooled over all held-out clips (mean over seeds)."
     ]
+    asked = len({key for _, key in records.expected})
+    if asked < records.subjects_in_data_set:
+        lines.append(
+            f"**A part only:** {asked} of the data set's {records.subjects_in_data_set} subjects "
+            "were asked for; these are not the scores of the data set."
+        )
     if records.failed:
         lines.append(f"**Failed (the loss is no number):** {_named(records.failed)}.")
     if records.missing:

@@ -34,7 +34,10 @@ def read_run() -> Run:
 
     values = flags.FLAGS
     layout = data_flags.layout(run_flags.MODEL_LAYOUTS[values.model])
-    if values.arrays:
+    seeds = run_flags.seeds_from_flags()
+    if values.arrays is not None:
+        if not values.arrays:
+            raise ConfigError("--arrays is empty; name a file of input_pipeline.export.")
         if values["dataset"].present:
             raise ConfigError("--arrays and --dataset exclude each other; give one of them.")
         clips = loader.load_arrays(pathlib.Path(values.arrays).expanduser())
@@ -65,7 +68,7 @@ def read_run() -> Run:
         "model": values.model,
         "model_config": dataclasses.asdict(model_config) | {"blocks": list(model_config.blocks)},
         "train_config": dataclasses.asdict(train_config),
-        "seeds": run_flags.seeds_from_flags(),
+        "seeds": seeds,
         "eval_every": values.eval_every,
         "subjects": requested if values.subjects is not None else None,
         "shard": f"{shard[0]}/{shard[1]}" if shard else None,

@@ -63,6 +63,7 @@ class FoldRow:
     subject_key: str
     n_train: int
     n_test: int
+    correct: int
     status: str
     seconds: float
 
@@ -121,10 +122,16 @@ def write_run_files(
                 )
             )
             metrics += _log_lines(job.seed, job.fold.subject_key, row, result)
-    write_whole(workdir / PREDICTIONS_FILE, _csv(PREDICTION_COLUMNS, sorted(predictions)))
-    write_whole(workdir / FOLDS_FILE, _csv(FOLD_COLUMNS, sorted(folds)))
     lines = [line for *_, line in sorted(metrics)]
-    write_whole(workdir / METRICS_FILE, "".join(f"{line}\n" for line in lines))
+    texts = {
+        PREDICTIONS_FILE: _csv(PREDICTION_COLUMNS, sorted(predictions)),
+        FOLDS_FILE: _csv(FOLD_COLUMNS, sorted(folds)),
+        METRICS_FILE: "".join(f"{line}\n" for line in lines),
+    }
+    for name, text in texts.items():
+        path = workdir / name
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_whole(path, text)
 
 
 def _log_lines(
@@ -164,6 +171,8 @@ def read_predictions(workdir: pathlib.Path) -> list[Prediction]:
     path = workdir / PREDICTIONS_FILE
     rows = _read_csv(path, PREDICTION_COLUMNS)
     try:
+        for row in rows:
+            _checked_probabilities(row)
         return [
             Prediction(
                 int(row["seed"]),
@@ -190,13 +199,26 @@ def read_folds(workdir: pathlib.Path) -> list[FoldRow]:
                 f"{row['database']}/{row['subject']}",
                 int(row["n_train"]),
                 int(row["n_test"]),
-                row["status"],
+                int(row["correct"]),
+                _status(row["status"]),
                 float(row["seconds"]),
             )
             for row in rows
         ]
     except ValueError as error:
         raise _damaged(path, error) from None
+
+
+def _status(text: str) -> str:
+    if text not in ("finished", "failed"):
+        raise ValueError(f"the status {text[:20]!a} is none")
+    return text
+
+
+def _checked_probabilities(row: dict[str, str]) -> None:
+    values = [float(row[name]) for name in PROBABILITY_COLUMNS]
+    if not all(0 <= value <= 1 for value in values):
+        raise ValueError(f"the probabilities of {row['clip'][:40]!a} do not lie in 0..1")
 
 
 def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:
@@ -210,14 +232,21 @@ def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:
                 int(entry["epoch"]),
                 str(entry["fold"]),
                 math.nan if entry["train_loss"] is None else float(entry["train_loss"]),
-                np.array(entry["confusion"], np.int64) if "confusion" in entry else None,
+                _confusion(entry["confusion"]) if "confusion" in entry else None,
             )
             for entry in entries
         ]
     except FileNotFoundError:
         raise _missing(path) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise _damaged(path, error) from None
+
+
+def _confusion(rows: Any) -> np.ndarray:
+    counts_KxK = np.array(rows, np.int64)
+    if counts_KxK.shape != (len(CLASS_NAMES), len(CLASS_NAMES)):
+        raise ValueError(f"a confusion matrix has the shape {counts_KxK.shape}")
+    return counts_KxK
 
 
 def _read_csv(path: pathlib.Path, columns: Sequence[str]) -> list[dict[str, str]]:

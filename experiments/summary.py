@@ -29,6 +29,14 @@ class Records:
     log: list[LogEntry]
     expected: list[FoldKey]  # folds that were asked for
     notes: list[str]
+    subjects_in_data_set: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every subject of the data set was asked for and has ended."""
+        return self.subjects_in_data_set == len({key for _, key in self.expected}) and not (
+            self.missing
+        )
 
     @property
     def seeds(self) -> list[int]:
@@ -60,6 +68,8 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
     predictions = [row for workdir in workdirs for row in run_files.read_predictions(workdir)]
     folds = [row for workdir in workdirs for row in run_files.read_folds(workdir)]
     _refuse_repeats(predictions, folds)
+    log = [entry for workdir in workdirs for entry in run_files.read_metrics(workdir)]
+    _refuse_gaps(predictions, folds, log, stored[0]["config"])
     expected = {
         (seed, key) for part in stored for seed in part["config"]["seeds"] for key in part["folds"]
     }
@@ -68,9 +78,10 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
         config_hash="+".join(part["config_hash"] for part in stored),
         predictions=sorted(predictions, key=lambda row: (*row.fold, row.clip)),
         folds=sorted(folds, key=lambda row: (row.seed, row.subject_key)),
-        log=[entry for workdir in workdirs for entry in run_files.read_metrics(workdir)],
+        log=log,
         expected=sorted(expected),
         notes=sorted({note for part in stored for note in part["notes"]}),
+        subjects_in_data_set=stored[0]["subjects_in_data_set"],
     )
 
 
@@ -86,6 +97,56 @@ def _refuse_repeats(predictions: Iterable[Prediction], folds: Iterable[FoldRow])
         raise ConfigError(
             f"{twice[0]} stands in the files twice ({len(twice)} in all); each fold must come "
             "from one workdir only."
+        )
+
+
+def _refuse_gaps(
+    predictions: Sequence[Prediction],
+    folds: Sequence[FoldRow],
+    log: Sequence[LogEntry],
+    config: dict[str, Any],
+) -> None:
+    """Refuse files that do not fit each other: a cut file must not turn into other scores."""
+    rows_of: dict[FoldKey, list[Prediction]] = defaultdict(list)
+    for row in predictions:
+        rows_of[row.fold].append(row)
+    last_of = {
+        (entry.seed, entry.subject_key): entry
+        for entry in log
+        if entry.epoch == config["train_config"]["epochs"]
+    }
+    evaluated = Counter((e.seed, e.subject_key) for e in log if e.confusion_KxK is not None)
+    epochs, every = config["train_config"]["epochs"], config["eval_every"]
+    wanted = epochs // every + bool(epochs % every) if every else 1
+    for fold in folds:
+        key = (fold.seed, fold.subject_key)
+        rows = rows_of.pop(key, [])
+        name = f"{fold.subject_key} (seed {fold.seed})"
+        if fold.status == "failed" and not rows:
+            continue
+        hits = sum(row.label == row.prediction for row in rows)
+        if (len(rows), hits) != (fold.n_test, fold.correct) or fold.status == "failed":
+            raise ConfigError(
+                f"{run_files.PREDICTIONS_FILE} holds {len(rows)} clips of {name}, {hits} right; "
+                f"{run_files.FOLDS_FILE} says {fold.n_test}, {fold.correct} right, {fold.status}. "
+                "Start the run's command again, which writes both anew."
+            )
+        last = last_of.get(key)
+        if (
+            last is None
+            or evaluated[key] != wanted
+            or last.confusion_KxK is None
+            or not np.array_equal(last.confusion_KxK, confusion_of(rows))
+        ):
+            raise ConfigError(
+                f"{run_files.METRICS_FILE} lacks epochs of {name}, or differs from the "
+                "predictions. Start the run's command again, which writes it anew."
+            )
+    if rows_of:
+        seed, subject_key = min(rows_of)
+        raise ConfigError(
+            f"{run_files.PREDICTIONS_FILE} holds clips of {subject_key} (seed {seed}), of which "
+            f"{run_files.FOLDS_FILE} says nothing. Start the run's command again."
         )
 
 

@@ -131,9 +131,12 @@ def predictions_by_subject(rows: Sequence[Prediction]) -> dict[str, list[list[Pr
 
 
 def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
-    """Our row under those that the AHMSA-Net paper prints for this data set, or None."""
+    """Our row under those that the AHMSA-Net paper prints for this data set, or None.
+
+    None too where our run is a part of the folds or a control: that does not compare.
+    """
     rows = [row for row in published_rows() if row["dataset"] == records.config["dataset"]]
-    if not rows:
+    if not rows or not records.is_whole or records.config["shuffled_labels"]:
         return None
     parts = list(dict.fromkeys(row["part"] for row in rows))
     ours = {"pooled": summary["pooled"], **summary["by_database"]}

@@ -138,6 +138,9 @@ def read_config(workdir: pathlib.Path) -> dict[str, Any]:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["config_hash"] != config_hash(stored["config"]):
             raise ValueError("its hash does not fit its content")
+        if not isinstance(stored["folds"], list) or not isinstance(stored["notes"], list):
+            raise ValueError("folds or notes are no lists")
+        int(stored["subjects_in_data_set"])
     except FileNotFoundError:
         raise ConfigError(f"'{workdir}' is no run's workdir: it holds no {CONFIG_FILE}.") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

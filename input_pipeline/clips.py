@@ -8,6 +8,7 @@ import hashlib
 
 import numpy as np
 
+from input_pipeline import identifiers
 from input_pipeline.errors import InputError
 
 # The network's three classes, in label order (MEGC 2019 composite protocol).
@@ -108,6 +109,12 @@ def sorted_and_checked(clips: Clips, *, where: str) -> Clips:
             f"{where} holds the label {bad_labels[0]}; allowed are 0 negative, 1 positive, "
             "2 surprise."
         )
+    for what in ("database", "subject", "clip"):
+        for text in sorted(set(getattr(clips, f"{what}_N").tolist())):
+            try:
+                identifiers.checked(str(text), what)
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
     keys = clips.clip_key_N
     if len(set(keys)) != count:
         twice = next(key for key in keys if keys.count(key) > 1)

@@ -5,6 +5,7 @@ takes two lines for a bad value; users of `python -m ...` expect none of that.
 """
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -41,14 +42,16 @@ def run(
 
     def parse(argv: Sequence[str]) -> list[str]:
         if any(word in ("--help", "-help", "-h", "-?") for word in argv[1:]):
-            print(_help(name, purpose))
-            sys.exit(0)
+            sys.exit(_print_help(_help(name, purpose)))
         try:
             stray = flags.FLAGS(list(argv))[1:]
         except flags.Error as error:
             _leave(name, str(error))
         if stray:
             _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
+        for flag in flags.FLAGS.flag_values_dict():
+            if str(flags.FLAGS[flag].value).startswith("--"):
+                _leave(name, f"--{flag} has no value: '{flags.FLAGS[flag].value}' follows it.")
         # Left at its default, absl would raise it and print the libraries' progress notes.
         if flags.FLAGS["verbosity"].using_default_value:
             logging.set_verbosity(logging.WARNING)
@@ -62,19 +65,40 @@ def run(
         except StoppedError as stop:
             print(f"{name}: {stop}", file=sys.stderr)
             return stop.status
+        except RuntimeError as error:
+            # pathlib's word for ~somebody whom the system does not know.
+            if "home directory" not in str(error):
+                raise
+            _leave(name, f"a folder beginning with ~ cannot be found: {error}")
         except KeyboardInterrupt:
             print(f"{name}: interrupted.", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            # The reader of our output (head, less) has left; nothing remains to be said.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
+            return _reader_left()
         except OSError as error:
             if error.errno is None:
                 raise
             _leave(name, _describe(error))
 
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without Unicode shows a code instead of ending a run with its last line.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app.run(guarded, flags_parser=parse)
+
+
+def _print_help(text: str) -> int:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        return _reader_left()
+    return 0
+
+
+def _reader_left() -> int:
+    """The reader of our output (head, less) has left; nothing remains to be said."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _describe(error: OSError) -> str:

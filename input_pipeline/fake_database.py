@@ -1,12 +1,14 @@
-"""Writes a small pretend database in the native layout, with its native sheet and its dirt."""
+"""The command that writes a pretend database.
 
-import os
+python -m input_pipeline.fake_database --database=casme2 --output=DIR
+"""
+
 import pathlib
 
 from absl import flags
 
-from input_pipeline import command
-from input_pipeline.clips import DATABASES_OF, STORED_DATASETS
+from input_pipeline import command, pretend_database
+from input_pipeline.clips import STORED_DATASETS
 from input_pipeline.errors import InputError
 
 _DATABASE = flags.DEFINE_enum(
@@ -16,54 +18,6 @@ _DATABASE = flags.DEFINE_enum(
     f"Database to imitate, one of {', '.join(STORED_DATASETS)}.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "New or empty folder to write it to.")
-_LIST = "combined_3class_gt.csv"
-# The second official list lacks this clip.
-_NOT_IN_SECOND = "032_3_1"
-
-
-def write(database: str, output: pathlib.Path) -> None:
-    """Write the pretend database; megc2019 is the other three and the composite list.
-
-    The same bytes on every call. Faces are a free portrait's, numbers are invented. Raises
-    InputError where `output` holds something already.
-    """
-    # These load NumPy's slower parts, which --help has no use for.
-    from input_pipeline import fake_casme2, fake_casme3, fake_samm, fake_smic
-
-    writers = {
-        "casme2": fake_casme2.write,
-        "samm": fake_samm.write,
-        "smic": fake_smic.write,
-        "casme3": fake_casme3.write,
-    }
-    if output.exists() and (not output.is_dir() or any(os.scandir(output))):
-        raise InputError(f"'{output}' holds something already; name a new or empty folder.")
-    databases = DATABASES_OF[database]
-    for name in databases:
-        root = output if databases == (database,) else output / name
-        root.mkdir(parents=True, exist_ok=True)
-        writers[name](root)
-    if len(databases) > 1:
-        _write_list(output)
-
-
-def _write_list(output: pathlib.Path) -> None:
-    """The composite list as delivered: no header, CRLF, SAMM's subjects without zeros."""
-    from input_pipeline import read_clips
-
-    result = read_clips.read_clips("megc2019", output)
-    lines = []
-    # In the order of the official list.
-    for database in ("casme2", "smic", "samm"):
-        for key, label in sorted(result.labels().items()):
-            name, subject, clip = key.split("/")
-            if name == database:
-                shown = str(int(subject)) if database == "samm" else subject
-                lines.append(f"{database},{shown},{clip},{label}")
-    second = [line for line in lines if f",{_NOT_IN_SECOND}," not in line]
-    (output / _LIST).write_text("".join(f"{line}\r\n" for line in lines), newline="")
-    with_blanks = "".join(f"{line}\r\n,,,\r\n" for line in second)
-    (output / _LIST.replace("gt.", "gt-2.")).write_text(with_blanks, newline="")
 
 
 def main() -> int:
@@ -72,7 +26,7 @@ def main() -> int:
         missing = "--output" if _DATABASE.value else "--database"
         raise InputError(f"{missing} is missing; name both --database=NAME and --output=DIR.")
     output = pathlib.Path(_OUTPUT.value).expanduser()
-    write(_DATABASE.value, output)
+    pretend_database.write(_DATABASE.value, output)
     files = [path for path in output.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     print(f"pretend {_DATABASE.value}: {len(files)} files, {size / 1e6:.0f} MB in {output}")

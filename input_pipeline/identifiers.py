@@ -9,11 +9,12 @@ import re
 from input_pipeline.errors import InputError
 
 LONGEST = 100
+_ANY_CASE = re.ASCII | re.IGNORECASE
 _SUBJECT_FORMS = {
-    "casme2": (re.compile(r"sub(\d{1,2})", re.ASCII), "sub{:02d}"),
-    "samm": (re.compile(r"(\d{1,3})", re.ASCII), "{:03d}"),
-    "smic": (re.compile(r"s(\d{1,2})", re.ASCII), "s{:02d}"),
-    "casme3": (re.compile(r"spno\.(\d{1,4})", re.ASCII | re.IGNORECASE), "spNO.{:d}"),
+    "casme2": (re.compile(r"sub0*(\d{1,2})", _ANY_CASE), "sub{:02d}"),
+    "samm": (re.compile(r"0*(\d{1,3})", _ANY_CASE), "{:03d}"),
+    "smic": (re.compile(r"s0*(\d{1,2})", _ANY_CASE), "s{:02d}"),
+    "casme3": (re.compile(r"spno\.?0*(\d{1,4})", _ANY_CASE), "spNO.{:d}"),
 }
 
 
@@ -34,13 +35,18 @@ def checked(text: str, what: str) -> str:
 
 
 def canonical_subject(database: str, subject: str) -> str:
-    """The subject in the composite list's spelling: SAMM's `6` becomes `006`.
+    """The subject in the composite list's spelling: SAMM's `6` becomes `006`, `SUB1` `sub01`.
 
-    A spelling unknown to the database is kept as it is.
+    Raises InputError on a spelling unknown to the database: it might name a person twice.
     """
     pattern, spelling = _SUBJECT_FORMS[database]
     found = pattern.fullmatch(subject)
-    return spelling.format(int(found[1])) if found else subject
+    if not found:
+        raise InputError(
+            f"the subject {subject!a} is not spelled like one of {database}, whose subjects look "
+            f"like {spelling.format(3)}; correct it."
+        )
+    return spelling.format(int(found[1]))
 
 
 def database_of(subject: str) -> str | None:

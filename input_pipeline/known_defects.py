@@ -1,6 +1,5 @@
 """Defects that belong to a database's release (known_defects.csv): they do not stop a build."""
 
-import collections
 import dataclasses
 from collections.abc import Iterable
 
@@ -28,11 +27,6 @@ def marked(faults: Iterable[FaultyClip], frames: str) -> tuple[FaultyClip, ...]:
             for index in covered:
                 result[index] = _excused(result[index], [row])
     return tuple(result)
-
-
-def counts_by_reason(faults: Iterable[FaultyClip]) -> dict[str, int]:
-    """How often each reason code occurs, in the order of the alphabet."""
-    return dict(sorted(collections.Counter(fault.code for fault in faults).items()))
 
 
 def _in_tree(row: dict[str, str], frames: str) -> bool:

@@ -4,7 +4,6 @@ import json
 import math
 import pathlib
 import zipfile
-import zlib
 from typing import IO, Any
 
 import numpy as np
@@ -115,10 +114,10 @@ def load_arrays(path: pathlib.Path) -> Clips:
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = _members(archive, path)
-    # A damaged archive raises a dozen types, by the byte that is wrong.
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    # A damaged archive raises dozens of types, by the byte that is wrong.
+    except Exception as error:
         raise InputError(f"{_no_export(path)} ({_first_line(error)}).") from error
     return _clips_of(arrays, path)
 
@@ -207,7 +206,7 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

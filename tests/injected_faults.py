@@ -25,6 +25,13 @@ def poison_second_fold():
     Engine.run_epochs = poisoned
 
 
+def ask_for_a_missing_device():
+    """As JAX_PLATFORMS=cuda on a machine without one."""
+    import os
+
+    os.environ["JAX_PLATFORMS"] = "nosuchdevice"
+
+
 def call_every_run_long():
     """No fault: the warning of a long run on a CPU, without running long."""
     from experiments import estimate

@@ -230,5 +230,5 @@ def test_contact_sheet_shows_maps_and_windows(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [page.name for page in pages]
     with Image.open(pages[1]) as picture:
         colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20)}
-    drawn = {tuple(bytes.fromhex(c[1:])) for c in contact_sheet._REGION_COLOURS.values()}
+    drawn = {tuple(bytes.fromhex(c[1:])) for c in contact_sheet.REGION_COLOURS.values()}
     assert drawn <= colours

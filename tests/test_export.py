@@ -10,7 +10,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 from fake_clips import few
 
-from input_pipeline import export, flow_dataset, loader, synthetic
+from input_pipeline import arrays_file, flow_dataset, loader, synthetic
 from input_pipeline.errors import InputError
 
 
@@ -59,7 +59,7 @@ def test_export_onto_a_full_disk_keeps_the_old_file(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
         with pytest.raises(OSError, match=r"\d+ bytes are needed") as full:
-            export.save_arrays(few(), output)
+            arrays_file.save_arrays(few(), output)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert full.value.filename == str(output)
@@ -76,7 +76,7 @@ def resaved(path: pathlib.Path, **changes: np.ndarray | None) -> None:
 
 @pytest.fixture
 def exported(tmp_path) -> pathlib.Path:
-    export.save_arrays(few(), tmp_path / "x.npz")
+    arrays_file.save_arrays(few(), tmp_path / "x.npz")
     return tmp_path / "x.npz"
 
 

@@ -10,7 +10,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 from PIL import Image
 
-from input_pipeline import fake_database, pretend_faces
+from input_pipeline import pretend_database, pretend_faces
 from input_pipeline.read_clips import read_clips
 
 NAME = "input_pipeline.fake_database"
@@ -20,8 +20,8 @@ NAME = "input_pipeline.fake_database"
 def made(tmp_path_factory):
     """The composite and CAS(ME)^3, made once for all tests here."""
     root = tmp_path_factory.mktemp("made")
-    fake_database.write("megc2019", root / "megc2019")
-    fake_database.write("casme3", root / "casme3")
+    pretend_database.write("megc2019", root / "megc2019")
+    pretend_database.write("casme3", root / "casme3")
     return root
 
 
@@ -197,7 +197,7 @@ def digest(root: pathlib.Path) -> str:
 
 
 def test_the_same_bytes_on_every_call(made, tmp_path):
-    fake_database.write("samm", tmp_path / "again")
+    pretend_database.write("samm", tmp_path / "again")
     assert digest(tmp_path / "again") == digest(made / "megc2019" / "samm")
 
 

@@ -10,6 +10,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 
 from input_pipeline import identifiers, map_split, map_table, regions
+from input_pipeline.errors import InputError
 
 NAME = "input_pipeline.import_maps"
 
@@ -98,11 +99,23 @@ def test_split_form_equals_table_form(tmp_path, blank):
         ("casme2", "sub1", "sub01"),
         ("casme3", "spno.1", "spNO.1"),
         ("casme3", "spNO.189", "spNO.189"),
-        ("samm", "A7", "A7"),
+        ("casme3", "spNo210", "spNO.210"),
+        ("casme2", "SUB1", "sub01"),
+        ("casme2", "Sub001", "sub01"),
+        ("smic", "S003", "s03"),
     ],
 )
 def test_one_person_has_one_spelling(database, written, canonical):
     assert identifiers.canonical_subject(database, written) == canonical
+
+
+@pytest.mark.parametrize(
+    ("database", "written"),
+    [("samm", "A7"), ("casme2", "=1+1"), ("smic", "sub01"), ("samm", "1234")],
+)
+def test_an_unknown_spelling_is_refused(database, written):
+    with pytest.raises(InputError, match="is not spelled like one of"):
+        identifiers.canonical_subject(database, written)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_halving_keeps_finished_chunks_and_numbers(tmp_path):
     with pytest.raises(ConfigError, match=r"one fold per device .* lower --base_dim or --batch"):
         plan.halved(third, third.chunks[-1].number, {0, 4}, 1, "a test")
     plan.store_plan(tmp_path, third)
-    assert plan.stored_plan(tmp_path, FOLDS, SHAPE_OF) == third
+    assert plan.stored_plan(tmp_path, FOLDS, SHAPE_OF, JOBS) == third
 
 
 def test_a_changed_plan_is_damaged_even_where_it_can_be_read(tmp_path):
@@ -138,7 +138,7 @@ def test_a_changed_plan_is_damaged_even_where_it_can_be_read(tmp_path):
     path = tmp_path / plan.PLAN_FILE
     path.write_text(path.read_text().replace('"size": 3', '"size": 2', 1))
     with pytest.raises(ConfigError, match="is damaged"):
-        plan.stored_plan(tmp_path, FOLDS, SHAPE_OF)
+        plan.stored_plan(tmp_path, FOLDS, SHAPE_OF, JOBS)
 
 
 def test_out_of_memory_halves_the_rest_and_the_run_goes_on(tmp_path):

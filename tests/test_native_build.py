@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from command_runner import ROOT, assert_mistake, run_command
 
-from input_pipeline import fake_database, loader, strain
+from input_pipeline import loader, pretend_database, strain
 from input_pipeline.clips import Clips
 
 NAME = "input_pipeline.build"
@@ -25,7 +25,7 @@ NAME = "input_pipeline.build"
 def raw(tmp_path_factory):
     """A pretend SMIC: ten clips, no sheet, labels from the folders."""
     folder = tmp_path_factory.mktemp("raw") / "smic"
-    fake_database.write("smic", folder)
+    pretend_database.write("smic", folder)
     return folder
 
 

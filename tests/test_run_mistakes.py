@@ -10,8 +10,8 @@ from command_runner import assert_mistake, run_command
 from small_runs import SMALL, loso
 
 from input_pipeline import synthetic
+from input_pipeline.arrays_file import save_arrays
 from input_pipeline.clips import Clips
-from input_pipeline.export import save_arrays
 
 
 @pytest.mark.parametrize(

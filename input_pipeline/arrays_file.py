@@ -1,0 +1,34 @@
+"""Writes clips as one .npz file of plain arrays; loader.load_arrays reads it back."""
+
+import io
+import json
+import pathlib
+
+import numpy as np
+
+from input_pipeline import loader, whole_file
+from input_pipeline.clips import Clips
+
+
+def save_arrays(clips: Clips, path: pathlib.Path) -> None:
+    """Write the clips for `loader.load_arrays`: plain arrays, no pickle, the same bytes each time.
+
+    Raises OSError, naming the path and the bytes needed, where the disk does not suffice.
+    """
+    arrays = {
+        "flow": clips.flow_NxHxWxC,
+        "flow_whole": clips.flow_whole_NxHxWxC,
+        "label": clips.label_N,
+        "database": clips.database_N,
+        "subject": clips.subject_N,
+        "clip": clips.clip_N,
+        "dataset": np.array(clips.dataset),
+        "layout": np.array(clips.layout),
+        "provenance": np.array(json.dumps(clips.provenance, sort_keys=True)),
+        "content_hash": np.array(clips.content_hash()),
+    }
+    for name in sorted(clips.extras):
+        arrays[loader.EXTRA_PREFIX + name] = clips.extras[name]
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    whole_file.write_whole(path, buffer.getvalue())

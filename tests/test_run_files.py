@@ -1,0 +1,112 @@
+"""The files of a run against damage: other scores never come out of a cut or edited file."""
+
+import shutil
+
+import injected_faults
+import pytest
+from command_runner import assert_mistake, run_command
+from small_runs import KEYS, loso, rows
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    assert loso(workdir, "--eval_every=1").status == 0
+    return workdir
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def first_lines(count):
+    return lambda text: "".join(text.splitlines(keepends=True)[:count])
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "words"),
+    [
+        ("predictions.csv", first_lines(3), "says"),
+        ("predictions.csv", first_lines(1), "holds 0 clips"),
+        ("predictions.csv", lambda t: t.replace("\n0,", "\n7,", 1), "clips of"),
+        ("predictions.csv", lambda t: t[: t.rindex(",")] + ",nan\n", "do not lie in 0..1"),
+        ("metrics.jsonl", lambda t: "", "lacks epochs"),
+        ("metrics.jsonl", first_lines(2), "lacks epochs"),
+        ("metrics.jsonl", lambda t: t.replace("[[", "[[9, 9, 9], [", 1), "shape"),
+        ("metrics.jsonl", lambda t: t.replace('"epoch": 1', '"epoch": Infinity', 1), "is damaged"),
+        ("folds.csv", lambda t: t.replace("finished", "broken", 1), "status"),
+        ("folds.csv", first_lines(3), "says nothing"),
+        ("config.json", lambda t: t.replace('"folds":', '"fold":', 1), "is damaged"),
+    ],
+)
+def test_a_cut_or_edited_file_is_refused_and_the_summary_kept(copy, name, edit, words):
+    path = copy / name
+    path.write_text(edit(path.read_text()))
+    before = (copy / "summary.json").read_bytes()
+    report = run_command("experiments.report", f"--workdir={copy}")
+    assert_mistake(report, words)
+    assert (copy / "summary.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda t: t.replace('"size": 3', '"size": 0', 1),
+        lambda t: t.replace('"size": 3', '"size": 2', 1),
+        lambda t: t.replace(KEYS[0], KEYS[1], 1),
+        lambda t: '{"chunks": []}',
+    ],
+)
+def test_a_plan_that_does_not_fit_is_refused(copy, edit):
+    path = copy / "plan.json"
+    path.write_text(edit(path.read_text()))
+    assert_mistake(loso(copy, "--eval_every=1"), "plan.json", "is damaged")
+
+
+def test_a_finished_run_is_not_written_again(copy):
+    names = ("predictions.csv", "folds.csv", "metrics.jsonl", "environment.json", "flags.txt")
+    before = {name: (copy / name).stat().st_mtime_ns for name in names}
+    assert loso(copy, "--eval_every=1").status == 0
+    assert {name: (copy / name).stat().st_mtime_ns for name in names} == before
+
+
+def test_files_of_a_first_start_that_died_are_made_good(copy, finished):
+    for name in ("environment.json", "flags.txt", "predictions.csv"):
+        (copy / name).unlink()
+    assert loso(copy, "--eval_every=1").status == 0
+    assert (copy / "flags.txt").read_bytes() == (finished / "flags.txt").read_bytes()
+    assert (copy / "environment.json").exists()
+    assert rows(copy / "predictions.csv") == rows(finished / "predictions.csv")
+
+
+def test_a_report_never_lands_in_another_runs_workdir(copy, finished):
+    before = (finished / "summary.json").read_bytes()
+    report = run_command("experiments.report", f"--workdir={copy}", f"--output={finished}")
+    assert_mistake(report, "is a run's workdir")
+    assert (finished / "summary.json").read_bytes() == before
+
+
+def test_a_part_of_the_data_set_is_called_a_part(finished):
+    text = (finished / "summary.md").read_text()
+    assert f"**A part only:** {len(KEYS)} of the data set's 24 subjects" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--arrays="], "--arrays is empty"),
+        (["--shuffle_labels", "--seed=-1"], "--seed=-1"),
+        (["--workdir", "--dry_run"], "--workdir has no value"),
+        (["--workdir=~nobody-of-that-name/x", "--dry_run"], "home directory"),
+    ],
+)
+def test_more_mistakes(arguments, words):
+    assert_mistake(run_command("experiments.loso", *arguments), words)
+
+
+def test_a_device_that_is_not_there_is_one_line(tmp_path):
+    finished = loso(tmp_path / "run", prepare=injected_faults.ask_for_a_missing_device)
+    assert_mistake(finished, "JAX finds no device", "JAX_PLATFORMS")
+    assert not (tmp_path / "run").exists()
