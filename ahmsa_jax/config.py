@@ -73,13 +73,13 @@ class ModelConfig:
 
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
-        _in_range("--base_dim", self.base_dim, 1, 8192)
-        _in_range("--heads", self.heads, 1, self.base_dim)
-        _in_range("--reduction", self.reduction, 1, 1024)
-        _in_range("--mlp_ratio", self.mlp_ratio, 1, 64)
-        _in_range("--scale_factor", self.scale_factor, 2, 8)
-        _in_range("--patch_size", self.patch_size, 1, self.image_size)
-        _in_range("--num_classes", self.num_classes, 2, 1000)
+        in_range("--base_dim", self.base_dim, 1, 8192)
+        in_range("--heads", self.heads, 1, self.base_dim)
+        in_range("--reduction", self.reduction, 1, 1024)
+        in_range("--mlp_ratio", self.mlp_ratio, 1, 64)
+        in_range("--scale_factor", self.scale_factor, 2, 8)
+        in_range("--patch_size", self.patch_size, 1, self.image_size)
+        in_range("--num_classes", self.num_classes, 2, 1000)
         if not 1 <= len(self.blocks) <= 8 or any(not 0 <= n <= 64 for n in self.blocks):
             raise ConfigError(
                 f"--blocks={','.join(map(str, self.blocks))} is out of range; give 1 to 8 levels "
@@ -130,8 +130,8 @@ class TrainConfig:
 
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
-        _in_range("--epochs", self.epochs, 1, 1_000_000)
-        _in_range("--batch_size", self.batch_size, 1, 65_536)
+        in_range("--epochs", self.epochs, 1, 1_000_000)
+        in_range("--batch_size", self.batch_size, 1, 65_536)
         if not 0 < self.learning_rate <= 10:
             raise ConfigError(
                 f"--learning_rate={self.learning_rate:g} is out of range; allowed is a number "
@@ -143,6 +143,7 @@ class TrainConfig:
             )
 
 
-def _in_range(flag: str, value: int, low: int, high: int) -> None:
+def in_range(flag: str, value: int, low: int, high: int) -> None:
+    """Raise ConfigError that names the flag where its value lies outside low..high."""
     if not low <= value <= high:
         raise ConfigError(f"{flag}={value} is out of range; allowed are {low} to {high}.")

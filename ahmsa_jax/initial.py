@@ -29,13 +29,14 @@ def initial_params(key: jax.Array, shapes: dict[Path, tuple[int, ...]]) -> dict[
     """Draw a fold's parameters, flattened by path, float32.
 
     Kernels and their biases: uniform in +-1/sqrt(fan_in), PyTorch's default for Linear and Conv.
-    LayerNorm: scale 1, bias 0. A positional embedding: normal with deviation 0.02.
+    Normalisation: scale 1, bias 0. A positional embedding: normal with deviation 0.02; HTNet's
+    scalar ones (pos_emb) have deviation 1, as in its code.
     """
     drawn = {path: bound for path in shapes if (bound := _bound(path, shapes))}
     total = sum(math.prod(shapes[path]) for path in drawn)
     unit = jax.random.uniform(key, (total,), jnp.float32, minval=-1.0, maxval=1.0)
     params: dict[Path, jax.Array] = {}
-    start = 0
+    start = others = 0
     for path, shape in shapes.items():
         if path in drawn:
             size = math.prod(shape)
@@ -46,7 +47,10 @@ def initial_params(key: jax.Array, shapes: dict[Path, tuple[int, ...]]) -> dict[
         elif path[-1] == "bias":
             params[path] = jnp.zeros(shape, jnp.float32)
         else:
-            params[path] = 0.02 * jax.random.normal(jax.random.fold_in(key, 1), shape)
+            others += 1
+            deviation = 1.0 if path[-1].endswith("pos_emb") else 0.02
+            normal = jax.random.normal(jax.random.fold_in(key, others), shape)
+            params[path] = deviation * normal
     return params
 
 

@@ -280,14 +280,24 @@ def adaptive_max_pool(x_BxGxGxD: jax.Array, out: int) -> jax.Array:
     Bin i spans floor(i*G/out) up to, not including, ceil((i+1)*G/out), so bins overlap where out
     does not divide G: the rule of PyTorch's AdaptiveMaxPool2d.
     """
-    *batch, size, _, width = x_BxGxGxD.shape
-    edges = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+    size = x_BxGxGxD.shape[-2]
+    return largest_of_bins(
+        x_BxGxGxD, [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+    )
+
+
+def largest_of_bins(x_BxGxGxD: jax.Array, edges: list[tuple[int, int]]) -> jax.Array:
+    """Largest value of each square bin: (B, G, G, D) -> (B, bins, bins, D).
+
+    `edges` are the first line of each bin and the one behind its last, alike for rows and columns.
+    """
+    *batch, _, _, width = x_BxGxGxD.shape
     bins = [
         largest(x_BxGxGxD[..., top:bottom, left:right, :].reshape(*batch, -1, width))
         for top, bottom in edges
         for left, right in edges
     ]
-    return jnp.stack(bins, axis=-2).reshape(*batch, out, out, width)
+    return jnp.stack(bins, axis=-2).reshape(*batch, len(edges), len(edges), width)
 
 
 def patches_from_maps(flow_BxHxWxC: jax.Array, patch: int) -> jax.Array:
