@@ -12,12 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from ahmsa_jax import train
-from ahmsa_jax.config import ModelConfig, TrainConfig
-from ahmsa_jax.engine import MAX_DISPATCH_EPOCHS, ChunkState, Engine, Job
+from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.engine import ChunkState, Engine, Job
 from ahmsa_jax.folds import EpochShape
+from ahmsa_jax.networks import network_of
 
 AXIS = "batch"
 
@@ -31,15 +31,25 @@ class BatchEngine(Engine):
 
     def __init__(
         self,
-        model_config: ModelConfig,
+        model_config: Any,
         train_config: TrainConfig,
         shape: EpochShape,
         *,
         size: int = 1,
         test_places: int,
+        eval_every: int = 0,
         devices: Sequence[Any] | None = None,
     ) -> None:
-        """Prepare the programs; nothing is compiled yet. Raises ValueError where size is not 1."""
+        """Prepare the programs; nothing is compiled yet.
+
+        Raises ValueError where size is not 1, ConfigError where the network couples the clips of a
+        batch.
+        """
+        if network_of(model_config).batch_coupled:
+            raise ConfigError(
+                "--parallel=batch cannot be: in this network the clips of a batch see each other, "
+                "or noise is drawn per batch; use --parallel=folds."
+            )
         if size != 1:
             raise ValueError(f"a chunk of {size} folds; batches are spread for one at a time.")
         devices = list(devices or jax.local_devices())
@@ -49,6 +59,7 @@ class BatchEngine(Engine):
             shape,
             size=len(devices),
             test_places=test_places,
+            eval_every=eval_every,
             devices=devices,
         )
         self.size = 1
@@ -64,27 +75,18 @@ class BatchEngine(Engine):
         self, chunk: ChunkState, data: train.Data, first_epoch: int, epochs: int
     ) -> np.ndarray:
         """Train the fold for some epochs, in place; returns its mean losses (1, epochs)."""
-        if not 1 <= epochs <= MAX_DISPATCH_EPOCHS:
-            raise ValueError(f"{epochs} epochs in one dispatch; at most {MAX_DISPATCH_EPOCHS}.")
-        if self._compiled_train is None:
-            self.compile(chunk, data)
-        chunk.state, loss_Ax1xE = self._compiled_train(
-            chunk.state, chunk.inputs, data, np.int32(first_epoch), np.int32(epochs)
-        )
-        return _first_copy(loss_Ax1xE)[:, :epochs]
+        return super().run_epochs(chunk, data, first_epoch, epochs)[:1]
+
+    def predicted(self, chunk: ChunkState, jobs: Sequence[Job], place: int) -> list[np.ndarray]:
+        """Classes of the job's held-out clips after an epoch of the last dispatch, as a list."""
+        held_out = len(jobs[0].fold.test_index)
+        return [_first_copy(chunk.predicted_AxSxExT)[0, place, :held_out]]
 
     def predict(self, chunk: ChunkState, data: train.Data, jobs: Sequence[Job]) -> list[np.ndarray]:
         """Class probabilities of the job's held-out clips, as a list of one (clips, K)."""
-        held_out = self._filled(jobs)[0].fold.test_index
-        # Each device predicts a part; padding repeats the first clip.
-        part = -(-self.test_places // len(self.devices))
-        places = np.full(part * len(self.devices), held_out[0], np.int32)
-        places[: len(held_out)] = held_out
-        index_Ax1xP = places.reshape(len(self.devices), 1, part)
         with train.matmul_precision(self.train_config):
-            probability = self._predict(chunk.state, chunk.inputs, data, index_Ax1xP)
-        flat = np.asarray(probability).reshape(len(places), -1)
-        return [flat[: len(held_out)]]
+            probability = self._predict(chunk.state, chunk.inputs, data)
+        return [_first_copy(probability)[0, : len(jobs[0].fold.test_index)]]
 
     def parameters(self, chunk: ChunkState, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
         """The job's parameters, live and dead, by path joined with '/'."""
@@ -110,36 +112,7 @@ class BatchEngine(Engine):
             raise ValueError(f"{len(jobs)} jobs; batches are spread for one at a time.")
         return [jobs[0]] * len(self.devices)
 
-    def _train_one(self, state: Any, fold: Any, data: Any, first: Any, count: Any) -> Any:
-        def body(step: Any, carry: Any) -> Any:
-            state, loss_E = carry
-            state, loss = self._train_epoch(state, fold, data, first + step)
-            return state, loss_E.at[step].set(loss)
-
-        start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS))
-        return jax.lax.fori_loop(0, count, body, start)
-
-    def _train_epoch(self, state: Any, fold: Any, data: Any, epoch: Any) -> Any:
-        """As train.train_epoch, on this device's part of every batch."""
-        shape = self.shape
-        index, real = train.epoch_order(fold, epoch, shape, shuffle=self.train_config.shuffle)
-        full = (shape.steps - 1) * shape.batch_size
-        loss_sum = jnp.zeros(())
-
-        def full_step(carry: Any, index_B: jax.Array) -> Any:
-            state, loss_sum = carry
-            everyone_B = jnp.ones(index_B.shape, bool)
-            state, loss = self._train_step(state, fold, data, index_B, everyone_B)
-            return (state, loss_sum + loss * shape.batch_size), None
-
-        if full:
-            batches = index[:full].reshape(shape.steps - 1, shape.batch_size)
-            (state, loss_sum), _ = jax.lax.scan(full_step, (state, loss_sum), batches)
-        state, loss = self._train_step(state, fold, data, index[full:], real[full:])
-        last_count = jnp.sum(real[full:])
-        return state, (loss_sum + loss * last_count) / jnp.sum(fold.train_N)
-
-    def _train_step(self, state: Any, fold: Any, data: Any, index_B: Any, real_B: Any) -> Any:
+    def _step(self, state: Any, fold: Any, data: Any, index_B: Any, real_B: Any, key: Any) -> Any:
         """One optimizer step, the same on every device; returns the loss over the whole batch."""
         part = -(-index_B.shape[0] // len(self.devices))
         spare = part * len(self.devices) - index_B.shape[0]
@@ -148,21 +121,22 @@ class BatchEngine(Engine):
         padded = jnp.concatenate([index_B, jnp.broadcast_to(index_B[0], (spare,))])
         index_P = jax.lax.dynamic_slice(padded, (begin,), (part,))
         real_P = jax.lax.dynamic_slice(jnp.pad(real_B, (0, spare)), (begin,), (part,))
-
-        def part_of_loss(live: train.Params) -> jax.Array:
-            # Divided by the real clips of the WHOLE batch, so that the sum over devices is the
-            # mean however unevenly the real clips lie: a mean of means would not be.
-            params = {"params": train.join_params(live, fold.dead)}
-            logits_PxK, _ = self._model.apply(params, data.flow_NxHxWxC[index_P])
-            loss_P = optax.softmax_cross_entropy_with_integer_labels(
-                logits_PxK, data.label_N[index_P]
-            )
-            return jnp.sum(jnp.where(real_P, loss_P, 0.0)) / jnp.sum(real_B)
-
-        loss, gradient = jax.value_and_grad(part_of_loss)(state.live)
-        loss, gradient = jax.lax.psum((loss, gradient), AXIS)
-        updates, moments = self._optimizer.update(gradient, state.moments, state.live)
-        return train.FoldState(optax.apply_updates(state.live, updates), moments), loss
+        # Divided by the real clips of the WHOLE batch, so that the sum over devices is the mean
+        # however unevenly the real clips lie: a mean of means would not be.
+        (loss, statistics), gradient = jax.value_and_grad(train.mean_loss, argnums=1, has_aux=True)(
+            self._model,
+            state.live,
+            (fold.dead, state.statistics),
+            data.flow_NxHxWxC[index_P],
+            data.label_N[index_P],
+            real_P,
+            key,
+            jnp.sum(real_B),
+        )
+        # The brief's pmean, times the devices: each holds a part of the mean's sum.
+        parts = jax.lax.pmean((loss, gradient), AXIS)
+        loss, gradient = jax.tree.map(lambda mean: mean * len(self.devices), parts)
+        return train.apply_gradient(self._optimizer, state, gradient, statistics), loss
 
 
 def _first_copy(array_Ax1: jax.Array) -> np.ndarray:

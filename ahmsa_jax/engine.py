@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ahmsa_jax import train
-from ahmsa_jax.config import ModelConfig, TrainConfig
+from ahmsa_jax.config import TrainConfig
 from ahmsa_jax.folds import EpochShape, Fold, padded_test_index
-from ahmsa_jax.initial import parameter_shapes
 
 # Epochs of one dispatch at most: the length of the loss record that it returns.
 MAX_DISPATCH_EPOCHS = 100
@@ -36,6 +35,8 @@ class ChunkState:
 
     state: train.FoldState
     inputs: train.FoldInput
+    # Classes of the held-out clips after each epoch of the last dispatch, (A, S, E, T).
+    predicted_AxSxExT: Any = None
 
 
 class Engine:
@@ -48,15 +49,20 @@ class Engine:
 
     def __init__(
         self,
-        model_config: ModelConfig,
+        model_config: Any,
         train_config: TrainConfig,
         shape: EpochShape,
         *,
         size: int,
         test_places: int,
+        eval_every: int = 0,
         devices: Sequence[Any] | None = None,
     ) -> None:
-        """Prepare the programs; nothing is compiled yet."""
+        """Prepare the programs; nothing is compiled yet.
+
+        With `eval_every` the held-out clips are predicted after every so many epochs, without
+        leaving the dispatch.
+        """
         self.model_config = model_config
         self.train_config = train_config
         self.shape = shape
@@ -64,9 +70,9 @@ class Engine:
         self.folds_per_device = -(-size // len(self.devices))
         self.size = self.folds_per_device * len(self.devices)
         self.test_places = test_places
+        self.eval_every = eval_every
         self._model = train.make_model(model_config, train_config)
         self._optimizer = train.make_optimizer(train_config)
-        self._shapes = parameter_shapes(self._model, model_config)
         # Folds inside, devices outside; the data set and the epoch numbers are not mapped.
         pmap = functools.partial(jax.pmap, devices=self.devices)
         self._place = pmap(lambda tree: tree)
@@ -76,7 +82,7 @@ class Engine:
             in_axes=(0, 0, 0, None, None),
             donate_argnums=(0,),
         )
-        self._predict = pmap(jax.vmap(self._predict_one, in_axes=(0, 0, None, 0)))
+        self._predict = pmap(jax.vmap(self._predict_one, in_axes=(0, 0, None)))
         self._compiled_train: Any = None
 
     def place_data(self, flow_NxHxWxC: np.ndarray, label_N: np.ndarray) -> train.Data:
@@ -93,22 +99,24 @@ class Engine:
         seed = np.array([job.seed for job in jobs], np.uint32)
         stable_id = np.array([job.fold.stable_id for job in jobs], np.uint32)
         train_mask = np.stack([job.fold.train_N for job in jobs])
+        test_index, _ = padded_test_index([job.fold for job in jobs], self.test_places)
         with train.matmul_precision(self.train_config):
-            state, dead, shuffle_key = self._init(self._split(seed), self._split(stable_id))
-        train_AxSxN = self._place(self._split(train_mask))
-        return ChunkState(state, train.FoldInput(dead, train_AxSxN, shuffle_key))
+            state, dead, key = self._init(self._split(seed), self._split(stable_id))
+        train_AxSxN, test_AxSxT = self._place((self._split(train_mask), self._split(test_index)))
+        return ChunkState(state, train.FoldInput(dead, train_AxSxN, test_AxSxT, key))
 
     def shapes(self, num_clips: int) -> tuple[ChunkState, train.Data]:
         """A chunk and a data set of `num_clips` as shapes alone, to compile before they exist."""
         mapped = (len(self.devices), self.folds_per_device)
         number = jax.ShapeDtypeStruct(mapped, jnp.uint32)
         init = jax.vmap(jax.vmap(self._init_one))
-        state, dead, shuffle_key = jax.eval_shape(init, number, number)
+        state, dead, key = jax.eval_shape(init, number, number)
         train_AxSxN: Any = jax.ShapeDtypeStruct((*mapped, num_clips), jnp.bool_)
         side = self.model_config.image_size
         flow: Any = jax.ShapeDtypeStruct((mapped[0], num_clips, side, side, 3), jnp.float32)
         label: Any = jax.ShapeDtypeStruct((mapped[0], num_clips), jnp.int32)
-        inputs = train.FoldInput(dead, train_AxSxN, shuffle_key)
+        test_AxSxT: Any = jax.ShapeDtypeStruct((*mapped, self.test_places), jnp.int32)
+        inputs = train.FoldInput(dead, train_AxSxN, test_AxSxT, key)
         return ChunkState(state, inputs), train.Data(flow, label)
 
     def host_state(self, chunk: ChunkState) -> dict[str, np.ndarray]:
@@ -170,22 +178,36 @@ class Engine:
             raise ValueError(f"{epochs} epochs in one dispatch; at most {MAX_DISPATCH_EPOCHS}.")
         if self._compiled_train is None:
             self.compile(chunk, data)
-        chunk.state, loss_AxSxE = self._compiled_train(
+        chunk.state, loss_AxSxE, chunk.predicted_AxSxExT = self._compiled_train(
             chunk.state, chunk.inputs, data, np.int32(first_epoch), np.int32(epochs)
         )
         return np.asarray(loss_AxSxE).reshape(self.size, -1)[:, :epochs]
 
+    def predicted(self, chunk: ChunkState, jobs: Sequence[Job], place: int) -> list[np.ndarray]:
+        """Classes of each job's held-out clips after epoch `place` (from 0) of the last dispatch.
+
+        One (held-out clips,) per job; only for epochs that `eval_every` names.
+        """
+        predicted_SxExT = np.asarray(chunk.predicted_AxSxExT).reshape(
+            self.size, -1, self.test_places
+        )
+        return [
+            predicted_SxExT[row, place, : len(job.fold.test_index)] for row, job in enumerate(jobs)
+        ]
+
     def predict(self, chunk: ChunkState, data: train.Data, jobs: Sequence[Job]) -> list[np.ndarray]:
         """Class probabilities of each job's held-out clips: one (held-out clips, K) per job."""
-        index, real = padded_test_index([job.fold for job in self._filled(jobs)], self.test_places)
         with train.matmul_precision(self.train_config):
-            probability = self._predict(chunk.state, chunk.inputs, data, self._split(index))
+            probability = self._predict(chunk.state, chunk.inputs, data)
         probability = np.asarray(probability).reshape(self.size, self.test_places, -1)
-        return [probability[row][real[row]] for row in range(len(jobs))]
+        return [probability[row, : len(job.fold.test_index)] for row, job in enumerate(jobs)]
 
     def parameters(self, chunk: ChunkState, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
-        """Each job's parameters, live and dead, by path joined with '/'."""
-        flat = {**chunk.state.live, **chunk.inputs.dead}
+        """Each job's parameters, live and dead, by path joined with '/'.
+
+        Running statistics stand among them under `batch_stats/`.
+        """
+        flat = _all_parameters(chunk)
         host = {
             "/".join(path): np.asarray(leaf).reshape(self.size, *leaf.shape[2:])
             for path, leaf in sorted(flat.items())
@@ -202,30 +224,46 @@ class Engine:
 
     def _init_one(self, seed: jax.Array, stable_id: jax.Array) -> Any:
         key = train.fold_key(seed, stable_id)
-        state, dead = train.init_fold(key, self._shapes, self.model_config, self._optimizer)
-        return state, dead, train.shuffle_key(key)
+        state, dead = train.init_fold(key, self._model, self.model_config, self._optimizer)
+        return state, dead, key
 
     def _train_one(self, state: Any, fold: Any, data: Any, first: Any, count: Any) -> Any:
-        def body(step: Any, carry: Any) -> Any:
-            state, loss_E = carry
+        def step(state: Any, index_B: Any, real_B: Any, key: Any) -> Any:
+            return self._step(state, fold, data, index_B, real_B, key)
+
+        def body(place: Any, carry: Any) -> Any:
+            state, loss_E, predicted_ExT = carry
             state, loss = train.train_epoch(
-                self._model,
-                self._optimizer,
-                state,
-                fold,
-                data,
-                first + step,
-                self.shape,
-                shuffle=self.train_config.shuffle,
+                step, state, fold, first + place, self.shape, shuffle=self.train_config.shuffle
             )
-            return state, loss_E.at[step].set(loss)
+            if self.eval_every:
+                # The epoch is the same for all folds, so that vmap leaves this a true branch.
+                predicted_T = jax.lax.cond(
+                    (first + place + 1) % self.eval_every == 0,
+                    lambda: self._predict_one(state, fold, data).argmax(axis=-1).astype(jnp.int16),
+                    lambda: jnp.zeros(self.test_places, jnp.int16),
+                )
+                predicted_ExT = predicted_ExT.at[place].set(predicted_T)
+            return state, loss_E.at[place].set(loss), predicted_ExT
 
         # The count is not static, so that dispatches of every length share one program.
-        start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS))
+        logged = MAX_DISPATCH_EPOCHS if self.eval_every else 0
+        predicted_ExT = jnp.zeros((logged, self.test_places), jnp.int16)
+        start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS), predicted_ExT)
         return jax.lax.fori_loop(0, count, body, start)
 
-    def _predict_one(self, state: Any, fold: Any, data: Any, index_T: Any) -> jax.Array:
-        return train.predict(self._model, state, fold, data, index_T)
+    def _step(self, state: Any, fold: Any, data: Any, index_B: Any, real_B: Any, key: Any) -> Any:
+        return train.train_step(
+            self._model, self._optimizer, state, fold, data, index_B, real_B, key
+        )
+
+    def _predict_one(self, state: Any, fold: Any, data: Any) -> jax.Array:
+        return train.predict(self._model, state, fold, data, fold.test_T)
+
+
+def _all_parameters(chunk: ChunkState) -> dict[tuple[str, ...], jax.Array]:
+    statistics = {("batch_stats", *path): leaf for path, leaf in chunk.state.statistics.items()}
+    return {**chunk.state.live, **chunk.inputs.dead, **statistics}
 
 
 def _named_leaves(state: train.FoldState) -> dict[str, jax.Array]:

@@ -12,16 +12,29 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ahmsa_jax.config import ModelConfig
-
 Path = tuple[str, ...]
 
 
-def parameter_shapes(model: nn.Module, config: ModelConfig) -> dict[Path, tuple[int, ...]]:
+def parameter_shapes(model: nn.Module, config: Any) -> dict[Path, tuple[int, ...]]:
     """Shape of every parameter of the network by path, without computing anything."""
+    return _shapes(model, config, "params")
+
+
+def initial_statistics(model: nn.Module, config: Any) -> dict[Path, jax.Array]:
+    """Running statistics before the first step, flattened by path: means 0, variances 1.
+
+    Empty for a network without batch normalisation.
+    """
+    return {
+        path: jnp.full(shape, 1.0 if path[-1] == "var" else 0.0, jnp.float32)
+        for path, shape in _shapes(model, config, "batch_stats").items()
+    }
+
+
+def _shapes(model: nn.Module, config: Any, collection: str) -> dict[Path, tuple[int, ...]]:
     blank = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), blank)["params"]
-    flat = flax.traverse_util.flatten_dict(shapes)
+    variables = jax.eval_shape(model.init, jax.random.key(0), blank)
+    flat = flax.traverse_util.flatten_dict(variables.get(collection, {}))
     return {path: flat[path].shape for path in sorted(flat)}
 
 

@@ -83,8 +83,13 @@ class AHMSANet(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, flow_BxHxWxC: jax.Array) -> tuple[jax.Array, Intermediates]:
-        """Return float32 logits (B, classes) and the named intermediates."""
+    def __call__(
+        self, flow_BxHxWxC: jax.Array, *, real_B: jax.Array | None = None, train: bool = False
+    ) -> tuple[jax.Array, Intermediates]:
+        """Return float32 logits (B, classes) and the named intermediates.
+
+        Clips do not see each other and there is no noise: `real_B` and `train` change nothing.
+        """
         config = self.config
         flow_BxHxWxC = flow_BxHxWxC.astype(jnp.float32) / config.input_scale
         patches = patches_from_maps(flow_BxHxWxC, config.patch_size)

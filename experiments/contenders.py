@@ -59,7 +59,9 @@ class Problem:
     def batches(self, job: Job, steps: int) -> list[np.ndarray]:
         """Clips of the fold's first steps, as the engine draws them."""
         key = train.fold_key(job.seed, jnp.uint32(job.fold.stable_id))
-        fold = train.FoldInput({}, jnp.asarray(job.fold.train_N), train.shuffle_key(key))
+        fold = train.FoldInput(
+            {}, jnp.asarray(job.fold.train_N), jnp.asarray(job.fold.test_index), key
+        )
         found: list[np.ndarray] = []
         for epoch in range(-(-steps // STEPS_PER_EPOCH)):
             index, _ = train.epoch_order(

@@ -13,7 +13,7 @@ from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
 from ahmsa_jax.engine import Job
 from ahmsa_jax.folds import EpochShape, Fold
 from ahmsa_jax.initial import parameter_shapes
-from ahmsa_jax.model import is_dead
+from ahmsa_jax.networks import is_dead
 from ahmsa_jax.train import make_model
 from experiments.workdir import canonical_json, config_hash
 from input_pipeline.whole_file import write_whole
@@ -47,7 +47,7 @@ class Plan:
 
 
 def count_parameters(config: ModelConfig, train_config: TrainConfig) -> tuple[int, int]:
-    """Numbers of live and dead parameters of the network (see model.is_dead)."""
+    """Numbers of live and dead parameters of the network (see networks.is_dead)."""
     shapes = parameter_shapes(make_model(config, train_config), config)
     dead = sum(int(np.prod(shape)) for path, shape in shapes.items() if is_dead(path, config))
     return sum(int(np.prod(shape)) for shape in shapes.values()) - dead, dead

@@ -10,12 +10,12 @@ import small_problem
 from ahmsa_jax import AHMSANet, ConfigError, ModelConfig, TrainConfig, layers
 from ahmsa_jax.initial import initial_params, parameter_shapes
 from ahmsa_jax.model import is_dead
-from ahmsa_jax.train import join_params
+from ahmsa_jax.train import variables_of
 
 
 def parameters(config, seed=0):
     shapes = parameter_shapes(AHMSANet(config), config)
-    return {"params": join_params(initial_params(jax.random.key(seed), shapes), {})}
+    return variables_of(initial_params(jax.random.key(seed), shapes), {}, {})
 
 
 def run(config, maps, dtype=np.float32):
@@ -131,7 +131,7 @@ def test_dead_parameters_do_not_matter():
             mixed[path] = other[path]
     apply = jax.jit(AHMSANet(config).apply)
     logits = apply(params, maps())[0]
-    np.testing.assert_array_equal(logits, apply({"params": join_params(mixed, {})}, maps())[0])
+    np.testing.assert_array_equal(logits, apply(variables_of(mixed, {}, {}), maps())[0])
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def random(*shape, seed=0):
 
 @functools.cache
 def logits(config):
-    params = {"params": train.join_params(parameters(config), {})}
+    params = train.variables_of(parameters(config), {}, {})
     return np.asarray(jax.jit(AHMSANet(config).apply)(params, data()[0])[0])
 
 
@@ -80,7 +80,7 @@ def test_weights_convert_both_ways_exactly(config, form):
 def batches(shape):
     """The clips of every step, in the engine's order."""
     key = train.fold_key(0, np.uint32(JOB.fold.stable_id))
-    fold = train.FoldInput({}, jnp.asarray(JOB.fold.train_N), train.shuffle_key(key))
+    fold = train.FoldInput({}, jnp.asarray(JOB.fold.train_N), jnp.asarray(JOB.fold.test_index), key)
     found = []
     for epoch in range(EPOCHS):
         index, real = train.epoch_order(fold, epoch, shape, shuffle=True)

@@ -24,11 +24,12 @@ def one_fold():
     model = train.make_model(small_problem.MODEL, TRAINING)
     optimizer = train.make_optimizer(TRAINING)
     key = train.fold_key(3, np.uint32(job.fold.stable_id))
-    shapes = parameter_shapes(model, small_problem.MODEL)
-    state, dead = train.init_fold(key, shapes, small_problem.MODEL, optimizer)
+    state, dead = train.init_fold(key, model, small_problem.MODEL, optimizer)
     flow, label = data()
     arrays = train.Data(jax.numpy.asarray(flow), jax.numpy.asarray(label))
-    fold = train.FoldInput(dead, jax.numpy.asarray(job.fold.train_N), train.shuffle_key(key))
+    fold = train.FoldInput(
+        dead, jax.numpy.asarray(job.fold.train_N), jax.numpy.asarray(job.fold.test_index), key
+    )
     return model, optimizer, state, fold, arrays
 
 
@@ -37,12 +38,12 @@ def test_masked_rows_are_neutral(one_fold):
     index = np.array([8, 9, 10, 11, 12, 7, 7, 7])
     real = np.array([True] * 5 + [False] * 3)
     gradient = jax.jit(
-        lambda i, r: jax.value_and_grad(train.mean_loss, argnums=1)(
-            model, state.live, fold.dead, arrays.flow_NxHxWxC[i], arrays.label_N[i], r
+        lambda i, r: jax.value_and_grad(train.mean_loss, argnums=1, has_aux=True)(
+            model, state.live, (fold.dead, {}), arrays.flow_NxHxWxC[i], arrays.label_N[i], r
         )
     )
-    padded_loss, padded = gradient(index, real)
-    subset_loss, subset = gradient(index[:5], real[:5])
+    (padded_loss, _), padded = gradient(index, real)
+    (subset_loss, _), subset = gradient(index[:5], real[:5])
     np.testing.assert_allclose(padded_loss, subset_loss, rtol=1e-6)
     for path in subset:
         scale = float(np.abs(subset[path]).max())
@@ -53,15 +54,15 @@ def test_masked_rows_are_neutral(one_fold):
 def test_loss_is_the_mean_cross_entropy(one_fold):
     model, _, state, fold, arrays = one_fold
     index = np.array([8, 9, 10])
-    params = {"params": train.join_params(state.live, fold.dead)}
+    params = train.variables_of(state.live, fold.dead, {})
     logits, _ = jax.jit(model.apply)(params, arrays.flow_NxHxWxC[index])
     logits = np.asarray(logits, np.float64)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probability = shifted / shifted.sum(axis=1, keepdims=True)
     by_hand = -np.log(probability[np.arange(3), np.asarray(arrays.label_N)[index]]).mean()
     flow, label = arrays.flow_NxHxWxC[index], arrays.label_N[index]
-    loss = jax.jit(
-        lambda live: train.mean_loss(model, live, fold.dead, flow, label, np.ones(3, bool))
+    loss, _ = jax.jit(
+        lambda live: train.mean_loss(model, live, (fold.dead, {}), flow, label, np.ones(3, bool))
     )(state.live)
     np.testing.assert_allclose(loss, by_hand, rtol=1e-6)
 
@@ -73,9 +74,8 @@ def test_gradient_reaches_every_live_parameter_and_no_dead_one(one_fold):
     def loss(everything):
         live = {path: everything[path] for path in state.live}
         dead = {path: everything[path] for path in fold.dead}
-        return train.mean_loss(
-            model, live, dead, arrays.flow_NxHxWxC[index], arrays.label_N[index], np.ones(17, bool)
-        )
+        flow, label = arrays.flow_NxHxWxC[index], arrays.label_N[index]
+        return train.mean_loss(model, live, (dead, {}), flow, label, np.ones(17, bool))[0]
 
     gradient = jax.jit(jax.grad(loss))({**state.live, **fold.dead})
     # One block at the top, with a query and a key.
@@ -98,8 +98,8 @@ def test_first_adam_step_has_the_size_of_the_learning_rate(one_fold):
     def step_and_gradient(state):
         after, _ = train.train_step(model, optimizer, state, fold, arrays, index, everyone)
         flow, label = arrays.flow_NxHxWxC[index], arrays.label_N[index]
-        gradient = jax.grad(train.mean_loss, argnums=1)
-        return after, gradient(model, state.live, fold.dead, flow, label, everyone)
+        gradient = jax.grad(train.mean_loss, argnums=1, has_aux=True)
+        return after, gradient(model, state.live, (fold.dead, {}), flow, label, everyone)[0]
 
     after, gradient = step_and_gradient(state)
     path = ("head", "kernel")

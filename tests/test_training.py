@@ -8,7 +8,6 @@ from small_problem import TRAINING, data, engine, folds, trained
 
 from ahmsa_jax import train
 from ahmsa_jax.engine import Job
-from ahmsa_jax.initial import parameter_shapes
 
 ALL_JOBS = [Job(0, fold) for fold in folds()]
 # Folds trained together, one of them poisoned: f has one clip, a has seven.
@@ -114,12 +113,13 @@ def test_vmapped_fold_equals_the_plain_functions():
     model = train.make_model(small_problem.MODEL, TRAINING)
     optimizer = train.make_optimizer(TRAINING)
     key = train.fold_key(0, np.uint32(job.fold.stable_id))
-    shapes = parameter_shapes(model, small_problem.MODEL)
-    state, dead = train.init_fold(key, shapes, small_problem.MODEL, optimizer)
+    state, dead = train.init_fold(key, model, small_problem.MODEL, optimizer)
     initial = {"/".join(path): np.asarray(leaf) for path, leaf in {**state.live, **dead}.items()}
     flow, label = data()
     arrays = train.Data(jax.numpy.asarray(flow), jax.numpy.asarray(label))
-    fold = train.FoldInput(dead, jax.numpy.asarray(job.fold.train_N), train.shuffle_key(key))
+    fold = train.FoldInput(
+        dead, jax.numpy.asarray(job.fold.train_N), jax.numpy.asarray(job.fold.test_index), key
+    )
     losses = []
     with train.matmul_precision(TRAINING):
         step = jax.jit(lambda s, i, r: train.train_step(model, optimizer, s, fold, arrays, i, r))
