@@ -7,7 +7,7 @@ V; the network mixes patches by the 3x3 convolutions between its levels alone.
 Letters in array names as in layers.py: B clips, G side of a level's grid, T = G*G patches, D width.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -68,8 +68,6 @@ class HTNet(nn.Module):
 
     config: HTNetConfig
     dtype: Any = jnp.float32
-
-    batch_coupled: ClassVar[bool] = False
 
     @nn.compact
     def __call__(

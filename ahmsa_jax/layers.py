@@ -281,16 +281,12 @@ def adaptive_max_pool(x_BxGxGxD: jax.Array, out: int) -> jax.Array:
     does not divide G: the rule of PyTorch's AdaptiveMaxPool2d.
     """
     size = x_BxGxGxD.shape[-2]
-    return largest_of_bins(
-        x_BxGxGxD, [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
-    )
+    edges = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+    return largest_of_bins(x_BxGxGxD, edges)
 
 
 def largest_of_bins(x_BxGxGxD: jax.Array, edges: list[tuple[int, int]]) -> jax.Array:
-    """Largest value of each square bin: (B, G, G, D) -> (B, bins, bins, D).
-
-    `edges` are the first line of each bin and the one behind its last, alike for rows and columns.
-    """
+    """Largest value of each bin between these edges, along rows and columns alike."""
     *batch, _, _, width = x_BxGxGxD.shape
     bins = [
         largest(x_BxGxGxD[..., top:bottom, left:right, :].reshape(*batch, -1, width))

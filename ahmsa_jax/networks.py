@@ -12,9 +12,10 @@ from typing import Any
 
 import flax.linen as nn
 
-from ahmsa_jax import model
+from ahmsa_jax import htnet, model, ststnet
 from ahmsa_jax.config import ModelConfig
 from ahmsa_jax.initial import Path
+from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Network:
 
 _NETWORKS: dict[type, Network] = {
     ModelConfig: Network(model.AHMSANet, model.is_dead, batch_coupled=False),
+    HTNetConfig: Network(htnet.HTNet, htnet.is_dead, batch_coupled=False),
+    STSTNetConfig: Network(ststnet.STSTNet, lambda path, config: False, batch_coupled=True),
 }
 
 
