@@ -86,11 +86,12 @@ def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Pat
     print("\n".join(remarks(records)))
     for table in shown:
         print(f"\n{table.title}")
-        print(_aligned([table.columns, *table.rows]))
+        print(aligned([table.columns, *table.rows]))
     print(f"\nfiles: {output}", flush=True)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> str:
+def aligned(rows: list[tuple[str, ...]]) -> str:
+    """Columns under each other, the first to the left and the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

@@ -1,0 +1,162 @@
+"""Rows of the comparison: our measured runs, and what papers print for the same data sets."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.summary import Records, summarise
+from experiments.tables import Table, published_rows
+
+POOLED = "pooled"
+COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")
+_EACH = "each database alone"
+LAST, PICKED = "last epoch", "best epoch on test"
+# What is chosen without the held-out clips comes first.
+_RULES = (LAST, PICKED, "not stated")
+_SEVEN = "7 classes"
+CSV_COLUMNS = (
+    "kind", "dataset", "method", "source", "part", "classes", "uf1", "uar", "uf1_std", "uar_std",
+    "seeds", "selection",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """UF1 and UAR as text of four digits or as printed; deviations over seeds where there are."""
+
+    uf1: str
+    uar: str
+    uf1_std: str = ""
+    uar_std: str = ""
+
+    def cell(self) -> str:
+        """UF1 / UAR, with deviations."""
+        parts = [
+            f"{value} ± {std}" if std else value or "-"
+            for value, std in ((self.uf1, self.uf1_std), (self.uar, self.uar_std))
+        ]
+        return " / ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One method's line: scores by part (pooled, or a database's name) under one rule."""
+
+    is_ours: bool
+    dataset: str
+    method: str
+    source: str
+    scores: dict[str, Score]
+    selection: str
+    seeds: int = 0
+    classes: int = 3
+    optimistic: Score | None = None
+
+
+def our_row(name: str, records: Records) -> Row:
+    """Our run's line: headline at the last epoch, optimistic figure apart."""
+    summary = summarise(records)
+    scores = {POOLED: _score(summary["pooled"], summary["pooled_std"])}
+    scores |= {part: _score(value) for part, value in summary["by_database"].items()}
+    picked = summary["optimistic_best_epoch_on_test"]
+    return Row(
+        is_ours=True,
+        dataset=records.config["dataset"],
+        method=f"{records.config['model']} ({records.config['layout']})",
+        source=f"run {name}",
+        scores=scores,
+        selection=LAST,
+        seeds=len(records.seeds),
+        optimistic=_score(picked) if picked else None,
+    )
+
+
+def _score(scores: dict[str, Any], spread: dict[str, Any] | None = None) -> Score:
+    stds = [f"{spread[name]:.4f}" for name in ("uf1", "uar")] if spread else ["", ""]
+    return Score(f"{scores['uf1']:.4f}", f"{scores['uar']:.4f}", *stds)
+
+
+def published(datasets: Sequence[str]) -> list[Row]:
+    """Published lines for these data sets: honest rules first, then by descending UF1.
+
+    Beside a composite run stand scores of its single databases too, under a name of their own.
+    """
+    shown = [*datasets, *([_EACH] if COMPOSITE in datasets else [])]
+    lines: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in published_rows():
+        if row["dataset"] not in datasets:
+            if COMPOSITE not in datasets or row["dataset"] not in _SINGLE:
+                continue
+            row = row | {"dataset": _EACH, "part": row["dataset"]}
+        key = (row["dataset"], row["classes"], row["paper"], row["table"], row["row"])
+        lines.setdefault(key, []).append(row)
+    found = []
+    for (dataset, classes, paper, table, number), rows in lines.items():
+        year = f" ({rows[0]['year']})" if rows[0]["year"] else ""
+        place = f"Table {table}" if table[0].isdecimal() or table.isupper() else table
+        found.append(
+            Row(
+                is_ours=False,
+                dataset=dataset,
+                method=rows[0]["method"] + year,
+                source=f"{paper}, {place}, row {number}",
+                scores={row["part"]: Score(row["uf1"], row["uar"]) for row in rows},
+                selection=rows[0]["selection"],
+                classes=int(classes),
+            )
+        )
+    order = {rule: number for number, rule in enumerate(_RULES)}
+    return sorted(
+        found,
+        key=lambda row: (
+            shown.index(row.dataset), row.classes, order[row.selection],
+            -float(row.scores[POOLED].uf1) if POOLED in row.scores else 0, row.source,
+        ),
+    )  # fmt: skip
+
+
+def parts_of(rows: Sequence[Row]) -> list[str]:
+    """Parts that the table shows: all clips, then databases in the order of their appearance."""
+    found = dict.fromkeys(part for row in rows for part in row.scores if part != POOLED)
+    return [POOLED, *found]
+
+
+def comparison_table(rows: Sequence[Row]) -> Table:
+    """All lines as one table of UF1 / UAR; the optimistic figure has its own column."""
+    parts = parts_of(rows)
+    cells = [
+        (
+            row.method,
+            row.dataset + (f", {_SEVEN}" if row.classes == 7 else ""),
+            *(row.scores[part].cell() if part in row.scores else "" for part in parts),
+            row.selection,
+            row.optimistic.cell() if row.optimistic else "",
+            row.source + (f", {row.seeds} seed(s)" if row.is_ours else ""),
+        )
+        for row in rows
+    ]
+    names = ("all clips", *parts[1:])
+    columns = (
+        "method", "data set", *names, "epoch chosen by", f"optimistic: {PICKED}", "source",
+    )  # fmt: skip
+    return Table("Comparison (UF1 / UAR)", columns, cells)
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """The same, one line a score, for other programs."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for row in rows:
+        kind = "ours" if row.is_ours else "published"
+        lines = [(part, score, row.selection) for part, score in row.scores.items()]
+        if row.optimistic:
+            lines.append((POOLED, row.optimistic, PICKED))
+        for part, score, rule in lines:
+            writer.writerow(
+                (kind, row.dataset, row.method, row.source, part, row.classes, score.uf1,
+                 score.uar, score.uf1_std, score.uar_std, row.seeds or "", rule)
+            )  # fmt: skip
+    return text.getvalue()
