@@ -102,6 +102,16 @@ def define_run_flags() -> None:
     flags.DEFINE_integer(
         "folds_at_once", 0, "Folds trained together over all devices; 0: as memory allows."
     )
+    flags.DEFINE_enum(
+        "parallel", "folds", ["folds", "batch"],
+        "What several devices share out: whole folds, or the batches of one fold at a time (for "
+        "few folds or a wide network).",
+    )  # fmt: skip
+    flags.DEFINE_bool(
+        "save_weights", False,
+        "Keep each fold's final parameters as WORKDIR/weights/seed-<seed>/<database>_<subject>"
+        ".safetensors, for experiments.evaluate.",
+    )  # fmt: skip
     flags.DEFINE_list("subjects", None, "Only these folds: keys such as casme2/sub01,samm/006.")
     flags.DEFINE(
         ShardParser(), "shard", None,
@@ -164,6 +174,12 @@ def check_run_flags() -> None:
         value = _integer(name)
         if not 0 <= value <= most:
             raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to {most}.")
+    wanted = _integer("folds_at_once")
+    if flags.FLAGS.parallel == "batch" and wanted > 1:
+        raise ConfigError(
+            f"--parallel=batch trains one fold at a time, --folds_at_once={wanted} asks for "
+            "several; leave one of them out."
+        )
     minutes: Any = flags.FLAGS["checkpoint_minutes"].value
     if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
         raise ConfigError(

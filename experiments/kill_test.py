@@ -22,14 +22,14 @@ from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
 from input_pipeline import command
 
 # Twelve subjects of three pretend databases in three chunks of four folds.
-EPOCHS = 30
+EPOCHS = 12
 SUBJECTS = tuple(f"synthetic-{name}/{name}0{place}" for name in "abc" for place in (1, 2, 3, 4))
 FOLDS_AT_ONCE = 4
 MODEL = ModelConfig(base_dim=6, blocks=(0, 0, 1))
 SETTING = (
     "--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1", f"--epochs={EPOCHS}",
-    f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}", "--eval_every=7",
-    # Every dispatch is followed by a checkpoint: most of the time goes into saving.
+    f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}", "--eval_every=5",
+    # Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
     "--checkpoint_minutes=0.0001",
 )  # fmt: skip
 _START_TIMEOUT = 300.0
@@ -86,6 +86,9 @@ def _run_as_main(workdir: str) -> None:
         os.dup2(log, stream)
     # The bar's own lock between processes would outlive a killed one, and be reported.
     tqdm.set_lock(threading.RLock())
+    from experiments import training
+
+    training.DISPATCH_SECONDS = 0.0
     sys.argv = ["experiments.loso", *SETTING, f"--workdir={workdir}"]
     runpy.run_module("experiments.loso", run_name="__main__", alter_sys=True)
 

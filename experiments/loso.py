@@ -74,6 +74,8 @@ def _programs(run: Run) -> Any:
         run.model_config,
         run.train_config,
         test_places=max(len(fold.test_index) for fold in run.folds),
+        eval_every=run.config["eval_every"],
+        parallel=run.config["parallel"],
     )
 
 
@@ -94,7 +96,7 @@ def _fresh_plan(run: Run, programs: Any) -> Any:
     from ahmsa_jax.folds import epoch_shapes
     from experiments import plan
 
-    devices = programs.devices
+    devices, lanes = programs.devices, programs.lanes
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     jobs = _jobs(run)
     programs.refuse_hopeless()
@@ -102,12 +104,13 @@ def _fresh_plan(run: Run, programs: Any) -> Any:
     size_of = {}
     for shape, group in plan.grouped(jobs, shapes).items():
         need = functools.partial(programs.need, shape)
-        if wanted := flags.FLAGS.folds_at_once:
-            need(plan.even_size(len(group), wanted, len(devices)))
+        wanted = 1 if run.config["parallel"] == "batch" else flags.FLAGS.folds_at_once
+        if wanted:
+            need(plan.even_size(len(group), wanted, lanes))
             size_of[shape] = wanted
         else:
             size_of[shape] = plan.fitted_size(len(group), guess, programs.have, devices, need)
-    return plan.Plan(plan.make_plan(jobs, shapes, size_of, len(devices)))
+    return plan.Plan(plan.make_plan(jobs, shapes, size_of, lanes))
 
 
 def _dry_run(run: Run, workdir: pathlib.Path, interruption: Interruption) -> None:
@@ -183,9 +186,9 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
         forecast.print_plan(programs, planned)
     settings = training.Settings(
         workdir,
-        eval_every=flags.FLAGS.eval_every,
         checkpoint_minutes=flags.FLAGS.checkpoint_minutes,
         automatic=not flags.FLAGS.folds_at_once,
+        weights_of=_weights_of(run) if run.config["save_weights"] else None,
     )
     trainer = training.Trainer(programs, settings, interruption)
     finished = []
@@ -197,6 +200,11 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
     records = summary.read_records([workdir])
     reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
     return 3 if records.failed else 0
+
+
+def _weights_of(run: Run) -> dict[str, Any]:
+    names = ("model", "model_config", "data_sha256")
+    return {name: run.config[name] for name in names}
 
 
 def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import jax
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.batch_parallel import BatchEngine
+from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.engine import Engine
 from ahmsa_jax.folds import EpochShape
 from ahmsa_jax.train import Data
@@ -42,13 +43,18 @@ class Programs:
     def __init__(
         self,
         clips: Clips,
-        model_config: ModelConfig,
+        model_config: Any,
         train_config: TrainConfig,
         *,
         test_places: int,
+        eval_every: int = 0,
+        parallel: str = "folds",
         devices: Sequence[Any] | None = None,
     ) -> None:
-        """Keep the settings and ask for the free memory, before anything of the run lies there."""
+        """Keep the settings and ask for the free memory, before anything of the run lies there.
+
+        `parallel` tells what the devices share out: `folds`, or the `batch` of one fold at a time.
+        """
         self.clips = clips
         self.model_config = model_config
         self.train_config = train_config
@@ -56,6 +62,10 @@ class Programs:
         self.have = available_bytes(self.devices)
         self.note: Callable[[str], None] = _to_stderr
         self._test_places = test_places
+        self.eval_every = eval_every
+        self._engine_class = BatchEngine if parallel == "batch" else Engine
+        # By how many places a chunk grows: a fold for each device, or one for all of them.
+        self.lanes = 1 if parallel == "batch" else len(self.devices)
         self._engines: dict[tuple[EpochShape, int], Engine] = {}
         self._needs: dict[tuple[EpochShape, int], int] = {}
         self._exhausted: dict[tuple[EpochShape, int], str] = {}
@@ -65,12 +75,13 @@ class Programs:
         """The engine for chunks of `size` folds of an epoch shape; compiled by `need`."""
         key = (shape, size)
         if key not in self._engines:
-            self._engines[key] = Engine(
+            self._engines[key] = self._engine_class(
                 self.model_config,
                 self.train_config,
                 shape,
                 size=size,
                 test_places=self._test_places,
+                eval_every=self.eval_every,
                 devices=self.devices,
             )
         return self._engines[key]

@@ -73,6 +73,8 @@ def read_run() -> Run:
         "subjects": requested if values.subjects is not None else None,
         "shard": f"{shard[0]}/{shard[1]}" if shard else None,
         "folds_at_once": values.folds_at_once,
+        "parallel": values.parallel,
+        "save_weights": values.save_weights,
     }
     return Run(clips, model_config, train_config, preset, folds, requested, config)
 

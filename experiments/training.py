@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.engine import MAX_DISPATCH_EPOCHS, ChunkState, Engine, Job
 from ahmsa_jax.metrics import confusion_matrix
-from experiments import checkpoint, chunk_files
+from experiments import checkpoint, chunk_files, weight_files
 from experiments.checkpoint import Record
 from experiments.chunk_files import ChunkResult
 from experiments.interruption import Interruption
@@ -28,9 +29,9 @@ class Settings:
     """What of a run does not change its programs."""
 
     workdir: pathlib.Path
-    eval_every: int  # epochs; 0: after the last one only
     checkpoint_minutes: float  # 0: no checkpoints inside a chunk
     automatic: bool  # whether the number of folds at once follows the memory
+    weights_of: Mapping[str, Any] | None = None  # settings told in weight files; None: no files
 
 
 class Trainer:
@@ -87,7 +88,7 @@ class Trainer:
     def _halve(
         self, plan: Plan, chunk: Chunk, done: set[int], reason: str, progress: Progress
     ) -> Plan:
-        plan = halved(plan, chunk.number, done, len(self._programs.devices), reason)
+        plan = halved(plan, chunk.number, done, self._programs.lanes, reason)
         store_plan(self._settings.workdir, plan)
         checkpoint.drop(self._settings.workdir, chunk.number)
         self._programs.forget(chunk.shape, chunk.size)
@@ -142,14 +143,19 @@ class Trainer:
         probability: list[np.ndarray] = []
         dispatch = 1
         while record.epoch < self._epochs:
-            count = min(dispatch, self._epochs_to_stop(record.epoch))
+            count = min(dispatch, self._epochs - record.epoch)
             began = time.monotonic()
             loss_SxE = engine.run_epochs(state, data, record.epoch, count)[: len(chunk.jobs)]
             seconds = max(time.monotonic() - began, 1e-9)
+            before = record.epoch
             record.loss_SxE = np.concatenate([record.loss_SxE, loss_SxE], axis=1)
-            if self._evaluates(record.epoch):
+            for epoch in self._evaluated(before, record.epoch):
+                predicted = engine.predicted(state, chunk.jobs, epoch - before - 1)
+                self._add_evaluation(record, epoch, chunk.jobs, predicted)
+            if record.epoch == self._epochs:
                 probability = engine.predict(state, data, chunk.jobs)
-                self._add_evaluation(record, chunk.jobs, probability)
+                predicted = [found.argmax(axis=-1) for found in probability]
+                self._add_evaluation(record, record.epoch, chunk.jobs, predicted)
             clips = count * sum(job.fold.n_train for job in chunk.jobs)
             progress.advance(count, record.epoch, loss_SxE[:, -1], clips / seconds)
             dispatch = int(max(1, min(MAX_DISPATCH_EPOCHS, DISPATCH_SECONDS * count // seconds)))
@@ -159,6 +165,7 @@ class Trainer:
                 saved = time.monotonic()
             if record.epoch < self._epochs and self._interruption.requested:
                 raise self._interruption.stopped()
+        self._save_weights(engine, state, chunk)
         return ChunkResult(
             probability=probability,
             loss_SxE=record.loss_SxE,
@@ -209,27 +216,40 @@ class Trainer:
             f"{before}; epoch {record.epoch} of {self._epochs} of chunk {chunk.number} is saved"
         )
 
-    def _epochs_to_stop(self, epoch: int) -> int:
-        left = self._epochs - epoch
-        every = self._settings.eval_every
-        return min(left, every - epoch % every) if every else left
+    def _save_weights(self, engine: Engine, state: ChunkState, chunk: Chunk) -> None:
+        """Written before the chunk counts as finished, so that a finished one has them."""
+        if self._settings.weights_of is None:
+            return
+        folder = self._settings.workdir / weight_files.FOLDER
+        for job, params in zip(chunk.jobs, engine.parameters(state, chunk.jobs), strict=True):
+            weights = weight_files.FoldWeights(
+                params=params,
+                seed=job.seed,
+                subject_key=job.fold.subject_key,
+                **self._settings.weights_of,
+            )
+            weight_files.save(folder, weights)
 
-    def _evaluates(self, epoch: int) -> bool:
-        every = self._settings.eval_every
-        return epoch == self._epochs or bool(every and epoch % every == 0)
+    def _evaluated(self, before: int, after: int) -> range:
+        """Epochs, counted from 1, after which the engine predicted in this dispatch.
+
+        The last epoch of all is left out: its classes come with the probabilities.
+        """
+        every = self._programs.eval_every or self._epochs
+        return range((before // every + 1) * every, min(after, self._epochs - 1) + 1, every)
 
     def _add_evaluation(
-        self, record: Record, jobs: Sequence[Job], probability: list[np.ndarray]
+        self, record: Record, epoch: int, jobs: Sequence[Job], predicted: list[np.ndarray]
     ) -> None:
         classes = self._programs.model_config.num_classes
         label_N = self._programs.clips.label_N
         confusion_SxKxK = np.stack(
             [
-                confusion_matrix(label_N[job.fold.test_index], found.argmax(axis=-1), classes)
-                for job, found in zip(jobs, probability, strict=True)
+                confusion_matrix(label_N[job.fold.test_index], found, classes)
+                for job, found in zip(jobs, predicted, strict=True)
             ]
         )
-        record.evaluated_V = np.append(record.evaluated_V, record.epoch)
+        record.evaluated_V = np.append(record.evaluated_V, epoch)
         record.confusion_SxVxKxK = np.concatenate(
             [record.confusion_SxVxKxK, confusion_SxKxK[:, None]], axis=1
         )

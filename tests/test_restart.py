@@ -11,7 +11,7 @@ from small_runs import loso
 
 from experiments import checkpoint
 
-# One epoch a dispatch, and a checkpoint after each of them.
+# A checkpoint after each dispatch; the faults make that each epoch.
 LONG = ("--epochs=12", "--eval_every=1", "--checkpoint_minutes=0.00001")
 
 
