@@ -1,10 +1,12 @@
 """How long a run will take here, before it is started; for the warning and the dry run."""
 
 import time
+from typing import Any
 
 import numpy as np
 
 from ahmsa_jax.config import ModelConfig, TrainConfig
+from ahmsa_jax.peer_configs import STSTNetConfig
 from experiments.plan import Chunk
 
 # Share of the matrix-product rate that a training step is taken to reach; the rest goes into
@@ -14,24 +16,31 @@ CPU_EFFICIENCY = 0.4
 LONG_RUN_SECONDS = 600.0
 
 
-def forward_products(config: ModelConfig) -> int:
+def forward_products(config: Any) -> int:
     """Multiply-adds of one clip's forward pass, from the shapes."""
+    if isinstance(config, STSTNetConfig):
+        # As computed: 100 windows of 76 inputs times 9 positions of 16 filters, and the last layer.
+        return 100 * 76 * 9 * 16 + 400 * config.num_classes
     grid, width = config.grids[0], config.widths[0]
     total = grid**2 * config.patch_size**2 * 3 * width
+    attends = isinstance(config, ModelConfig)
     for level, (blocks, grid, width) in enumerate(
         zip(config.blocks, config.grids, config.widths, strict=True)
     ):
         tokens = grid**2
-        projections = 4 if tokens > 1 else 2  # Q and K of a single patch are not computed
+        # Q and K of a single patch are not computed; HTNet's blocks hold one each.
+        projections = 4 if tokens > 1 and attends else 2
         per_token = projections * width**2 + 2 * config.mlp_ratio * width**2
-        channel = 2 * 2 * width * max(1, width // config.reduction)
-        total += blocks * (tokens * per_token + 2 * tokens**2 * width + channel)
+        total += blocks * tokens * per_token
+        if attends:
+            channel = 2 * 2 * width * max(1, width // config.reduction)
+            total += blocks * (2 * tokens**2 * width + channel)
         if level:
             total += config.grids[level - 1] ** 2 * 9 * config.widths[level - 1] * width
     return total
 
 
-def cpu_seconds(model_config: ModelConfig, train_config: TrainConfig, chunks: list[Chunk]) -> float:
+def cpu_seconds(model_config: Any, train_config: TrainConfig, chunks: list[Chunk]) -> float:
     """Estimated training seconds on this machine's CPU, without compiling.
 
     Counts six operations per multiply-add and clip (forward, and twice that backward), at the rate

@@ -5,16 +5,18 @@ from typing import Any
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.config import ConfigError, TrainConfig
+from experiments.models import FROM_DATA, MODELS, RECIPES, SETTINGS, SYNTHETIC_PRESET, presets
+from input_pipeline import data_flags
 from input_pipeline.clips import DATASETS
 
-# Networks by the name after --model, with the layout of the maps that each was made for.
-MODEL_LAYOUTS = {"ahmsa": "five"}
-# What --dataset=synthetic brings, so that a newcomer's run takes a minute on a CPU.
-SYNTHETIC_PRESET: dict[str, Any] = {"base_dim": 24, "epochs": 40, "learning_rate": 3e-4}
 # A month: whoever wants none gives 0.
 MAX_CHECKPOINT_MINUTES = 43_200
-_FROM_DATA = ("image_size", "num_classes")
+_CHOICES = {
+    "activation": ["gelu", "relu"],
+    "precision": ["float32", "tf32", "bfloat16"],
+    "channel_order": ["uvs", "svu"],
+}
 
 
 class IntegersParser(flags.ArgumentParser):
@@ -57,22 +59,19 @@ class _TupleSerializer(flags.ArgumentSerializer):
         return self._separator.join(map(str, value))
 
 
-def _define_settings(config: type) -> None:
+def _define_settings(config: type, whose: str) -> None:
     for field in dataclasses.fields(config):
         default: Any = field.default
-        help_text = field.metadata["help"]
-        if field.name in _FROM_DATA:
+        help_text = field.metadata["help"] + whose
+        if field.name in FROM_DATA or field.name in flags.FLAGS:
             continue
         if field.name == "blocks":
             flags.DEFINE(
                 IntegersParser(), field.name, default, help_text,
                 serializer=_TupleSerializer(","),
             )  # fmt: skip
-        elif field.name == "activation":
-            flags.DEFINE_enum(field.name, default, ["gelu", "relu"], help_text)
-        elif field.name == "precision":
-            choices = ["float32", "tf32", "bfloat16"]
-            flags.DEFINE_enum(field.name, default, choices, help_text)
+        elif field.name in _CHOICES:
+            flags.DEFINE_enum(field.name, default, _CHOICES[field.name], help_text)
         elif isinstance(default, bool):
             flags.DEFINE_bool(field.name, default, help_text)
         elif isinstance(default, int):
@@ -81,13 +80,31 @@ def _define_settings(config: type) -> None:
             flags.DEFINE_float(field.name, default, help_text)
 
 
-def define_run_flags() -> None:
-    """Define the flags of a training run; call once, before parsing."""
+def define_data_flags() -> None:
+    """Define the flags that name the clips; call once, before parsing."""
     flags.DEFINE_string("dataset", "synthetic", f"Data set: {', '.join(DATASETS)}.")
     flags.DEFINE_string(
         "arrays", None, "File of input_pipeline.export to read instead of a stored data set."
     )
-    flags.DEFINE_enum("model", "ahmsa", sorted(MODEL_LAYOUTS), "Network to train.")
+
+
+def define_model_flags() -> None:
+    """Define the flags that choose a network and its settings; call once, before parsing."""
+    flags.DEFINE_enum("model", "ahmsa", sorted(MODELS), "Network.")
+    flags.DEFINE_enum(
+        "recipe", None, RECIPES,
+        "How to run htnet or ststnet: as its published code does (the default: channels as OpenCV "
+        "reads them, no shuffling, HTNet's own region cut), or as its paper describes it (channels "
+        "u, v, strain; shuffled; four regions by name). Single flags win.",
+    )  # fmt: skip
+    for name, model in MODELS.items():
+        _define_settings(model.config, "" if name == "ahmsa" else f" ({name} only.)")
+
+
+def define_run_flags() -> None:
+    """Define the flags of a training run; call once, before parsing."""
+    define_data_flags()
+    define_model_flags()
     flags.DEFINE_string(
         "workdir", None, "Folder of the run; by default runs/<dataset>-<model>-<hash of settings>."
     )
@@ -129,33 +146,56 @@ def define_run_flags() -> None:
         "checkpoint_minutes", 5.0,
         "Save the folds in training every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
     )  # fmt: skip
-    _define_settings(ModelConfig)
-    _define_settings(TrainConfig)
+    _define_settings(TrainConfig, "")
 
 
-def settings_from_flags(
-    dataset: str, image_size: int
-) -> tuple[ModelConfig, TrainConfig, list[str]]:
+def layout_from_flags() -> str:
+    """The layout of the maps: the one given, or the network's under its recipe."""
+    values = flags.FLAGS
+    return data_flags.layout(presets(values.model, values.recipe)["layout"])
+
+
+def settings_from_flags(dataset: str, image_size: int) -> tuple[Any, TrainConfig, list[str]]:
     """Network and training settings; raises ConfigError where one is out of range.
 
-    The list names the settings that the synthetic data set's preset replaced.
+    What the command line gives wins over the synthetic data set's preset, that over the network's
+    and its recipe's, and that over the defaults. The list names what the first of these replaced.
     """
     values = flags.FLAGS
+    model = MODELS[values.model]
+    _refuse_foreign(values.model)
+    chosen = presets(values.model, values.recipe)
     preset = SYNTHETIC_PRESET if dataset == "synthetic" else {}
-    applied = [name for name in preset if not values[name].present]
+    applied: list[str] = []
 
-    def value_of(name: str) -> Any:
-        return preset[name] if name in applied else values[name].value
+    def value_of(field: dataclasses.Field[Any]) -> Any:
+        if field.name in values and values[field.name].present:
+            return values[field.name].value
+        if field.name in preset:
+            applied.append(field.name)
+        return preset.get(field.name, chosen.get(field.name, field.default))
 
     def build(config: type) -> Any:
-        names = [field.name for field in dataclasses.fields(config)]
-        return config(**{name: value_of(name) for name in names if name not in _FROM_DATA})
+        fields = [field for field in dataclasses.fields(config) if field.name not in FROM_DATA]
+        return config(**{field.name: value_of(field) for field in fields})
 
-    model_config = dataclasses.replace(build(ModelConfig), image_size=image_size)
+    model_config = dataclasses.replace(build(model.config), image_size=image_size)
     train_config = build(TrainConfig)
     model_config.validate()
     train_config.validate()
     return model_config, train_config, applied
+
+
+def _refuse_foreign(name: str) -> None:
+    """Raise ConfigError where a setting is given that the network does not have."""
+    own = {field.name for config in (MODELS[name].config, TrainConfig)
+           for field in dataclasses.fields(config)}  # fmt: skip
+    for setting in SETTINGS:
+        if setting not in own and setting in flags.FLAGS and flags.FLAGS[setting].present:
+            raise ConfigError(
+                f"--{setting} is no setting of --model={name}; its own are "
+                f"{', '.join(other for other in SETTINGS if other in own)}."
+            )
 
 
 def seeds_from_flags() -> list[int]:
@@ -180,6 +220,11 @@ def check_run_flags() -> None:
             f"--parallel=batch trains one fold at a time, --folds_at_once={wanted} asks for "
             "several; leave one of them out."
         )
+    if flags.FLAGS.parallel == "batch" and MODELS[flags.FLAGS.model].batch_coupled:
+        raise ConfigError(
+            f"--parallel=batch cannot be with --model={flags.FLAGS.model}: the clips of a batch "
+            "share their statistics; use --parallel=folds."
+        )
     minutes: Any = flags.FLAGS["checkpoint_minutes"].value
     if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
         raise ConfigError(
@@ -193,17 +238,27 @@ def _integer(name: str) -> int:
     return int(value)
 
 
-def as_flagfile(preset: list[str]) -> str:
-    """The run's flags, one a line, usable with --flagfile; those of the preset written out."""
-    lines = []
+def as_flagfile(model_config: Any, train_config: Any) -> str:
+    """The run's flags, one a line, usable with --flagfile; settings as they came to be."""
+    settings = {**vars(model_config), **vars(train_config)}
+    lines = [
+        f"--{name}={_as_text(settings[name])}"
+        for name in SETTINGS
+        if name in settings and name in flags.FLAGS
+    ]
     for module, owned in flags.FLAGS.flags_by_module_dict().items():
         if not module.startswith(("input_pipeline", "experiments")):
             continue
         for flag in owned:
-            if flag.name in preset:
-                lines.append(f"--{flag.name}={SYNTHETIC_PRESET[flag.name]}")
-            elif flag.value is not None and flag.name not in ("workdir", "dry_run", "help"):
-                if flag.name == "dataset" and flags.FLAGS.arrays:
-                    continue
-                lines.append(flag.serialize())
+            if flag.value is None or flag.name in (*SETTINGS, "workdir", "dry_run", "help"):
+                continue
+            if flag.name == "dataset" and flags.FLAGS.arrays:
+                continue
+            lines.append(flag.serialize())
     return "".join(f"{line}\n" for line in sorted(lines) if line)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -102,10 +102,11 @@ def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
     together = Chunk(0, EpochShape(1, 1, 1), len(jobs), tuple(jobs))
     seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, [together])
     if seconds > estimate.LONG_RUN_SECONDS:
+        sized = hasattr(programs.model_config, "base_dim")
+        smaller = "--base_dim=24 --epochs=60 --learning_rate=1e-4" if sized else "--epochs=60"
         print(
             f"warning: no GPU is seen, and this run will take about {estimate.in_words(seconds)} "
-            "on this CPU; for a smaller look give for example --base_dim=24 --epochs=60 "
-            "--learning_rate=1e-4",
+            f"on this CPU; for a smaller look give for example {smaller}",
             file=sys.stderr,
             flush=True,
         )

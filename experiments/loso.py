@@ -12,6 +12,7 @@ from absl import flags
 from ahmsa_jax.config import ConfigError
 from experiments import flags as run_flags
 from experiments.interruption import Interruption
+from experiments.models import size_in_words
 from experiments.request import Run, notes, read_run, subjects_here
 from experiments.workdir import bind, canonical_json, claimed, config_hash, refuse_other_code
 from input_pipeline import command
@@ -143,8 +144,8 @@ def _print_header(run: Run, workdir: pathlib.Path) -> None:
     print(f"data: {clips.dataset}/{clips.layout}, {len(clips)} clips ({classes})")
     print(f"folds: {len(subjects_here(run))} of {len(run.folds)} subjects; each fold holds one "
           "subject out and trains on all others")  # fmt: skip
-    print(f"network: {run.config['model']}, width {run.model_config.base_dim}, "
-          f"{live + dead:,} parameters")  # fmt: skip
+    size = size_in_words(run.config["model_config"])
+    print(f"network: {run.config['model']}, {size}{live + dead:,} parameters")
     devices = jax.local_devices()
     on_cpu = devices[0].platform == "cpu" and training.precision == "tf32"
     precision = "float32 (tf32 is a GPU's)" if on_cpu else training.precision
@@ -219,7 +220,8 @@ def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned:
         }
         write_whole(workdir / "environment.json", canonical_json(facts))
     if not (workdir / "flags.txt").exists():
-        write_whole(workdir / "flags.txt", run_flags.as_flagfile(run.preset))
+        flags_text = run_flags.as_flagfile(run.model_config, run.train_config)
+        write_whole(workdir / "flags.txt", flags_text)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.engine import Job
 from ahmsa_jax.folds import EpochShape, Fold
 from ahmsa_jax.initial import parameter_shapes
 from ahmsa_jax.networks import is_dead
+from ahmsa_jax.peer_configs import STSTNetConfig
 from ahmsa_jax.train import make_model
 from experiments.workdir import canonical_json, config_hash
 from input_pipeline.whole_file import write_whole
@@ -24,6 +25,8 @@ CPU_FOLDS = 8
 # Activations kept for the backward pass, in numbers per patch, block and unit of width, as
 # compiled programs needed them on a CPU; only the first guess, compiling gives the true need.
 ACTIVATIONS_PER_WIDTH = 32
+# The same of STSTNet, whose size is fixed: 33 MB a fold of 256 clips.
+STSTNET_ACTIVATIONS = 32_000
 # A program that leaves more than this part of the memory unused is compiled again for more folds.
 WORTH_GROWING = 1.25
 
@@ -46,27 +49,33 @@ class Plan:
     halvings: tuple[str, ...] = ()
 
 
-def count_parameters(config: ModelConfig, train_config: TrainConfig) -> tuple[int, int]:
+def count_parameters(config: Any, train_config: TrainConfig) -> tuple[int, int]:
     """Numbers of live and dead parameters of the network (see networks.is_dead)."""
     shapes = parameter_shapes(make_model(config, train_config), config)
     dead = sum(int(np.prod(shape)) for path, shape in shapes.items() if is_dead(path, config))
     return sum(int(np.prod(shape)) for shape in shapes.values()) - dead, dead
 
 
-def guess_fold_bytes(config: ModelConfig, train_config: TrainConfig, clips: int) -> int:
+def guess_fold_bytes(config: Any, train_config: TrainConfig, clips: int) -> int:
     """Estimated device memory of one fold in training on at most `clips` clips, bytes.
 
     Parameters, Adam's two moments and the gradient in float32, and the activations of a batch.
     """
     live, dead = count_parameters(config, train_config)
-    levels = zip(config.blocks, config.grids, config.widths, strict=True)
-    units = sum(blocks * grid**2 * width for blocks, grid, width in levels)
     rows = min(train_config.batch_size, clips)
-    activations = 4 * ACTIVATIONS_PER_WIDTH * rows * units
+    activations = 4 * rows * _activations(config)
     return 16 * live + 4 * dead + activations
 
 
-def checkpoint_bytes(config: ModelConfig, train_config: TrainConfig, size: int) -> int:
+def _activations(config: Any) -> int:
+    """Numbers kept for the backward pass of one clip."""
+    if isinstance(config, STSTNetConfig):
+        return STSTNET_ACTIVATIONS
+    levels = zip(config.blocks, config.grids, config.widths, strict=True)
+    return ACTIVATIONS_PER_WIDTH * sum(blocks * grid**2 * width for blocks, grid, width in levels)
+
+
+def checkpoint_bytes(config: Any, train_config: TrainConfig, size: int) -> int:
     """Disk space of one checkpoint of `size` folds: live parameters and Adam's moments, bytes."""
     return 12 * count_parameters(config, train_config)[0] * size
 

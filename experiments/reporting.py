@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+from experiments.models import size_in_words
 from experiments.summary import Records, summarise
 from experiments.workdir import canonical_json
 from input_pipeline.whole_file import write_whole
@@ -44,7 +45,7 @@ def title(records: Records) -> str:
     model, training = config["model_config"], config["train_config"]
     return (
         f"{config['model']} on {config['dataset']} ({config['layout']}), leave one subject out: "
-        f"width {model['base_dim']}, {training['epochs']} epochs, "
+        f"{size_in_words(model)}{training['epochs']} epochs, "
         f"learning rate {training['learning_rate']:g}, {len(records.seeds)} seed(s)"
     )
 

@@ -6,10 +6,14 @@ from typing import Any
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.config import ConfigError, TrainConfig
 from experiments import flags as run_flags
+from experiments.models import plain
 from input_pipeline import data_flags
 from input_pipeline.clips import CLASS_NAMES, Clips, shuffle_labels
+
+# Side of the maps in pixels where none have been read yet.
+_USUAL_SIDE = 28
 
 # JAX and TFDS are imported where they are used: help and mistakes answer at once.
 
@@ -19,7 +23,7 @@ class Run:
     """What the flags and the data set ask for."""
 
     clips: Clips
-    model_config: ModelConfig
+    model_config: Any  # of the network that --model names
     train_config: TrainConfig
     preset: list[str]
     folds: list[Any]  # all folds of the data set
@@ -33,7 +37,7 @@ def read_run() -> Run:
     from input_pipeline import loader
 
     values = flags.FLAGS
-    layout = data_flags.layout(run_flags.MODEL_LAYOUTS[values.model])
+    layout = run_flags.layout_from_flags()
     seeds = run_flags.seeds_from_flags()
     if values.arrays is not None:
         if not values.arrays:
@@ -48,7 +52,7 @@ def read_run() -> Run:
             )
     else:
         # A setting that cannot be is said before the data set is read.
-        run_flags.settings_from_flags(values.dataset, ModelConfig().image_size)
+        run_flags.settings_from_flags(values.dataset, _USUAL_SIDE)
         size = data_flags.synthetic_size()
         clips = loader.load(values.dataset, layout, data_flags.data_dir(), size)
     if values.shuffle_labels:
@@ -66,7 +70,7 @@ def read_run() -> Run:
         "shuffled_labels": values.shuffle_labels,
         "data_sha256": clips.content_hash(),
         "model": values.model,
-        "model_config": dataclasses.asdict(model_config) | {"blocks": list(model_config.blocks)},
+        "model_config": plain(model_config),
         "train_config": dataclasses.asdict(train_config),
         "seeds": seeds,
         "eval_every": values.eval_every,
