@@ -4,6 +4,7 @@ The network's own initialisers say the same leaf by leaf, but compiling one rand
 takes longer than training a small run; one draw for all leaves compiles in a second.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -32,10 +33,15 @@ def initial_statistics(model: nn.Module, config: Any) -> dict[Path, jax.Array]:
 
 
 def _shapes(model: nn.Module, config: Any, collection: str) -> dict[Path, tuple[int, ...]]:
-    blank = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), blank)
-    flat = flax.traverse_util.flatten_dict(variables.get(collection, {}))
+    flat = flax.traverse_util.flatten_dict(_variables(model, config).get(collection, {}))
     return {path: flat[path].shape for path in sorted(flat)}
+
+
+# Tracing the network takes longer than a small run's epochs, and many ask.
+@functools.cache
+def _variables(model: nn.Module, config: Any) -> Any:
+    blank = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), blank)
 
 
 def initial_params(key: jax.Array, shapes: dict[Path, tuple[int, ...]]) -> dict[Path, jax.Array]:
