@@ -1,6 +1,7 @@
 """A tiny data set and a narrow network on which training is compiled once and tried many ways."""
 
 import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,12 +31,14 @@ def folds() -> list[Fold]:
 
 
 @functools.cache
-def engine(size: int, devices: int = 1, training: TrainConfig = TRAINING) -> Engine:
+def engine(
+    size: int, devices: int = 1, training: TrainConfig = TRAINING, model: Any = MODEL
+) -> Engine:
     """An engine for chunks of `size` folds; programs are kept for the whole session."""
     shapes = set(epoch_shapes(folds(), training.batch_size).values())
     assert len(shapes) == 1, "the small problem has one epoch shape"
     return Engine(
-        MODEL,
+        model,
         training,
         shapes.pop(),
         size=size,
@@ -53,12 +56,13 @@ def trained(
     label: np.ndarray | None = None,
     devices: int = 1,
     training: TrainConfig = TRAINING,
+    model: Any = MODEL,
 ) -> tuple[list[dict[str, np.ndarray]], np.ndarray, list[np.ndarray]]:
     """Parameters, losses (jobs, epochs) and held-out probabilities after some epochs."""
     usual_flow, usual_label = data()
     flow = usual_flow if flow is None else flow
     label = usual_label if label is None else label
-    program = engine(size, devices, training)
+    program = engine(size, devices, training, model)
     placed = program.place_data(flow, label)
     chunk = program.start(jobs)
     losses = program.run_epochs(chunk, placed, 0, epochs)[: len(jobs)]
