@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.summary import Records, summarise
-from experiments.tables import Table, published_rows
+from experiments.tables import Table, epoch_rule, published_rows
 
 POOLED = "pooled"
 COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")
 _EACH = "each database alone"
-LAST, PICKED = "last epoch", "best epoch on test"
+LAST, PICKED, NOT_STATED = "last epoch", "best epoch on test", "not stated"
 # What is chosen without the held-out clips comes first.
-_RULES = (LAST, PICKED, "not stated")
+_RULES = (LAST, PICKED, NOT_STATED)
 _SEVEN = "7 classes"
 CSV_COLUMNS = (
     "kind", "dataset", "method", "source", "part", "classes", "uf1", "uar", "uf1_std", "uar_std",
@@ -61,13 +61,16 @@ def our_row(name: str, records: Records) -> Row:
     scores = {POOLED: _score(summary["pooled"], summary["pooled_std"])}
     scores |= {part: _score(value) for part, value in summary["by_database"].items()}
     picked = summary["optimistic_best_epoch_on_test"]
+    config = records.config
+    is_trained = config["train_config"]["epochs"] > 0
+    extra = ", PyTorch" if "framework" in config else "" if is_trained else ", given weights"
     return Row(
         is_ours=True,
-        dataset=records.config["dataset"],
-        method=f"{records.config['model']} ({records.config['layout']})",
+        dataset=config["dataset"],
+        method=f"{config['model']} ({config['layout']}{extra})",
         source=f"run {name}",
         scores=scores,
-        selection=LAST,
+        selection=epoch_rule(records),
         seeds=len(records.seeds),
         optimistic=_score(picked) if picked else None,
     )

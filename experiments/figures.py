@@ -22,7 +22,7 @@ BARS_PER_ROW = 40
 def draw_all(records: Records, output: pathlib.Path) -> list[str]:
     """Write the run's PNG files into `output`; returns their names."""
     pictures = {"confusion_matrix.png": draw_confusion(records), "subjects.png": draw_bars(records)}
-    if records.log:
+    if any(np.isfinite(entry.train_loss) for entry in records.log):
         pictures["curves.png"] = draw_curves(records)
     for name, figure in pictures.items():
         buffer = io.BytesIO()

@@ -101,13 +101,19 @@ def define_model_flags() -> None:
         _define_settings(model.config, "" if name == "ahmsa" else f" ({name} only.)")
 
 
-def define_run_flags() -> None:
-    """Define the flags of a training run; call once, before parsing."""
-    define_data_flags()
-    define_model_flags()
+def define_workdir_flags() -> None:
+    """Define the flags that name a run's folder and folds; call once, before parsing."""
     flags.DEFINE_string(
         "workdir", None, "Folder of the run; by default runs/<dataset>-<model>-<hash of settings>."
     )
+    flags.DEFINE_list("subjects", None, "Only these folds: keys such as casme2/sub01,samm/006.")
+
+
+def define_training_flags() -> None:
+    """Define the flags of any LOSO training; call once, before parsing."""
+    define_data_flags()
+    define_model_flags()
+    define_workdir_flags()
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
     flags.DEFINE_integer("num_seeds", 1, "Seeds to run: seed, seed + 1, ...")
     flags.DEFINE_integer(
@@ -116,20 +122,6 @@ def define_run_flags() -> None:
         "Predict the held-out clips every so many epochs, for the curve and the optimistic figure; "
         "0: after the last epoch only.",
     )
-    flags.DEFINE_integer(
-        "folds_at_once", 0, "Folds trained together over all devices; 0: as memory allows."
-    )
-    flags.DEFINE_enum(
-        "parallel", "folds", ["folds", "batch"],
-        "What several devices share out: whole folds, or the batches of one fold at a time (for "
-        "few folds or a wide network).",
-    )  # fmt: skip
-    flags.DEFINE_bool(
-        "save_weights", False,
-        "Keep each fold's final parameters as WORKDIR/weights/seed-<seed>/<database>_<subject>"
-        ".safetensors, for experiments.evaluate.",
-    )  # fmt: skip
-    flags.DEFINE_list("subjects", None, "Only these folds: keys such as casme2/sub01,samm/006.")
     flags.DEFINE(
         ShardParser(), "shard", None,
         "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report.",
@@ -140,13 +132,31 @@ def define_run_flags() -> None:
         "Control run: labels permuted among the clips, from --seed; scores must fall to chance.",
     )  # fmt: skip
     flags.DEFINE_bool(
+        "save_weights", False,
+        "Keep each fold's final parameters under WORKDIR/weights/seed-<seed>, for "
+        "experiments.evaluate.",
+    )  # fmt: skip
+    _define_settings(TrainConfig, "")
+
+
+def define_run_flags() -> None:
+    """Define the flags of experiments.loso; call once, before parsing."""
+    define_training_flags()
+    flags.DEFINE_integer(
+        "folds_at_once", 0, "Folds trained together over all devices; 0: as memory allows."
+    )
+    flags.DEFINE_enum(
+        "parallel", "folds", ["folds", "batch"],
+        "What several devices share out: whole folds, or the batches of one fold at a time (for "
+        "few folds or a wide network).",
+    )  # fmt: skip
+    flags.DEFINE_bool(
         "dry_run", False, "Print the plan, the estimated time and disk space, and stop."
     )
     flags.DEFINE_float(
         "checkpoint_minutes", 5.0,
         "Save the folds in training every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
     )  # fmt: skip
-    _define_settings(TrainConfig, "")
 
 
 def layout_from_flags() -> str:
@@ -209,11 +219,9 @@ def seeds_from_flags() -> list[int]:
 
 
 def check_run_flags() -> None:
-    """Raise ConfigError on the first counting flag that is out of range."""
-    for name, most in (("eval_every", 1_000_000), ("folds_at_once", 100_000)):
-        value = _integer(name)
-        if not 0 <= value <= most:
-            raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to {most}.")
+    """Raise ConfigError on the first flag of experiments.loso that is out of range."""
+    check_count("eval_every", 1_000_000)
+    check_count("folds_at_once", 100_000)
     wanted = _integer("folds_at_once")
     if flags.FLAGS.parallel == "batch" and wanted > 1:
         raise ConfigError(
@@ -231,6 +239,13 @@ def check_run_flags() -> None:
             f"--checkpoint_minutes={minutes:g} is out of range; allowed are 0 (never) to "
             f"{MAX_CHECKPOINT_MINUTES}."
         )
+
+
+def check_count(name: str, most: int) -> None:
+    """Raise ConfigError where a counting flag is not in 0..most."""
+    value = _integer(name)
+    if not 0 <= value <= most:
+        raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to {most}.")
 
 
 def _integer(name: str) -> int:

@@ -13,8 +13,8 @@ from ahmsa_jax.config import ConfigError
 from experiments import flags as run_flags
 from experiments.interruption import Interruption
 from experiments.models import size_in_words
-from experiments.request import Run, notes, read_run, subjects_here
-from experiments.workdir import bind, canonical_json, claimed, config_hash, refuse_other_code
+from experiments.request import Run, facts_of, jobs_of, notes, read_run, subjects_here, workdir_of
+from experiments.workdir import bind, canonical_json, claimed, refuse_other_code
 from input_pipeline import command
 from input_pipeline.clips import CLASS_NAMES
 from input_pipeline.errors import InputError
@@ -29,19 +29,15 @@ def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
     with Interruption(NAME) as interruption:
         run_flags.check_run_flags()
-        run = read_run()
-        workdir = _workdir(run.config)
+        values = flags.FLAGS
+        run = read_run(folds_at_once=values.folds_at_once, parallel=values.parallel)
+        workdir = workdir_of(run.config)
         _check_devices()
         if flags.FLAGS.dry_run:
             _dry_run(run, workdir, interruption)
             return 0
         with claimed(workdir):
-            facts = {
-                "folds": subjects_here(run),
-                "subjects_in_data_set": len(run.folds),
-                "notes": notes(run),
-            }
-            bind(workdir, run.config, facts)
+            bind(workdir, run.config, facts_of(run))
             return _train_and_report(run, workdir, interruption)
 
 
@@ -59,14 +55,6 @@ def _check_devices() -> None:
         ) from error
 
 
-def _workdir(config: dict[str, Any]) -> pathlib.Path:
-    if flags.FLAGS.workdir is not None:
-        if not flags.FLAGS.workdir:
-            raise ConfigError("--workdir is empty; name a folder.")
-        return pathlib.Path(flags.FLAGS.workdir).expanduser()
-    return pathlib.Path("runs", f"{config['dataset']}-{config['model']}-{config_hash(config)}")
-
-
 def _programs(run: Run) -> Any:
     from experiments.programs import Programs
 
@@ -80,18 +68,6 @@ def _programs(run: Run) -> Any:
     )
 
 
-def _jobs(run: Run) -> list[Any]:
-    from ahmsa_jax.engine import Job
-
-    mine = set(subjects_here(run))
-    return [
-        Job(seed, fold)
-        for seed in run.config["seeds"]
-        for fold in run.folds
-        if fold.subject_key in mine
-    ]
-
-
 def _fresh_plan(run: Run, programs: Any) -> Any:
     """Chunks of the size asked for, or of as many folds as the memory holds by compiling."""
     from ahmsa_jax.folds import epoch_shapes
@@ -99,7 +75,7 @@ def _fresh_plan(run: Run, programs: Any) -> Any:
 
     devices, lanes = programs.devices, programs.lanes
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    jobs = _jobs(run)
+    jobs = jobs_of(run)
     programs.refuse_hopeless()
     guess = plan.guess_fold_bytes(run.model_config, run.train_config, len(run.clips))
     size_of = {}
@@ -167,7 +143,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
 
     _print_header(run, workdir)
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    planned = plan.stored_plan(workdir, run.folds, shapes, _jobs(run))
+    planned = plan.stored_plan(workdir, run.folds, shapes, jobs_of(run))
     stored = chunk_files.load_all(workdir, planned.chunks) if planned else {}
     waiting = not planned or len(stored) < len(planned.chunks)
     if waiting:
@@ -176,7 +152,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
     unfinished = (
         [chunk for chunk in planned.chunks if chunk.number not in stored] if planned else []
     )
-    jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else _jobs(run)
+    jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else jobs_of(run)
     # Before anything is compiled, which takes its time too.
     forecast.warn_if_long(programs, jobs)
     if planned is None:

@@ -19,7 +19,7 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     from experiments import figures, tables
 
     summary = summarise(records)
-    shown = [tables.scores_table(summary), tables.confusion_table(summary)]
+    shown = [tables.scores_table(records, summary), tables.confusion_table(summary)]
     # A part of the folds, or shuffled labels, do not compare with published rows.
     published = tables.published_table(records, summary)
     if published:
@@ -43,19 +43,27 @@ def title(records: Records) -> str:
     """One line that names network, data set, width and training."""
     config = records.config
     model, training = config["model_config"], config["train_config"]
+    how = (
+        f"{training['epochs']} epochs, learning rate {training['learning_rate']:g}, "
+        f"{len(records.seeds)} seed(s)"
+        if training["epochs"]
+        else "given weights"
+    )
+    framework = ", in PyTorch" if "framework" in config else ""
     return (
         f"{config['model']} on {config['dataset']} ({config['layout']}), leave one subject out: "
-        f"{size_in_words(model)}{training['epochs']} epochs, "
-        f"learning rate {training['learning_rate']:g}, {len(records.seeds)} seed(s)"
+        f"{size_in_words(model)}{how}{framework}"
     )
 
 
 def remarks(records: Records) -> list[str]:
     """Sentences that a reader must not miss: what the headline is, and what is not whole."""
     ended = len(records.folds) - len(records.failed)
+    trained = records.config["train_config"]["epochs"] > 0
+    whose = "of the last epoch" if trained else "of the weights given, however they were chosen"
     lines = [
-        f"{ended} of {len(records.expected)} folds finished. Headline scores are those of the last "
-        "epoch, from counts pooled over all held-out clips (mean over seeds)."
+        f"{ended} of {len(records.expected)} folds finished. Headline scores are those {whose}, "
+        "from counts pooled over all held-out clips (mean over seeds)."
     ]
     asked = len({key for _, key in records.expected})
     if asked < records.subjects_in_data_set:
@@ -80,7 +88,7 @@ def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Pat
     """Print the scores, what is missing and where the files lie."""
     from experiments import tables
 
-    shown = [tables.scores_table(summary)]
+    shown = [tables.scores_table(records, summary)]
     published = tables.published_table(records, summary)
     if published:
         shown.append(published)

@@ -9,6 +9,7 @@ from absl import flags
 from ahmsa_jax.config import ConfigError, TrainConfig
 from experiments import flags as run_flags
 from experiments.models import plain
+from experiments.workdir import config_hash
 from input_pipeline import data_flags
 from input_pipeline.clips import CLASS_NAMES, Clips, shuffle_labels
 
@@ -31,14 +32,15 @@ class Run:
     config: dict[str, Any]
 
 
-def read_run() -> Run:
-    """Read flags and data set; raises ConfigError or InputError on what cannot be."""
-    from ahmsa_jax.folds import loso_folds
+def read_clips() -> Clips:
+    """The clips that --dataset or --arrays name, in the layout of the network asked for.
+
+    Raises ConfigError or InputError on what cannot be.
+    """
     from input_pipeline import loader
 
     values = flags.FLAGS
     layout = run_flags.layout_from_flags()
-    seeds = run_flags.seeds_from_flags()
     if values.arrays is not None:
         if not values.arrays:
             raise ConfigError("--arrays is empty; name a file of input_pipeline.export.")
@@ -55,14 +57,28 @@ def read_run() -> Run:
         run_flags.settings_from_flags(values.dataset, _USUAL_SIDE)
         size = data_flags.synthetic_size()
         clips = loader.load(values.dataset, layout, data_flags.data_dir(), size)
-    if values.shuffle_labels:
-        clips = shuffle_labels(clips, values.seed)
     height, width = clips.flow_NxHxWxC.shape[1:3]
     if height != width:
         raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")
-    model_config, train_config, preset = run_flags.settings_from_flags(clips.dataset, width)
+    return clips
+
+
+def read_run(**particular: Any) -> Run:
+    """Read flags and data set; raises ConfigError or InputError on what cannot be.
+
+    `particular` settings of one command stand in the configuration beside those of all.
+    """
+    from ahmsa_jax.folds import loso_folds
+
+    values = flags.FLAGS
+    seeds = run_flags.seeds_from_flags()
+    clips = read_clips()
+    if values.shuffle_labels:
+        clips = shuffle_labels(clips, values.seed)
+    side = clips.flow_NxHxWxC.shape[1]
+    model_config, train_config, preset = run_flags.settings_from_flags(clips.dataset, side)
     folds = loso_folds(clips.subject_key_N)
-    requested = _requested_subjects([fold.subject_key for fold in folds])
+    requested = requested_subjects([fold.subject_key for fold in folds])
     shard = values.shard
     config = {
         "dataset": clips.dataset,
@@ -76,14 +92,14 @@ def read_run() -> Run:
         "eval_every": values.eval_every,
         "subjects": requested if values.subjects is not None else None,
         "shard": f"{shard[0]}/{shard[1]}" if shard else None,
-        "folds_at_once": values.folds_at_once,
-        "parallel": values.parallel,
         "save_weights": values.save_weights,
+        **particular,
     }
     return Run(clips, model_config, train_config, preset, folds, requested, config)
 
 
-def _requested_subjects(known: list[str]) -> list[str]:
+def requested_subjects(known: list[str]) -> list[str]:
+    """The known subject keys that --subjects names, or all; raises ConfigError on others."""
     wanted = flags.FLAGS.subjects
     if wanted is None:
         return known
@@ -105,6 +121,37 @@ def subjects_here(run: Run) -> list[str]:
             f"--shard={shard[0]}/{shard[1]} is empty: there are only {len(run.requested)} folds."
         )
     return mine
+
+
+def jobs_of(run: Run) -> list[Any]:
+    """The folds to train here under each seed, as jobs of the engine."""
+    from ahmsa_jax.engine import Job
+
+    mine = set(subjects_here(run))
+    return [
+        Job(seed, fold)
+        for seed in run.config["seeds"]
+        for fold in run.folds
+        if fold.subject_key in mine
+    ]
+
+
+def workdir_of(config: dict[str, Any]) -> pathlib.Path:
+    """The folder that --workdir names, or the one that follows from the configuration."""
+    if flags.FLAGS.workdir is not None:
+        if not flags.FLAGS.workdir:
+            raise ConfigError("--workdir is empty; name a folder.")
+        return pathlib.Path(flags.FLAGS.workdir).expanduser()
+    return pathlib.Path("runs", f"{config['dataset']}-{config['model']}-{config_hash(config)}")
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """What of the data the reports need to know, stored beside the configuration."""
+    return {
+        "folds": subjects_here(run),
+        "subjects_in_data_set": len(run.folds),
+        "notes": notes(run),
+    }
 
 
 def notes(run: Run) -> list[str]:

@@ -115,7 +115,8 @@ def write_run_files(
                     len(label),
                     chunk.shape.steps,
                     int((label == prediction).sum()) if done else 0,
-                    f"{result.loss_SxE[row, -1]:.9g}",
+                    # Of given weights nobody knows the loss.
+                    f"{result.loss_SxE[row, -1]:.9g}" if result.loss_SxE.size else "",
                     "finished" if done else "failed",
                     chunk.number,
                     f"{result.seconds / len(chunk.jobs):.3f}",
@@ -138,13 +139,14 @@ def _log_lines(
     seed: int, key: str, row: int, result: ChunkResult
 ) -> list[tuple[int, int, str, str]]:
     epochs = result.loss_SxE.shape[1]
-    every = -(-epochs // LOGGED_EPOCHS)
+    every = max(1, -(-epochs // LOGGED_EPOCHS))
     place_of = {int(epoch): place for place, epoch in enumerate(result.evaluated_V)}
     lines = []
-    for epoch in range(1, epochs + 1):
+    # Given weights, evaluated as they are, stand under epoch 0.
+    for epoch in range(1, epochs + 1) if epochs else [0]:
         if epoch % every and epoch not in place_of and epoch not in (1, epochs):
             continue
-        loss = float(result.loss_SxE[row, epoch - 1])
+        loss = float(result.loss_SxE[row, epoch - 1]) if epochs else math.nan
         entry: dict[str, Any] = {
             "seed": seed,
             "epoch": epoch,

@@ -66,10 +66,17 @@ def _escaped(text: str) -> str:
     return "".join(special.get(char, char) for char in text)
 
 
-def scores_table(summary: dict[str, Any]) -> Table:
+def epoch_rule(records: Records) -> str:
+    """How the epoch of a run's headline was chosen; of weights that were given nobody knows."""
+    return "last epoch" if records.config["train_config"]["epochs"] else "not stated"
+
+
+def scores_table(records: Records, summary: dict[str, Any]) -> Table:
     """Headline, databases, mean over subjects and the optimistic figure, each under its name."""
     spread = summary["pooled_std"]
-    rows = [_score_row("all clips, last epoch", summary["pooled"], spread)]
+    rule = epoch_rule(records)
+    whole = "all clips, last epoch" if rule == "last epoch" else "all clips, weights as given"
+    rows = [_score_row(whole, summary["pooled"], spread)]
     for name, scores in summary["by_database"].items():
         rows.append(_score_row(name, scores))
     rows.append(_score_row("mean over subjects", summary["per_subject_mean"]))
@@ -153,7 +160,7 @@ def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
         f"{ours[part]['uf1']:.4f} / {ours[part]['uar']:.4f}" if part in ours else ""
         for part in parts
     ]
-    table_rows.append((f"this run ({records.config['model']})", *mine, "last epoch"))
+    table_rows.append((f"this run ({records.config['model']})", *mine, epoch_rule(records)))
     title = f"Beside Table {rows[0]['table']} of the {rows[0]['paper']} paper (UF1 / UAR)"
     return Table(title, ("method", *parts, "epoch chosen by"), table_rows)
 

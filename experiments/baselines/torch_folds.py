@@ -1,0 +1,98 @@
+"""Leave-one-subject-out training in plain PyTorch: one fold after another, one step after another.
+
+Needs the baselines extra. Initial parameters, batch orders and dropout come from PyTorch's own
+random numbers, seeded by the seed and the held-out subject. Letters in array names: N clips of
+the data set, E epochs, V evaluated epochs, K classes.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
+
+from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.engine import Job
+from ahmsa_jax.metrics import confusion_matrix
+from experiments.baselines import twins
+from experiments.baselines.torch_training import pick_device, set_tf32
+from experiments.chunk_files import ChunkResult
+
+# Told after each epoch: the epoch, its mean loss and the clips per second.
+Report = Callable[[int, float, float], None]
+
+
+class FoldTrainer:
+    """Trains the twin of a network on one fold after another; holds the data set."""
+
+    def __init__(
+        self,
+        model_config: Any,
+        train_config: TrainConfig,
+        flow_NxHxWxC: np.ndarray,
+        label_N: np.ndarray,
+        *,
+        eval_every: int = 0,
+    ) -> None:
+        """Put the data set on the device; with `eval_every`, held-out clips are predicted too."""
+        self.device = pick_device()
+        self._model_config = model_config
+        self._train_config = train_config
+        self._eval_every = eval_every
+        self._flow_NxHxWxC = torch.as_tensor(flow_NxHxWxC, device=self.device)
+        self._label_N = torch.as_tensor(label_N, dtype=torch.int64, device=self.device)
+        set_tf32(train_config.precision == "tf32")
+
+    def train(self, job: Job, report: Report) -> tuple[ChunkResult, dict[str, np.ndarray]]:
+        """Train one fold from scratch; returns its results and its Flax parameters by path."""
+        began = time.monotonic()
+        config = self._train_config
+        torch.manual_seed((job.seed << 32) + job.fold.stable_id)
+        network = twins.build(self._model_config).to(self.device)
+        optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+        losses, evaluated, confusions = [], [], []
+        probability = np.zeros((0, self._model_config.num_classes), np.float32)
+        for epoch in range(1, config.epochs + 1):
+            started = time.monotonic()
+            losses.append(self._epoch(network, optimizer, job))
+            seconds = max(time.monotonic() - started, 1e-9)
+            report(epoch, losses[-1], job.fold.n_train / seconds)
+            every = self._eval_every
+            if epoch == config.epochs or (every and epoch % every == 0):
+                probability = self._predict(network, job)
+                truth = self._label_N[job.fold.test_index].cpu().numpy()
+                evaluated.append(epoch)
+                confusions.append(confusion_matrix(truth, probability.argmax(axis=-1)))
+        result = ChunkResult(
+            probability=[probability],
+            loss_SxE=np.array([losses], np.float32),
+            evaluated_V=np.array(evaluated, np.int64),
+            confusion_SxVxKxK=np.stack(confusions)[None],
+            seconds=time.monotonic() - began,
+        )
+        return result, twins.from_torch(self._model_config, network.state_dict())
+
+    def _epoch(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, job: Job) -> float:
+        """One pass over the training clips; returns the mean loss over them, nats."""
+        network.train()
+        index = torch.from_numpy(np.flatnonzero(job.fold.train_N)).to(self.device)
+        if self._train_config.shuffle:
+            index = index[torch.randperm(len(index)).to(self.device)]
+        total = torch.zeros((), device=self.device)
+        for index_B in index.split(self._train_config.batch_size):
+            optimizer.zero_grad(set_to_none=True)
+            logits_BxK = network(self._flow_NxHxWxC[index_B])
+            loss = F.cross_entropy(logits_BxK, self._label_N[index_B])
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(index_B)
+        return float(total) / len(index)
+
+    def _predict(self, network: torch.nn.Module, job: Job) -> np.ndarray:
+        """Class probabilities of the held-out clips."""
+        network.eval()
+        with torch.no_grad():
+            logits_TxK = network(self._flow_NxHxWxC[job.fold.test_index])
+            return torch.softmax(logits_TxK, dim=-1).cpu().numpy()

@@ -1,0 +1,87 @@
+"""Converts weights of held-out subjects between PyTorch state dicts and safetensors.
+
+python -m experiments.convert_weights --model=ststnet --weights_dir=DIR --output=DIR
+"""
+
+import pathlib
+
+from absl import flags
+
+from ahmsa_jax.config import ConfigError
+from experiments import flags as run_flags
+from experiments import given_weights, state_files, weight_files
+from experiments.models import plain
+from input_pipeline import command
+from input_pipeline.errors import InputError
+from input_pipeline.identifiers import canonical_subject, database_of
+
+# Of a state dict nobody knows on which maps it was trained.
+_UNKNOWN = ""
+_SIDE = 28
+
+
+def main() -> int:
+    """Convert every file of --weights_dir; nothing is written where one of them is faulty."""
+    values = flags.FLAGS
+    for name in ("weights_dir", "output"):
+        if not values[name].value:
+            raise ConfigError(f"--{name} is missing; name a folder.")
+    source = pathlib.Path(values.weights_dir).expanduser()
+    output = pathlib.Path(values.output).expanduser()
+    if not source.is_dir():
+        raise InputError(f"--weights_dir='{source}' is no folder; name the folder of the weights.")
+    config, _, _ = run_flags.settings_from_flags("", _SIDE)
+    wanted = state_files.SUFFIXES if values.to == "safetensors" else (weight_files.SUFFIX,)
+    paths = sorted(path for path in source.iterdir() if path.suffix in wanted)
+    if not paths:
+        raise InputError(f"'{source}' holds no files ending in {' or '.join(wanted)}.")
+    state_files.require_torch()
+    key_of: dict[pathlib.Path, str] = {}
+    faults: list[str] = []
+    for path in paths:
+        try:
+            key_of[path] = _subject_key(path)
+            given_weights.read_file(path, values.model, config)
+        except InputError as error:
+            faults.append(str(error))
+    given_weights.raise_all(faults)
+    # Read again, one at a time: all of a large network's files would not fit the memory.
+    for path, key in key_of.items():
+        params = given_weights.read_file(path, values.model, config)
+        if values.to == "torch":
+            state_files.write(output / f"{key.split('/')[1]}.pth", config, params)
+        else:
+            weights = weight_files.FoldWeights(
+                params, values.model, plain(config), values.seed, key, _UNKNOWN
+            )
+            weight_files.save(output, weights)
+    where = output if values.to == "torch" else output / f"seed-{values.seed}"
+    print(f"converted {len(key_of)} files; they lie in {where}")
+    return 0
+
+
+def _subject_key(path: pathlib.Path) -> str:
+    """The held-out subject's key, from a safetensors file's header or a published name."""
+    if path.suffix == weight_files.SUFFIX:
+        return weight_files.load(path).subject_key
+    database = database_of(path.stem)
+    if database is None:
+        raise InputError(
+            f"'{path}' is not named by a subject; names look like sub01.pth, 006.pth, s03.pth or "
+            "spNO.1.pth."
+        )
+    return f"{database}/{canonical_subject(database, path.stem)}"
+
+
+if __name__ == "__main__":
+    run_flags.define_model_flags()
+    flags.DEFINE_string("weights_dir", None, "Folder with one file per held-out subject.")
+    flags.DEFINE_string("output", None, "Folder for the converted files.")
+    flags.DEFINE_enum("to", "safetensors", ["safetensors", "torch"], "The form to convert to.")
+    flags.DEFINE_integer("seed", 0, "Seed under which safetensors files are filed.", lower_bound=0)
+    command.run(
+        main,
+        name="experiments.convert_weights",
+        purpose="Convert weights of held-out subjects between PyTorch state dicts and safetensors.",
+        mistakes=(InputError, ConfigError),
+    )

@@ -1,0 +1,163 @@
+"""Evaluates weights that were trained elsewhere, each fold on its own held-out clips.
+
+python -m experiments.evaluate --model=ststnet --weights_dir=DIR --dataset=megc2019
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from ahmsa_jax.config import ConfigError
+from experiments import flags as run_flags
+from experiments import given_weights
+from experiments.given_weights import GivenWeights
+from experiments.models import plain
+from experiments.request import read_clips, requested_subjects, workdir_of
+from experiments.workdir import bind, canonical_json, claimed
+from input_pipeline import command
+from input_pipeline.clips import Clips
+from input_pipeline.errors import InputError
+from input_pipeline.whole_file import write_whole
+
+# JAX, PyTorch and TFDS are imported where they are used: help and mistakes answer at once.
+
+
+def main() -> int:
+    """Read weights and clips, predict, and report."""
+    values = flags.FLAGS
+    if not values.weights_dir:
+        raise ConfigError("--weights_dir is missing; name the folder of the weights.")
+    clips = read_clips()
+    side = clips.flow_NxHxWxC.shape[1]
+    model_config, _, _ = run_flags.settings_from_flags(clips.dataset, side)
+    from ahmsa_jax.folds import loso_folds
+
+    folds = loso_folds(clips.subject_key_N)
+    known = [fold.subject_key for fold in folds]
+    requested = requested_subjects(known)
+    folder = pathlib.Path(values.weights_dir).expanduser()
+    weights = given_weights.find(folder, values.model, model_config, requested, known)
+    config = {
+        "dataset": clips.dataset,
+        "layout": clips.layout,
+        "shuffled_labels": False,
+        "data_sha256": clips.content_hash(),
+        "model": values.model,
+        "model_config": plain(model_config),
+        "train_config": {"epochs": 0},
+        "weights_sha256": weights.sha256(),
+        "seeds": weights.seeds,
+        "eval_every": 0,
+        "subjects": requested if values.subjects is not None else None,
+        "shard": None,
+    }
+    # All files are read and predicted with before anything is written.
+    folds_here = [fold for fold in folds if fold.subject_key in set(requested)]
+    finished = _predicted(clips, folds_here, weights)
+    workdir = workdir_of(config)
+    with claimed(workdir):
+        facts = {"folds": requested, "subjects_in_data_set": len(folds), "notes": []}
+        bind(workdir, config, facts)
+        return _report(workdir, clips, finished, config)
+
+
+def _predicted(clips: Clips, folds: list[Any], weights: GivenWeights) -> list[Any]:
+    """One chunk a fold and seed, with its probabilities; raises InputError naming all faults."""
+    from ahmsa_jax.engine import Job
+    from ahmsa_jax.folds import EpochShape
+    from ahmsa_jax.metrics import confusion_matrix
+    from experiments.chunk_files import ChunkResult
+    from experiments.plan import Chunk
+
+    predict = _predictor(weights.config, max(len(fold.test_index) for fold in folds))
+    finished: list[Any] = []
+    faults: list[str] = []
+    for seed in weights.seeds:
+        for fold in folds:
+            try:
+                params = weights.read(seed, fold.subject_key)
+            except InputError as error:
+                faults.append(str(error))
+                continue
+            flow = clips.flow_NxHxWxC[fold.test_index]
+            probability_TxK = predict(params, flow)
+            counts = confusion_matrix(
+                clips.label_N[fold.test_index], probability_TxK.argmax(axis=-1)
+            )
+            result = ChunkResult(
+                probability=[probability_TxK],
+                loss_SxE=np.zeros((1, 0), np.float32),
+                evaluated_V=np.zeros(1, np.int64),
+                confusion_SxVxKxK=counts[None, None],
+                seconds=0.0,
+            )
+            chunk = Chunk(len(finished), EpochShape(0, 1, 1), 1, (Job(seed, fold),))
+            finished.append((chunk, result))
+    given_weights.raise_all(faults)
+    return finished
+
+
+def _predictor(config: Any, places: int) -> Callable[[dict[str, np.ndarray], np.ndarray], Any]:
+    """A function from parameters and maps (T, H, W, C) to probabilities (T, K); T up to places."""
+    import jax
+
+    from ahmsa_jax import train
+    from ahmsa_jax.config import TrainConfig
+
+    model = train.make_model(config, TrainConfig())
+
+    @jax.jit
+    def apply(variables: Any, flow: jax.Array) -> jax.Array:
+        return jax.nn.softmax(model.apply(variables, flow)[0])
+
+    def predict(params: dict[str, np.ndarray], flow: np.ndarray) -> np.ndarray:
+        paths: dict[Any, Any] = {tuple(name.split("/")): leaf for name, leaf in params.items()}
+        statistics = {path[1:]: leaf for path, leaf in paths.items() if path[0] == "batch_stats"}
+        live = {path: leaf for path, leaf in paths.items() if path[0] != "batch_stats"}
+        # All folds share one program.
+        padded = np.zeros((places, *flow.shape[1:]), np.float32)
+        padded[: len(flow)] = flow
+        with jax.default_matmul_precision("highest"):
+            probability = apply(train.variables_of(live, {}, statistics), padded)
+        return np.asarray(probability)[: len(flow)]
+
+    return predict
+
+
+def _report(
+    workdir: pathlib.Path, clips: Clips, finished: list[Any], config: dict[str, Any]
+) -> int:
+    import jax
+
+    from experiments import environment, reporting, run_files, summary
+
+    surroundings = environment.describe(jax.local_devices()) | {
+        "data_sha256": config["data_sha256"],
+        "data_provenance": clips.provenance,
+    }
+    write_whole(workdir / "environment.json", canonical_json(surroundings))
+    run_files.write_run_files(workdir, clips, finished)
+    records = summary.read_records([workdir])
+    reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
+    return 3 if records.failed else 0
+
+
+if __name__ == "__main__":
+    run_flags.define_data_flags()
+    run_flags.define_model_flags()
+    run_flags.define_workdir_flags()
+    flags.DEFINE_string(
+        "weights_dir", None,
+        "Folder with one file per held-out subject: PyTorch state dicts named as published "
+        "(006.pth), or what --save_weights and experiments.convert_weights write.",
+    )  # fmt: skip
+    command.run(
+        main,
+        name="experiments.evaluate",
+        purpose="Evaluate given weights, one file per held-out subject, each on that subject's "
+        "clips.",
+        mistakes=(InputError, ConfigError),
+    )

@@ -1,0 +1,136 @@
+"""Leave-one-subject-out training in plain PyTorch, one fold after another, as the field runs it.
+
+python -m experiments.torch_loso --dataset=casme3 --model=htnet
+
+It takes the flags of experiments.loso that apply and writes the same files, to set beside it.
+"""
+
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from ahmsa_jax.config import ConfigError
+from experiments import flags as run_flags
+from experiments import state_files
+from experiments.models import size_in_words
+from experiments.request import Run, facts_of, jobs_of, notes, read_run, subjects_here, workdir_of
+from experiments.workdir import bind, canonical_json, claimed, refuse_other_code
+from input_pipeline import command
+from input_pipeline.errors import InputError
+from input_pipeline.whole_file import write_whole
+
+NAME = "experiments.torch_loso"
+
+
+def main() -> int:
+    """Train the folds asked for and report; 3 where folds failed, else 0."""
+    run_flags.check_count("eval_every", 1_000_000)
+    state_files.require_torch()
+    if flags.FLAGS.precision == "bfloat16":
+        raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
+    run = read_run(framework="pytorch")
+    workdir = workdir_of(run.config)
+    with claimed(workdir):
+        bind(workdir, run.config, facts_of(run))
+        return _train_and_report(run, workdir)
+
+
+def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
+    from ahmsa_jax.folds import epoch_shapes
+    from experiments import chunk_files, plan, reporting, run_files, summary
+
+    shapes = epoch_shapes(run.folds, run.train_config.batch_size)
+    jobs = jobs_of(run)
+    # A fold is a chunk of its own: each one's results are kept, so that a run can go on.
+    chunks = plan.make_plan(jobs, shapes, dict.fromkeys(shapes.values(), 1), 1)
+    stored = chunk_files.load_all(workdir, chunks)
+    if len(stored) < len(chunks):
+        refuse_other_code(workdir)
+        stored |= _train(run, workdir, [c for c in chunks if c.number not in stored], len(stored))
+    run_files.write_run_files(workdir, run.clips, [(c, stored[c.number]) for c in chunks])
+    records = summary.read_records([workdir])
+    reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
+    return 3 if records.failed else 0
+
+
+def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dict[int, Any]:
+    """Train and store these chunks of one fold each; returns their results by number."""
+    import numpy as np
+
+    from experiments import chunk_files
+    from experiments.baselines.torch_folds import FoldTrainer
+    from experiments.progress import Progress
+
+    trainer = FoldTrainer(
+        run.model_config,
+        run.train_config,
+        run.clips.flow_NxHxWxC,
+        run.clips.label_N,
+        eval_every=run.config["eval_every"],
+    )
+    _print_header(run, workdir, trainer.device)
+    _store_surroundings(run, workdir, trainer.device)
+    progress = Progress(done + len(chunks), run.train_config.epochs, done)
+    found = {}
+    try:
+        for chunk in chunks:
+            (job,) = chunk.jobs
+
+            def report(epoch: int, loss: float, rate: float) -> None:
+                progress.advance(1, epoch, np.array([loss]), rate)
+
+            result, params = trainer.train(job, report)
+            if run.config["save_weights"]:
+                subject = job.fold.subject_key.replace("/", "_")
+                target = workdir / "weights" / f"seed-{job.seed}" / f"{subject}.pth"
+                state_files.write(target, run.model_config, params)
+            chunk_files.save(workdir, chunk.number, chunk.jobs, result)
+            found[chunk.number] = result
+            progress.finish_chunk(1)
+    finally:
+        progress.close()
+    return found
+
+
+def _print_header(run: Run, workdir: pathlib.Path, device: Any) -> None:
+    training = run.train_config
+    print(f"data: {run.clips.dataset}/{run.clips.layout}, {len(run.clips)} clips")
+    print(f"folds: {len(subjects_here(run))} of {len(run.folds)} subjects, one after another")
+    print(f"network: {run.config['model']}, {size_in_words(run.config['model_config'])}in PyTorch "
+          f"on {device}")  # fmt: skip
+    seeds = ", ".join(map(str, run.config["seeds"][:10]))
+    print(f"training: {training.epochs} epochs, batch {training.batch_size}, learning rate "
+          f"{training.learning_rate:g}, seeds {seeds}")  # fmt: skip
+    if run.preset:
+        print(f"note: the synthetic data set brings its own small {', '.join(run.preset)}; "
+              "flags on the command line win")  # fmt: skip
+    for note in notes(run):
+        print(f"note: {note}")
+    print(f"files: {workdir}", flush=True)
+
+
+def _store_surroundings(run: Run, workdir: pathlib.Path, device: Any) -> None:
+    import torch
+
+    from experiments import environment
+
+    facts = environment.describe([]) | {
+        "devices": [str(device)],
+        "torch": torch.__version__,
+        "data_sha256": run.config["data_sha256"],
+        "data_provenance": run.clips.provenance,
+    }
+    write_whole(workdir / "environment.json", canonical_json(facts))
+    write_whole(workdir / "flags.txt", run_flags.as_flagfile(run.model_config, run.train_config))
+
+
+if __name__ == "__main__":
+    run_flags.define_training_flags()
+    command.run(
+        main,
+        name=NAME,
+        purpose="Train and evaluate a network's PyTorch twin leaving one subject out at a time, "
+        "one fold after another, with the flags and files of experiments.loso.",
+        mistakes=(InputError, ConfigError),
+    )
