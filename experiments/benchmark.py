@@ -122,6 +122,7 @@ def _measured(settings: dict[str, int]) -> dict[str, Any] | None:
         "loss_gap": timed.loss_gap,
         "ceilings": dataclasses.asdict(ceilings),
         "rows": rows,
+        "evaluation_cost": benchmark_rows.evaluation_cost(rows),
         "parity": parity,
     }
 
@@ -142,6 +143,8 @@ def _print(result: dict[str, Any]) -> None:
     print(f"ceilings: {rates}, {result['ceilings']['memory_rate'] / 1e9:,.1f} GB/s")
     print(f"first losses agree within {result['loss_gap']:.1g} nats\n")
     print(rows_markdown(result["rows"]))
+    print(f"predicting all held-out clips after every epoch costs "
+          f"{100 * result['evaluation_cost']:.1f} %\n")  # fmt: skip
     print(parity_markdown(result["parity"]))
 
 

@@ -63,7 +63,9 @@ class Timing:
         engines = [first]
         for precision in precisions:
             engines += self._engines(precision, platform_name, after=engines[0])
-        self.contenders: list[Contender] = [eager, expert, *engines]
+        # Timed right after the plain one of its size: what evaluating costs is their ratio.
+        evaluating = self._with_evaluation(engines[-1])
+        self.contenders: list[Contender] = [eager, expert, *engines, evaluating]
 
     def _check(self, contender: Contender) -> None:
         if contender.precision != "float32":
@@ -134,9 +136,20 @@ class Timing:
             size *= 2
         return found
 
+    def _with_evaluation(self, plain: EngineContender) -> EngineContender:
+        size = plain.folds_at_once
+        self._say(f"compiling (c) with {size} folds at once, evaluating after each epoch")
+        return EngineContender(self._problem, size, plain.precision, eval_every=1)
+
     def _engine(self, precision: str, size: int) -> EngineContender:
         self._say(f"compiling (c) with {size} folds at once, {precision}")
         return EngineContender(self._problem, size, precision)
+
+
+def evaluation_cost(rows: Sequence[dict[str, Any]]) -> float:
+    """Time that predicting all held-out clips after each epoch adds, as a share; last two rows."""
+    plain_R, evaluating_R = (np.array(row["seconds_by_round"]) for row in rows[-2:])
+    return float(np.median(evaluating_R / plain_R)) - 1
 
 
 def rows_markdown(rows: Sequence[dict[str, Any]]) -> str:

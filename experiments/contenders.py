@@ -23,6 +23,8 @@ from experiments.baselines.torch_training import TorchFold, set_tf32
 
 STEPS_PER_EPOCH = 2
 HELD_OUT = 8
+# The composite's largest subject has 39 clips, and every fold's evaluation is as wide.
+TEST_PLACES = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +91,11 @@ class Contender(Protocol):
 class EngineContender:
     """(c): this engine, `folds_at_once` folds together."""
 
-    def __init__(self, problem: Problem, folds_at_once: int, precision: Any) -> None:
+    def __init__(
+        self, problem: Problem, folds_at_once: int, precision: Any, *, eval_every: int = 0
+    ) -> None:
         """Compile for one device; raises JAX's error where memory does not hold the chunk."""
-        self.name = "c: this engine"
+        self.name = "c: evaluating each epoch" if eval_every else "c: this engine"
         self.precision = precision
         self._problem = problem
         self._engine = Engine(
@@ -99,7 +103,8 @@ class EngineContender:
             dataclasses.replace(problem.train_config, precision=precision),
             problem.shape,
             size=folds_at_once,
-            test_places=HELD_OUT,
+            test_places=TEST_PLACES,
+            eval_every=eval_every,
             devices=jax.local_devices()[:1],
         )
         self.folds_at_once = self._engine.size

@@ -58,9 +58,6 @@ def _run_as_main(
     sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), encoding="utf-8")
     os.chdir(ROOT)
     sys.argv = [module, *words]
-    # Small runs spend their time compiling, which takes less than half of it without optimising;
-    # tests inside this process see the optimised programs.
-    os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
     if prepare:
         prepare()
     try:

@@ -120,3 +120,7 @@ def ten_mebibytes_a_fold_of_fifty():
 
     programs.available_bytes = lambda devices: 50 * 2**20
     Engine.compile = lambda self, chunk, data: self.size * 10 * 2**20
+
+
+def two_devices():
+    os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=2"

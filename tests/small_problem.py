@@ -17,6 +17,8 @@ MODEL = ModelConfig(base_dim=12, blocks=(1, 1, 1), heads=3, reduction=4)
 TRAINING = TrainConfig(epochs=5, batch_size=16, learning_rate=5e-6, precision="float32")
 SUBJECTS = tuple(f"lab/{name}" for name in "aaaaaaabbbbbccccddddeeef")
 CLASSES = 3
+# Compiler options of programs outside the tests; see conftest.
+OPTIMISED = {"xla_backend_optimization_level": 3}
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:

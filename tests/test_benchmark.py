@@ -120,7 +120,11 @@ def test_quick_run_times_everything_and_stores_it(quick):
         ("a: PyTorch eager", 1),
         ("b: PyTorch expert", 1),
         ("c: this engine", 1),
+        ("c: evaluating each epoch", 1),
     ]
+    plain, evaluating = (row["seconds_by_round"][0] for row in result["rows"][-2:])
+    assert result["evaluation_cost"] == pytest.approx(evaluating / plain - 1)
+    assert "after every epoch costs" in finished.out
     for row in result["rows"]:
         assert row["seconds_per_fold_step"] > 0
         assert row["floor_seconds"] > 0

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 import small_problem
-from small_problem import TRAINING, data, engine, folds
+from small_problem import OPTIMISED, TRAINING, data, engine, folds
 
 from ahmsa_jax import train
 from ahmsa_jax.engine import Job
@@ -42,8 +42,10 @@ def test_masked_rows_are_neutral(one_fold):
             model, state.live, (fold.dead, {}), arrays.flow_NxHxWxC[i], arrays.label_N[i], r
         )
     )
-    (padded_loss, _), padded = gradient(index, real)
-    (subset_loss, _), subset = gradient(index[:5], real[:5])
+    # Rounding differs between programs only where the compiler optimises them.
+    (padded_loss, _), padded = gradient.lower(index, real).compile(OPTIMISED)(index, real)
+    few = (index[:5], real[:5])
+    (subset_loss, _), subset = gradient.lower(*few).compile(OPTIMISED)(*few)
     np.testing.assert_allclose(padded_loss, subset_loss, rtol=1e-6)
     for path in subset:
         scale = float(np.abs(subset[path]).max())

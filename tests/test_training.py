@@ -1,5 +1,7 @@
 """What makes a LOSO number trustworthy: no leak, no influence of neighbours, padding or order."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,11 +9,13 @@ import small_problem
 from small_problem import TRAINING, data, engine, folds, trained
 
 from ahmsa_jax import train
-from ahmsa_jax.engine import Job
+from ahmsa_jax.engine import Engine, Job
 
 ALL_JOBS = [Job(0, fold) for fold in folds()]
 # Folds trained together, one of them poisoned: f has one clip, a has seven.
 CHUNK = 3
+# Fast enough for the predictions of held-out clips to change from epoch to epoch.
+FAST = dataclasses.replace(TRAINING, learning_rate=3e-3)
 
 
 def same(first, second) -> bool:
@@ -153,6 +157,26 @@ def test_dispatches_of_any_length_are_one_training():
     whole, losses, _ = trained(ALL_JOBS[:CHUNK], 5, size=CHUNK)
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), losses)
     assert same(program.parameters(chunk, ALL_JOBS[:CHUNK])[2], whole[2])
+
+
+def test_evaluation_inside_a_dispatch_is_that_epochs_prediction_and_changes_nothing():
+    jobs = ALL_JOBS[:CHUNK]
+    program = Engine(
+        small_problem.MODEL, FAST, engine(CHUNK).shape, size=CHUNK, test_places=7, eval_every=2,
+        devices=jax.local_devices()[:1],
+    )  # fmt: skip
+    placed = program.place_data(*data())
+    chunk = program.start(jobs)
+    losses = program.run_epochs(chunk, placed, 0, 4)[: len(jobs)]
+    seen = {epoch: program.predicted(chunk, jobs, epoch - 1) for epoch in (2, 4)}
+    for epoch, predicted in seen.items():
+        # The same epochs without any evaluation among them.
+        parameters, other, probability = trained(jobs, epoch, size=CHUNK, training=FAST)
+        for fold, (ours, theirs) in enumerate(zip(predicted, probability, strict=True)):
+            np.testing.assert_array_equal(ours, theirs.argmax(axis=-1), err_msg=str((epoch, fold)))
+    np.testing.assert_array_equal(losses, other)
+    assert all(map(same, program.parameters(chunk, jobs), parameters))
+    assert any(not np.array_equal(a, b) for a, b in zip(*seen.values(), strict=True))
 
 
 def test_four_devices_equal_one():

@@ -1,0 +1,90 @@
+"""Weights kept by a run, and batches spread over devices, from the command line to the files."""
+
+import jax
+import numpy as np
+import pytest
+import restart_faults
+from command_runner import assert_mistake
+from small_runs import KEYS, loso, rows
+
+from ahmsa_jax import train
+from ahmsa_jax.config import ModelConfig, TrainConfig
+from experiments import weight_files
+from input_pipeline import synthetic
+from input_pipeline.errors import InputError
+
+SHALLOW = ("--blocks=0,0,1", "--epochs=3", "--save_weights")
+WORDS = ("prob_negative", "prob_positive", "prob_surprise")
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    found = tmp_path_factory.mktemp("weights") / "run"
+    finished = loso(found, *SHALLOW)
+    assert finished.status == 0, finished.err
+    return found
+
+
+def probabilities(workdir):
+    return {
+        f"{row['database']}/{row['subject']}/{row['clip']}": [float(row[word]) for word in WORDS]
+        for row in rows(workdir / "predictions.csv")
+    }
+
+
+def test_kept_weights_give_the_runs_predictions(workdir):
+    clips = synthetic.make("five", "small")
+    written = probabilities(workdir)
+    files = sorted(path.name for path in (workdir / "weights" / "seed-0").iterdir())
+    assert files == sorted(f"{key.replace('/', '_')}.safetensors" for key in KEYS)
+    for key in KEYS:
+        weights = weight_files.load(workdir / "weights/seed-0" / weight_files.file_name(key))
+        assert (weights.subject_key, weights.seed, weights.model) == (key, 0, "ahmsa")
+        assert weights.data_sha256 == clips.content_hash()
+        settings = weights.model_config | {"blocks": tuple(weights.model_config["blocks"])}
+        model = train.make_model(ModelConfig(**settings), TrainConfig())
+        params = {tuple(path.split("/")): leaf for path, leaf in weights.params.items()}
+        own = np.flatnonzero(np.array(clips.subject_key_N) == key)
+        logits, _ = model.apply(train.variables_of(params, {}, {}), clips.flow_NxHxWxC[own])
+        expected = [written[clips.clip_key_N[index]] for index in own]
+        np.testing.assert_allclose(jax.nn.softmax(logits), expected, atol=1e-6)
+
+
+def test_changed_cut_and_foreign_files_are_refused(workdir, tmp_path):
+    good = workdir / "weights/seed-0" / weight_files.file_name(KEYS[0])
+    data = good.read_bytes()
+    flipped = bytearray(data)
+    flipped[-3] ^= 1
+    for content, word in (
+        (bytes(flipped), "another SHA-256"),
+        (data[:-8], "is damaged"),
+        (b"no safetensors at all", "is damaged"),
+    ):
+        (tmp_path / "file.safetensors").write_bytes(content)
+        with pytest.raises(InputError, match=word):
+            weight_files.load(tmp_path / "file.safetensors")
+    from safetensors.numpy import save_file
+
+    save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(InputError, match="no weights of a fold"):
+        weight_files.load(tmp_path / "foreign.safetensors")
+
+
+def test_batches_spread_over_devices_give_the_same_run(workdir, tmp_path):
+    finished = loso(
+        tmp_path / "run", "--blocks=0,0,1", "--epochs=3", "--parallel=batch", "--folds_at_once=0",
+        "--eval_every=1", f"--subjects={KEYS[0]},{KEYS[3]}",
+        prepare=restart_faults.two_devices,
+    )  # fmt: skip
+    assert finished.status == 0, finished.err
+    assert "device: 2 x cpu" in finished.out
+    whole, ours = probabilities(workdir), probabilities(tmp_path / "run")
+    assert ours
+    for clip, found in ours.items():
+        # Sums over the batch in another order, over three epochs.
+        np.testing.assert_allclose(found, whole[clip], atol=1e-5)
+
+
+def test_spread_batches_are_of_one_fold(tmp_path):
+    finished = loso(tmp_path / "run", "--parallel=batch")
+    assert_mistake(finished, "--parallel=batch trains one fold at a time", "--folds_at_once=3")
