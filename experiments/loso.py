@@ -13,7 +13,14 @@ from ahmsa_jax.config import ConfigError
 from experiments import flags as run_flags
 from experiments.interruption import Interruption
 from experiments.request import Run, notes, read_run, subjects_here
-from experiments.workdir import bind, canonical_json, claimed, config_hash, refuse_other_code
+from experiments.workdir import (
+    CONFIG_FILE,
+    bind,
+    canonical_json,
+    claimed,
+    config_hash,
+    refuse_other_code,
+)
 from input_pipeline import command
 from input_pipeline.clips import CLASS_NAMES
 from input_pipeline.errors import InputError
@@ -30,7 +37,7 @@ def main() -> int:
         run_flags.check_run_flags()
         run = read_run()
         workdir = _workdir(run.config)
-        _check_devices()
+        _check_devices(workdir)
         if flags.FLAGS.dry_run:
             _dry_run(run, workdir, interruption)
             return 0
@@ -44,10 +51,19 @@ def main() -> int:
             return _train_and_report(run, workdir, interruption)
 
 
-def _check_devices() -> None:
+def _check_devices(workdir: pathlib.Path) -> None:
     """Ask JAX for its devices before anything is written; a wish it cannot fill is a mistake."""
     import jax
 
+    if flags.FLAGS.cluster:
+        from experiments import cluster
+
+        # The devices are the workers'; this process takes none from them.
+        jax.config.update("jax_platforms", "cpu")
+        # A finished run is shown without its cluster.
+        if not (workdir / CONFIG_FILE).exists():
+            cluster.refuse_unreachable(flags.FLAGS.cluster)
+        return
     try:
         jax.local_devices()
     except RuntimeError as error:
@@ -66,14 +82,31 @@ def _workdir(config: dict[str, Any]) -> pathlib.Path:
     return pathlib.Path("runs", f"{config['dataset']}-{config['model']}-{config_hash(config)}")
 
 
-def _programs(run: Run) -> Any:
-    from experiments.programs import Programs
+def _joined(interruption: Interruption) -> Any:
+    """The Ray cluster of --cluster, or None without it."""
+    if not flags.FLAGS.cluster:
+        return None
+    from experiments.cluster import Cluster
 
-    return Programs(
+    return Cluster(flags.FLAGS.cluster, interruption)
+
+
+def _programs(run: Run, cluster: Any = None) -> Any:
+    test_places = max(len(fold.test_index) for fold in run.folds)
+    if cluster is None:
+        from experiments.programs import Programs
+
+        return Programs(run.clips, run.model_config, run.train_config, test_places=test_places)
+    from experiments.cluster_training import RemotePrograms
+
+    return RemotePrograms(
+        cluster,
         run.clips,
         run.model_config,
         run.train_config,
-        test_places=max(len(fold.test_index) for fold in run.folds),
+        test_places=test_places,
+        eval_every=flags.FLAGS.eval_every,
+        automatic=not flags.FLAGS.folds_at_once,
     )
 
 
@@ -106,28 +139,34 @@ def _fresh_plan(run: Run, programs: Any) -> Any:
             need(plan.even_size(len(group), wanted, len(devices)))
             size_of[shape] = wanted
         else:
-            size_of[shape] = plan.fitted_size(len(group), guess, programs.have, devices, need)
+            # Where several chunks are trained at a time, no worker is to stand idle.
+            count = -(-len(group) // programs.workers)
+            size_of[shape] = plan.fitted_size(count, guess, programs.have, devices, need)
     return plan.Plan(plan.make_plan(jobs, shapes, size_of, len(devices)))
 
 
 def _dry_run(run: Run, workdir: pathlib.Path, interruption: Interruption) -> None:
     from experiments import forecast
 
-    _print_header(run, workdir)
-    programs = _programs(run)
+    cluster = _joined(interruption)
+    _print_header(run, workdir, cluster)
+    programs = _programs(run, cluster)
     plan = interruption.run(lambda: _fresh_plan(run, programs))
     forecast.print_plan(programs, plan)
-    interruption.run(lambda: forecast.print_time(programs, plan))
+    if flags.FLAGS.cluster:
+        interruption.run(lambda: programs.print_time(plan))
+    else:
+        interruption.run(lambda: forecast.print_time(programs, plan))
     forecast.print_disk(
         programs,
         plan,
         workdir,
         eval_every=flags.FLAGS.eval_every,
-        checkpoints=flags.FLAGS.checkpoint_minutes > 0,
+        checkpoints=flags.FLAGS.checkpoint_minutes > 0 and not flags.FLAGS.cluster,
     )
 
 
-def _print_header(run: Run, workdir: pathlib.Path) -> None:
+def _print_header(run: Run, workdir: pathlib.Path, cluster: Any = None) -> None:
     import jax
 
     from experiments import plan
@@ -142,7 +181,7 @@ def _print_header(run: Run, workdir: pathlib.Path) -> None:
           "subject out and trains on all others")  # fmt: skip
     print(f"network: {run.config['model']}, width {run.model_config.base_dim}, "
           f"{live + dead:,} parameters")  # fmt: skip
-    devices = jax.local_devices()
+    devices = cluster.devices if cluster else jax.local_devices()
     on_cpu = devices[0].platform == "cpu" and training.precision == "tf32"
     precision = "float32 (tf32 is a GPU's)" if on_cpu else training.precision
     print(f"training: {training.epochs} epochs, batch {training.batch_size}, "
@@ -152,6 +191,8 @@ def _print_header(run: Run, workdir: pathlib.Path) -> None:
         print(f"note: the synthetic data set brings its own small {', '.join(run.preset)}; "
               "flags on the command line win")  # fmt: skip
     print(f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})")
+    if cluster:
+        print(f"cluster: {cluster}")
     print(f"files: {workdir}", flush=True)
     for note in notes(run):
         print(f"note: {note}", flush=True)
@@ -161,20 +202,22 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
     from ahmsa_jax.folds import epoch_shapes
     from experiments import chunk_files, forecast, plan, reporting, run_files, summary, training
 
-    _print_header(run, workdir)
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     planned = plan.stored_plan(workdir, run.folds, shapes, _jobs(run))
     stored = chunk_files.load_all(workdir, planned.chunks) if planned else {}
     waiting = not planned or len(stored) < len(planned.chunks)
     if waiting:
         refuse_other_code(workdir)
-    programs = _programs(run)
+    cluster = _joined(interruption) if waiting else None
+    _print_header(run, workdir, cluster)
+    programs = _programs(run, cluster)
     unfinished = (
         [chunk for chunk in planned.chunks if chunk.number not in stored] if planned else []
     )
     jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else _jobs(run)
-    # Before anything is compiled, which takes its time too.
-    forecast.warn_if_long(programs, jobs)
+    if not flags.FLAGS.cluster:
+        # Before anything is compiled, which takes its time too.
+        forecast.warn_if_long(programs, jobs)
     if planned is None:
         planned = interruption.run(lambda: _fresh_plan(run, programs))
         plan.store_plan(workdir, planned)
@@ -187,7 +230,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
         checkpoint_minutes=flags.FLAGS.checkpoint_minutes,
         automatic=not flags.FLAGS.folds_at_once,
     )
-    trainer = training.Trainer(programs, settings, interruption)
+    trainer = _trainer(programs, settings, interruption)
     finished = []
     for chunk, result in trainer.run(planned, stored):
         finished.append((chunk, result))
@@ -197,6 +240,14 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
     records = summary.read_records([workdir])
     reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
     return 3 if records.failed else 0
+
+
+def _trainer(programs: Any, settings: Any, interruption: Interruption) -> Any:
+    from experiments import cluster_training, training
+
+    if isinstance(programs, cluster_training.RemotePrograms):
+        return cluster_training.ClusterTrainer(programs, settings, interruption)
+    return training.Trainer(programs, settings, interruption)
 
 
 def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned: Any) -> None:

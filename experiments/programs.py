@@ -39,6 +39,9 @@ def _to_stderr(text: str) -> None:
 class Programs:
     """Compiles on demand and keeps what it compiled; holds the data set on the devices."""
 
+    # Chunks that are trained at a time, each on all devices.
+    workers = 1
+
     def __init__(
         self,
         clips: Clips,
