@@ -44,6 +44,10 @@ print(ray.get_runtime_context().gcs_address)
 
 def refuse_unreachable(where: str) -> None:
     """Raise ConfigError where Ray is missing, or where nothing listens at HOST:PORT."""
+    # Nobody has agreed to telling the makers of Ray about runs; and a lost node is told in one line
+    # here, not in a page of its log. Both are read when Ray is imported.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         import ray  # noqa: F401
     except ImportError as error:
@@ -97,9 +101,8 @@ class Cluster:
         import ray
 
         address = _address(where)
-        # Nobody has agreed to telling the makers of Ray about runs.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         alone: dict[str, Any] = {
+            "address": "local",
             "include_dashboard": False,
             "object_store_memory": _LOCAL_STORE_BYTES,
         }

@@ -111,7 +111,9 @@ class _ManyProgress(Progress):
         """A chunk is finished: what was not told yet counts now."""
         before = self._running.pop(chunk.number, None)
         left = self._epochs - (before.epoch if before else 0)
+        clips = self._epochs * sum(job.fold.n_train for job in chunk.jobs)
         rate = sum(other.clips_per_second for other in self._running.values())
+        rate += clips / max(result.seconds, 1e-9)
         self.advance(left, self._epochs, result.loss_SxE[:, -1], rate)
         self.finish_chunk(len(chunk.jobs))
 
