@@ -4,6 +4,7 @@ Workers import this module by its name: ray_nodes puts this folder on their path
 """
 
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -11,17 +12,23 @@ import time
 _done = []
 
 
-def sigterm_while_chunks_are_trained():
-    """SIGTERM comes a moment after the first chunk's results are written."""
+def victim_stops_in_a_chunk():
+    """Workers of the victim train five epochs, write their number to its mark, and stand still."""
+    _on_workers(_train_and_stop)
+
+
+def victim_stops_in_a_chunk_and_sigterm_comes():
+    """SIGTERM comes once the first chunk's results are written, to the thread that waits."""
     from experiments import chunk_files
 
+    victim_stops_in_a_chunk()
     honest = chunk_files.save
 
     def save(workdir, number, jobs, result):
         honest(workdir, number, jobs, result)
         if not _done:
             _done.append(True)
-            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
     chunk_files.save = save
 
@@ -58,6 +65,21 @@ def _on_workers(function):
     # The name under which workers find it.
     function.__module__ = "cluster_faults"
     cluster_task.train_chunk = function
+
+
+def _train_and_stop(work, chunk, board):
+    import restart_faults
+
+    from experiments import cluster_task
+
+    def stand_still():
+        pathlib.Path(os.environ["VICTIM"]).write_text(str(os.getpid()))
+        time.sleep(100)
+
+    if "VICTIM" in os.environ and not _done:
+        _done.append(True)
+        restart_faults._after_epoch(5, stand_still)
+    return cluster_task.train_chunk(work, chunk, board)
 
 
 def _train_poisoned(work, chunk, board):

@@ -21,20 +21,31 @@ _PATIENCE = {
 
 
 class Nodes:
-    """A head without processors and `count` nodes of one processor each, in a `with` block."""
+    """A head without processors and two nodes of one processor each, in a `with` block.
 
-    def __init__(self, count: int) -> None:
+    On one of them, the victim, workers see its mark: a file's path in the variable VICTIM.
+    """
+
+    def __init__(self, mark: pathlib.Path) -> None:
+        self.mark = mark
+        self._address: str | None = None
         self._pipe, theirs = multiprocessing.Pipe()
-        self._process = _SERVER.Process(target=_hold, args=(theirs, count))
+        self._process = _SERVER.Process(target=_hold, args=(theirs, str(mark)))
 
     def __enter__(self) -> Self:
         self._process.start()
-        assert self._pipe.poll(60), "the Ray cluster did not start within a minute"
-        self.address = self._pipe.recv()
         return self
 
-    def kill_one(self) -> None:
-        """End one node as a power cut would: its processes get SIGKILL."""
+    @property
+    def address(self) -> str:
+        """HOST:PORT; waits until the nodes stand ready."""
+        if self._address is None:
+            assert self._pipe.poll(60), "the Ray cluster did not start within a minute"
+            self._address = self._pipe.recv()
+        return self._address
+
+    def kill_victim(self) -> None:
+        """End that node as a power cut would: its processes get SIGKILL."""
         self._pipe.send("kill")
         assert self._pipe.poll(30)
         assert self._pipe.recv() == "killed"
@@ -45,7 +56,7 @@ class Nodes:
         assert self._process.exitcode == 0
 
 
-def _hold(pipe, count: int) -> None:
+def _hold(pipe, mark: str) -> None:
     # Workers find the faults that tests hand them.
     os.environ["PYTHONPATH"] = str(pathlib.Path(__file__).parent)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -53,12 +64,13 @@ def _hold(pipe, count: int) -> None:
 
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _PATIENCE}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(count)]
+    cluster.add_node(num_cpus=1)
+    victim = cluster.add_node(num_cpus=1, env_vars={"VICTIM": mark})
     pipe.send(cluster.address)
     try:
         while True:
             pipe.recv()
-            cluster.remove_node(nodes.pop(), allow_graceful=False)
+            cluster.remove_node(victim, allow_graceful=False)
             pipe.send("killed")
     except EOFError:
         cluster.shutdown()
