@@ -166,6 +166,11 @@ class Cluster:
         """Those of the tasks that have ended, as soon as one has, or none after some seconds."""
         return self._ray.wait(list(tasks), num_returns=1, timeout=seconds)[0]
 
+    def has_workers(self) -> bool:
+        """Whether a machine is left, or has come, that can take a task."""
+        alive = (node["Resources"] for node in self._ray.nodes() if node["Alive"])
+        return any(_slots(has, self.request) for has in alive)
+
     def cancel(self, task: Any) -> None:
         """End a task, running or not."""
         self._ray.cancel(task, force=True)

@@ -4,6 +4,7 @@ What a worker gives is written here exactly as training.Trainer writes it, so th
 and reports do not know of the cluster.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from experiments.workdir import code_version
 from input_pipeline.clips import Clips
 
 _POLL_SECONDS = 0.5
+# A cluster without a machine for chunks may get one again; a run waits so long for it.
+LONELY_SECONDS = 600.0
 
 
 class RemotePrograms(Programs):
@@ -142,6 +145,7 @@ class ClusterTrainer:
         self._settings = settings
         self._interruption = interruption
         self._tasks: dict[Any, Chunk] = {}
+        self._done_jobs = self._all_jobs = 0
 
     def run(
         self, plan: Plan, stored: Mapping[int, ChunkResult]
@@ -157,27 +161,25 @@ class ClusterTrainer:
             checkpoint.drop(self._settings.workdir, chunk.number)
             yield chunk, stored[chunk.number]
         done = {chunk.number for chunk in finished}
-        done_jobs = sum(len(chunk.jobs) for chunk in finished)
-        all_jobs = sum(len(chunk.jobs) for chunk in plan.chunks)
+        self._done_jobs = sum(len(chunk.jobs) for chunk in finished)
+        self._all_jobs = sum(len(chunk.jobs) for chunk in plan.chunks)
         if done:
-            print(f"resuming: {done_jobs} folds are finished already", flush=True)
-        progress = _ManyProgress(all_jobs, self._programs.train_config.epochs, done_jobs)
+            print(f"resuming: {self._done_jobs} folds are finished already", flush=True)
+        self._tell_kept()
+        epochs = self._programs.train_config.epochs
+        progress = _ManyProgress(self._all_jobs, epochs, self._done_jobs)
         progress.stop_clock()
         board = self._cluster.board()
         try:
             self._submit([chunk for chunk in plan.chunks if chunk.number not in done], board)
             while self._tasks:
-                self._interruption.kept = f"{done_jobs} of {all_jobs} folds are finished"
                 for chunk, outcome in self._interruption.run(lambda: self._next(board, progress)):
                     if isinstance(outcome, str):
                         plan = self._halve(plan, chunk, outcome, board, progress)
                         continue
-                    self._keep(chunk, outcome)
-                    done_jobs += len(chunk.jobs)
                     progress.end(chunk, outcome)
                     yield chunk, outcome
                 if self._interruption.requested and self._tasks:
-                    self._interruption.kept = f"{done_jobs} of {all_jobs} folds are finished"
                     raise self._interruption.stopped()
         finally:
             progress.close()
@@ -195,15 +197,35 @@ class ClusterTrainer:
         # What runs here is left at once; so the main thread may wait for it.
         self._interruption.can_save = True
         ended: list[Any] = []
+        last_seen = time.monotonic()
         while not ended and not self._interruption.requested:
             ended = self._cluster.ended(list(self._tasks), _POLL_SECONDS)
+            if self._cluster.has_workers():
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > LONELY_SECONDS:
+                raise ConfigError(
+                    f"no machine of the cluster has taken chunks for {LONELY_SECONDS / 60:.0f} "
+                    f"minutes; {self._interruption.kept}; the same command goes on from there."
+                )
             for news in self._cluster.outcome(board.take.remote()):
                 if any(chunk.number == news.number for chunk in self._tasks.values()):
                     progress.hear(news)
-        return [(chunk, self._outcome(task, chunk)) for task, chunk in self._popped(ended)]
+        return [self._kept(task) for task in ended]
 
-    def _popped(self, tasks: Sequence[Any]) -> list[tuple[Any, Chunk]]:
-        return [(task, self._tasks.pop(task)) for task in tasks]
+    def _kept(self, task: Any) -> tuple[Chunk, ChunkResult | str]:
+        """A chunk and what came of it, on the disk already."""
+        chunk = self._tasks.pop(task)
+        outcome = self._outcome(task, chunk)
+        if not isinstance(outcome, str):
+            workdir = self._settings.workdir
+            chunk_files.save(workdir, chunk.number, chunk.jobs, outcome)
+            checkpoint.drop(workdir, chunk.number)
+            self._done_jobs += len(chunk.jobs)
+            self._tell_kept()
+        return chunk, outcome
+
+    def _tell_kept(self) -> None:
+        self._interruption.kept = f"{self._done_jobs} of {self._all_jobs} folds are finished"
 
     def _outcome(self, task: Any, chunk: Chunk) -> ChunkResult | str:
         try:
@@ -215,11 +237,6 @@ class ClusterTrainer:
                 f"chunk {chunk.number} was lost with its worker more often than it is tried "
                 f"again: {error}; the same command goes on with the finished chunks."
             ) from error
-
-    def _keep(self, chunk: Chunk, result: ChunkResult) -> None:
-        workdir = self._settings.workdir
-        chunk_files.save(workdir, chunk.number, chunk.jobs, result)
-        checkpoint.drop(workdir, chunk.number)
 
     def _halve(
         self, plan: Plan, chunk: Chunk, reason: str, board: Any, progress: _ManyProgress

@@ -245,9 +245,8 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
 def _trainer(programs: Any, settings: Any, interruption: Interruption) -> Any:
     from experiments import cluster_training, training
 
-    if isinstance(programs, cluster_training.RemotePrograms):
-        return cluster_training.ClusterTrainer(programs, settings, interruption)
-    return training.Trainer(programs, settings, interruption)
+    kind: Any = cluster_training.ClusterTrainer if programs.cluster else training.Trainer
+    return kind(programs, settings, interruption)
 
 
 def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned: Any) -> None:
@@ -255,7 +254,9 @@ def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned:
     from experiments import environment
 
     if not (workdir / "environment.json").exists():
-        facts = environment.describe(programs.devices) | {
+        devices = programs.cluster.devices if programs.cluster else programs.devices
+        facts = environment.describe(devices) | {
+            "cluster_chunks_at_a_time": programs.workers if programs.cluster else None,
             "folds_at_once": max(chunk.size for chunk in planned.chunks),
             "data_sha256": run.config["data_sha256"],
             "data_provenance": run.clips.provenance,

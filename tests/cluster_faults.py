@@ -17,20 +17,27 @@ def victim_stops_in_a_chunk():
     _on_workers(_train_and_stop)
 
 
-def victim_stops_in_a_chunk_and_sigterm_comes():
-    """SIGTERM comes once the first chunk's results are written, to the thread that waits."""
+def victim_stops_in_a_chunk_and_sigterm_comes(mark):
+    """SIGTERM comes once that worker stands still and a chunk's results are written."""
     from experiments import chunk_files
 
     victim_stops_in_a_chunk()
     honest = chunk_files.save
+    written = threading.Event()
 
     def save(workdir, number, jobs, result):
         honest(workdir, number, jobs, result)
-        if not _done:
-            _done.append(True)
-            threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        written.set()
+
+    def signal_then():
+        written.wait()
+        while not os.path.exists(mark):
+            time.sleep(0.02)
+        pathlib.Path(f"{mark}-signal").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     chunk_files.save = save
+    threading.Thread(target=signal_then, daemon=True).start()
 
 
 def second_folds_diverge_and_three_do_not_fit():
