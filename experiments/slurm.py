@@ -43,6 +43,12 @@ def _of_array(variables: Mapping[str, str]) -> tuple[int, int]:
         raise ValueError(
             f"{told} are no array MIN-MAX or MIN-MAX:STEP; give the array so, or a part such as 0/4"
         )
+    if count == 1 and first > 1:
+        # One part of a larger array, submitted again: it would train all folds.
+        raise ValueError(
+            f"SLURM_ARRAY_TASK_COUNT=1 with SLURM_ARRAY_TASK_ID={task} is an array of one task, "
+            f"whose part would be the whole; give the part itself, such as {task}/{task + 1}"
+        )
     if "SLURM_STEP_ID" in variables and _number(variables, "SLURM_NTASKS", missing="1") > 1:
         raise ValueError(
             f"SLURM_NTASKS={variables['SLURM_NTASKS']} tasks of one array element would train the "

@@ -30,6 +30,7 @@ def array(task, first, last, count, step=None):
     [
         (array(0, 0, 3, 4), (0, 4)),
         (array(3, 0, 3, 4, 1), (3, 4)),
+        (array(0, 0, 0, 1), (0, 1)),
         (array(8, 5, 8, 4), (3, 4)),
         (array(6, 0, 6, 4, 2), (3, 4)),
         # As in --array=1-8:3, where 8 is no task's number.
@@ -64,6 +65,8 @@ def test_the_part_follows_from_slurms_variables(variables, wanted):
         (array(3, 0, 6, 4, 2), ["SLURM_ARRAY_TASK_STEP=2"]),
         (array(0, 0, 3, 4, 0), ["SLURM_ARRAY_TASK_STEP=0"]),
         (array(0, 0, 3, 0), ["SLURM_ARRAY_TASK_COUNT=0"]),
+        # The third of four, submitted again by itself.
+        (array(2, 2, 2, 1), ["SLURM_ARRAY_TASK_COUNT=1", "SLURM_ARRAY_TASK_ID=2"]),
         (
             array(0, 0, 3, 4) | {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "2"},
             ["SLURM_NTASKS=2", "--ntasks=1"],
