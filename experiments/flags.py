@@ -1,11 +1,14 @@
 """The flags of a LOSO run, made from the settings' dataclasses, and the run they describe."""
 
 import dataclasses
+import os
+import re
 from typing import Any
 
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from experiments import slurm
 from input_pipeline.clips import DATASETS
 
 # Networks by the name after --model, with the layout of the maps that each was made for.
@@ -33,12 +36,15 @@ class IntegersParser(flags.ArgumentParser):
 
 
 class ShardParser(flags.ArgumentParser):
-    """Parses i/n, the i-th of n parts of the folds, i from 0."""
+    """Parses i/n, the i-th of n parts of the folds, i from 0; `slurm` reads SLURM's variables."""
 
-    syntactic_help = "i/n"
+    syntactic_help = "i/n or slurm"
 
     def parse(self, argument: Any) -> tuple[int, int]:
         """Return (i, n); raises ValueError unless 0 <= i < n <= 10000."""
+        if argument == "slurm":
+            # The part itself is what settings and flags.txt then hold.
+            argument = "{}/{}".format(*slurm.shard(os.environ))
         part, slash, parts = str(argument).partition("/")
         if not (slash and part.isdecimal() and parts.isdecimal()):
             raise ValueError("give a part and the number of parts, such as 0/4")
@@ -47,6 +53,20 @@ class ShardParser(flags.ArgumentParser):
                 "the part counts from 0 and stays below the number of parts (0/4..3/4)"
             )
         return int(part), int(parts)
+
+
+class ClusterParser(flags.ArgumentParser):
+    """Parses `auto`, or HOST:PORT of a Ray cluster."""
+
+    syntactic_help = "auto or HOST:PORT"
+
+    def parse(self, argument: Any) -> str:
+        """Return it as given; raises ValueError where it is neither."""
+        text = str(argument)
+        named = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", text, re.ASCII)
+        if text != "auto" and not (named and 1 <= int(named[2]) <= 65_535):
+            raise ValueError("give auto, or the address that 'ray start --head' says: HOST:PORT")
+        return text
 
 
 class _TupleSerializer(flags.ArgumentSerializer):
@@ -115,8 +135,16 @@ def define_run_flags() -> None:
     flags.DEFINE_list("subjects", None, "Only these folds: keys such as casme2/sub01,samm/006.")
     flags.DEFINE(
         ShardParser(), "shard", None,
-        "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report.",
+        "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report. "
+        "slurm: the part that SLURM's variables give this task.",
         serializer=_TupleSerializer("/"),
+    )  # fmt: skip
+    flags.DEFINE(
+        ClusterParser(), "cluster", None,
+        "Train the chunks as tasks of a Ray cluster: HOST:PORT of one that this machine belongs "
+        "to, or auto: the one that runs here, else one of this machine alone. A lost chunk is "
+        "trained again: there are no checkpoints inside chunks.",
+        serializer=flags.ArgumentSerializer(),
     )  # fmt: skip
     flags.DEFINE_bool(
         "shuffle_labels", False,
@@ -180,6 +208,12 @@ def check_run_flags() -> None:
             f"--parallel=batch trains one fold at a time, --folds_at_once={wanted} asks for "
             "several; leave one of them out."
         )
+    for name, given in (("parallel", "batch"), ("save_weights", True)):
+        if flags.FLAGS.cluster and flags.FLAGS[name].value == given:
+            raise ConfigError(
+                f"--{name} and --cluster exclude each other: a worker trains whole chunks on one "
+                "device and keeps no files; leave one of them out, or use --shard."
+            )
     minutes: Any = flags.FLAGS["checkpoint_minutes"].value
     if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
         raise ConfigError(
