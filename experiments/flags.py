@@ -6,6 +6,7 @@ from typing import Any
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, TrainConfig
+from experiments.flag_values import ClusterParser, IntegersParser, ShardParser, TupleSerializer
 from experiments.models import FROM_DATA, MODELS, RECIPES, SETTINGS, SYNTHETIC_PRESET, presets
 from input_pipeline import data_flags
 from input_pipeline.clips import DATASETS
@@ -19,46 +20,6 @@ _CHOICES = {
 }
 
 
-class IntegersParser(flags.ArgumentParser):
-    """Parses 2,2,8 into a tuple of integers."""
-
-    syntactic_help = "comma-separated integers"
-
-    def parse(self, argument: Any) -> tuple[int, ...]:
-        """Return the integers; raises ValueError where a part is none."""
-        if isinstance(argument, tuple):
-            return argument
-        try:
-            return tuple(int(part) for part in str(argument).split(","))
-        except ValueError:
-            raise ValueError("give integers separated by commas, such as 2,2,8") from None
-
-
-class ShardParser(flags.ArgumentParser):
-    """Parses i/n, the i-th of n parts of the folds, i from 0."""
-
-    syntactic_help = "i/n"
-
-    def parse(self, argument: Any) -> tuple[int, int]:
-        """Return (i, n); raises ValueError unless 0 <= i < n <= 10000."""
-        part, slash, parts = str(argument).partition("/")
-        if not (slash and part.isdecimal() and parts.isdecimal()):
-            raise ValueError("give a part and the number of parts, such as 0/4")
-        if not 0 <= int(part) < int(parts) <= 10_000:
-            raise ValueError(
-                "the part counts from 0 and stays below the number of parts (0/4..3/4)"
-            )
-        return int(part), int(parts)
-
-
-class _TupleSerializer(flags.ArgumentSerializer):
-    def __init__(self, separator: str):
-        self._separator = separator
-
-    def serialize(self, value: tuple[int, ...]) -> str:
-        return self._separator.join(map(str, value))
-
-
 def _define_settings(config: type, whose: str) -> None:
     for field in dataclasses.fields(config):
         default: Any = field.default
@@ -68,7 +29,7 @@ def _define_settings(config: type, whose: str) -> None:
         if field.name == "blocks":
             flags.DEFINE(
                 IntegersParser(), field.name, default, help_text,
-                serializer=_TupleSerializer(","),
+                serializer=TupleSerializer(","),
             )  # fmt: skip
         elif field.name in _CHOICES:
             flags.DEFINE_enum(field.name, default, _CHOICES[field.name], help_text)
@@ -124,8 +85,9 @@ def define_training_flags() -> None:
     )
     flags.DEFINE(
         ShardParser(), "shard", None,
-        "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report.",
-        serializer=_TupleSerializer("/"),
+        "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report. "
+        "slurm: the part that SLURM's variables give this task.",
+        serializer=TupleSerializer("/"),
     )  # fmt: skip
     flags.DEFINE_bool(
         "shuffle_labels", False,
@@ -149,6 +111,13 @@ def define_run_flags() -> None:
         "parallel", "folds", ["folds", "batch"],
         "What several devices share out: whole folds, or the batches of one fold at a time (for "
         "few folds or a wide network).",
+    )  # fmt: skip
+    flags.DEFINE(
+        ClusterParser(), "cluster", None,
+        "Train the chunks as tasks of a Ray cluster: HOST:PORT of one that this machine belongs "
+        "to, or auto: the one that runs here, else one of this machine alone. A lost chunk is "
+        "trained again: there are no checkpoints inside chunks.",
+        serializer=flags.ArgumentSerializer(),
     )  # fmt: skip
     flags.DEFINE_bool(
         "dry_run", False, "Print the plan, the estimated time and disk space, and stop."
@@ -233,6 +202,12 @@ def check_run_flags() -> None:
             f"--parallel=batch cannot be with --model={flags.FLAGS.model}: the clips of a batch "
             "share their statistics; use --parallel=folds."
         )
+    for name, given in (("parallel", "batch"), ("save_weights", True)):
+        if flags.FLAGS.cluster and flags.FLAGS[name].value == given:
+            raise ConfigError(
+                f"--{name} and --cluster exclude each other: a worker trains whole chunks on one "
+                "device and keeps no files; leave one of them out, or use --shard."
+            )
     minutes: Any = flags.FLAGS["checkpoint_minutes"].value
     if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
         raise ConfigError(

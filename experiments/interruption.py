@@ -50,6 +50,11 @@ class Interruption:
             self._previous = {number: signal.signal(number, self._receive) for number in _SIGNALS}
         return self
 
+    def listen(self) -> None:
+        """Take the signals back from a library that took them for itself."""
+        for number in self._previous:
+            signal.signal(number, self._receive)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -3,7 +3,6 @@
 python -m experiments.loso --dataset=casme3
 """
 
-import functools
 import pathlib
 from typing import Any
 
@@ -13,8 +12,8 @@ from ahmsa_jax.config import ConfigError
 from experiments import flags as run_flags
 from experiments.interruption import Interruption
 from experiments.models import size_in_words
-from experiments.request import Run, facts_of, jobs_of, notes, read_run, subjects_here, workdir_of
-from experiments.workdir import bind, canonical_json, claimed, refuse_other_code
+from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
+from experiments.workdir import CONFIG_FILE, bind, canonical_json, claimed, refuse_other_code
 from input_pipeline import command
 from input_pipeline.clips import CLASS_NAMES
 from input_pipeline.errors import InputError
@@ -32,7 +31,7 @@ def main() -> int:
         values = flags.FLAGS
         run = read_run(folds_at_once=values.folds_at_once, parallel=values.parallel)
         workdir = workdir_of(run.config)
-        _check_devices()
+        _check_devices(workdir)
         if flags.FLAGS.dry_run:
             _dry_run(run, workdir, interruption)
             return 0
@@ -41,10 +40,19 @@ def main() -> int:
             return _train_and_report(run, workdir, interruption)
 
 
-def _check_devices() -> None:
+def _check_devices(workdir: pathlib.Path) -> None:
     """Ask JAX for its devices before anything is written; a wish it cannot fill is a mistake."""
     import jax
 
+    if flags.FLAGS.cluster:
+        from experiments import cluster
+
+        # The devices are the workers'; this process takes none from them.
+        jax.config.update("jax_platforms", "cpu")
+        # A finished run is shown without its cluster.
+        if not (workdir / CONFIG_FILE).exists():
+            cluster.refuse_unreachable(flags.FLAGS.cluster)
+        return
     try:
         jax.local_devices()
     except RuntimeError as error:
@@ -55,59 +63,37 @@ def _check_devices() -> None:
         ) from error
 
 
-def _programs(run: Run) -> Any:
-    from experiments.programs import Programs
+def _joined(interruption: Interruption) -> Any:
+    """The Ray cluster of --cluster, or None without it."""
+    if not flags.FLAGS.cluster:
+        return None
+    from experiments.cluster import Cluster
 
-    return Programs(
-        run.clips,
-        run.model_config,
-        run.train_config,
-        test_places=max(len(fold.test_index) for fold in run.folds),
-        eval_every=run.config["eval_every"],
-        parallel=run.config["parallel"],
-    )
-
-
-def _fresh_plan(run: Run, programs: Any) -> Any:
-    """Chunks of the size asked for, or of as many folds as the memory holds by compiling."""
-    from ahmsa_jax.folds import epoch_shapes
-    from experiments import plan
-
-    devices, lanes = programs.devices, programs.lanes
-    shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    jobs = jobs_of(run)
-    programs.refuse_hopeless()
-    guess = plan.guess_fold_bytes(run.model_config, run.train_config, len(run.clips))
-    size_of = {}
-    for shape, group in plan.grouped(jobs, shapes).items():
-        need = functools.partial(programs.need, shape)
-        wanted = 1 if run.config["parallel"] == "batch" else flags.FLAGS.folds_at_once
-        if wanted:
-            need(plan.even_size(len(group), wanted, lanes))
-            size_of[shape] = wanted
-        else:
-            size_of[shape] = plan.fitted_size(len(group), guess, programs.have, devices, need)
-    return plan.Plan(plan.make_plan(jobs, shapes, size_of, lanes))
+    return Cluster(flags.FLAGS.cluster, interruption)
 
 
 def _dry_run(run: Run, workdir: pathlib.Path, interruption: Interruption) -> None:
-    from experiments import forecast
+    from experiments import forecast, prepare
 
-    _print_header(run, workdir)
-    programs = _programs(run)
-    plan = interruption.run(lambda: _fresh_plan(run, programs))
+    cluster = _joined(interruption)
+    _print_header(run, workdir, cluster)
+    programs: Any = prepare.programs_of(run, cluster)
+    plan = interruption.run(lambda: prepare.fresh_plan(run, programs))
     forecast.print_plan(programs, plan)
-    interruption.run(lambda: forecast.print_time(programs, plan))
+    if flags.FLAGS.cluster:
+        interruption.run(lambda: programs.print_time(plan))
+    else:
+        interruption.run(lambda: forecast.print_time(programs, plan))
     forecast.print_disk(
         programs,
         plan,
         workdir,
         eval_every=flags.FLAGS.eval_every,
-        checkpoints=flags.FLAGS.checkpoint_minutes > 0,
+        checkpoints=flags.FLAGS.checkpoint_minutes > 0 and not flags.FLAGS.cluster,
     )
 
 
-def _print_header(run: Run, workdir: pathlib.Path) -> None:
+def _print_header(run: Run, workdir: pathlib.Path, cluster: Any = None) -> None:
     import jax
 
     from experiments import plan
@@ -122,7 +108,7 @@ def _print_header(run: Run, workdir: pathlib.Path) -> None:
           "subject out and trains on all others")  # fmt: skip
     size = size_in_words(run.config["model_config"])
     print(f"network: {run.config['model']}, {size}{live + dead:,} parameters")
-    devices = jax.local_devices()
+    devices = cluster.devices if cluster else jax.local_devices()
     on_cpu = devices[0].platform == "cpu" and training.precision == "tf32"
     precision = "float32 (tf32 is a GPU's)" if on_cpu else training.precision
     print(f"training: {training.epochs} epochs, batch {training.batch_size}, "
@@ -132,6 +118,8 @@ def _print_header(run: Run, workdir: pathlib.Path) -> None:
         print(f"note: the synthetic data set brings its own small {', '.join(run.preset)}; "
               "flags on the command line win")  # fmt: skip
     print(f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})")
+    if cluster:
+        print(f"cluster: {cluster}")
     print(f"files: {workdir}", flush=True)
     for note in notes(run):
         print(f"note: {note}", flush=True)
@@ -139,35 +127,31 @@ def _print_header(run: Run, workdir: pathlib.Path) -> None:
 
 def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruption) -> int:
     from ahmsa_jax.folds import epoch_shapes
-    from experiments import chunk_files, forecast, plan, reporting, run_files, summary, training
+    from experiments import chunk_files, forecast, plan, prepare, reporting, run_files, summary
 
-    _print_header(run, workdir)
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    planned = plan.stored_plan(workdir, run.folds, shapes, jobs_of(run))
+    planned = plan.stored_plan(workdir, run.folds, shapes, prepare.jobs_of(run))
     stored = chunk_files.load_all(workdir, planned.chunks) if planned else {}
     waiting = not planned or len(stored) < len(planned.chunks)
     if waiting:
         refuse_other_code(workdir)
-    programs = _programs(run)
+    cluster = _joined(interruption) if waiting else None
+    _print_header(run, workdir, cluster)
+    programs = prepare.programs_of(run, cluster)
     unfinished = (
         [chunk for chunk in planned.chunks if chunk.number not in stored] if planned else []
     )
-    jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else jobs_of(run)
-    # Before anything is compiled, which takes its time too.
-    forecast.warn_if_long(programs, jobs)
+    jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else prepare.jobs_of(run)
+    if not flags.FLAGS.cluster:
+        # Before anything is compiled, which takes its time too.
+        forecast.warn_if_long(programs, jobs)
     if planned is None:
-        planned = interruption.run(lambda: _fresh_plan(run, programs))
+        planned = interruption.run(lambda: prepare.fresh_plan(run, programs))
         plan.store_plan(workdir, planned)
     _store_surroundings(run, workdir, programs, planned)
     if waiting:
         forecast.print_plan(programs, planned)
-    settings = training.Settings(
-        workdir,
-        checkpoint_minutes=flags.FLAGS.checkpoint_minutes,
-        automatic=not flags.FLAGS.folds_at_once,
-        weights_of=_weights_of(run) if run.config["save_weights"] else None,
-    )
-    trainer = training.Trainer(programs, settings, interruption)
+    trainer = prepare.trainer_of(run, workdir, programs, interruption)
     finished = []
     for chunk, result in trainer.run(planned, stored):
         finished.append((chunk, result))
@@ -179,17 +163,14 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
     return 3 if records.failed else 0
 
 
-def _weights_of(run: Run) -> dict[str, Any]:
-    names = ("model", "model_config", "data_sha256")
-    return {name: run.config[name] for name in names}
-
-
 def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned: Any) -> None:
     """Note where and how the run was made; a first start may have died before: made good."""
     from experiments import environment
 
     if not (workdir / "environment.json").exists():
-        facts = environment.describe(programs.devices) | {
+        devices = programs.cluster.devices if programs.cluster else programs.devices
+        facts = environment.describe(devices) | {
+            "cluster_chunks_at_a_time": programs.workers if programs.cluster else None,
             "folds_at_once": max(chunk.size for chunk in planned.chunks),
             "data_sha256": run.config["data_sha256"],
             "data_provenance": run.clips.provenance,

@@ -40,6 +40,10 @@ def _to_stderr(text: str) -> None:
 class Programs:
     """Compiles on demand and keeps what it compiled; holds the data set on the devices."""
 
+    # Chunks that are trained at a time, each on all devices; of which cluster, or None.
+    workers = 1
+    cluster: Any = None
+
     def __init__(
         self,
         clips: Clips,

@@ -123,19 +123,6 @@ def subjects_here(run: Run) -> list[str]:
     return mine
 
 
-def jobs_of(run: Run) -> list[Any]:
-    """The folds to train here under each seed, as jobs of the engine."""
-    from ahmsa_jax.engine import Job
-
-    mine = set(subjects_here(run))
-    return [
-        Job(seed, fold)
-        for seed in run.config["seeds"]
-        for fold in run.folds
-        if fold.subject_key in mine
-    ]
-
-
 def workdir_of(config: dict[str, Any]) -> pathlib.Path:
     """The folder that --workdir names, or the one that follows from the configuration."""
     if flags.FLAGS.workdir is not None:

@@ -14,7 +14,7 @@ from ahmsa_jax.config import ConfigError
 from experiments import flags as run_flags
 from experiments import state_files
 from experiments.models import size_in_words
-from experiments.request import Run, facts_of, jobs_of, notes, read_run, subjects_here, workdir_of
+from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
 from experiments.workdir import bind, canonical_json, claimed, refuse_other_code
 from input_pipeline import command
 from input_pipeline.errors import InputError
@@ -38,10 +38,10 @@ def main() -> int:
 
 def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
     from ahmsa_jax.folds import epoch_shapes
-    from experiments import chunk_files, plan, reporting, run_files, summary
+    from experiments import chunk_files, plan, prepare, reporting, run_files, summary
 
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    jobs = jobs_of(run)
+    jobs = prepare.jobs_of(run)
     # A fold is a chunk of its own: each one's results are kept, so that a run can go on.
     chunks = plan.make_plan(jobs, shapes, dict.fromkeys(shapes.values(), 1), 1)
     stored = chunk_files.load_all(workdir, chunks)

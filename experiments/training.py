@@ -98,19 +98,24 @@ class Trainer:
 
     def _attempt(self, chunk: Chunk, progress: Progress) -> ChunkResult | str:
         """The stored results of a chunk, or why it does not fit the memory."""
+        result = self.attempt(chunk, progress)
+        if not isinstance(result, str):
+            workdir = self._settings.workdir
+            chunk_files.save(workdir, chunk.number, chunk.jobs, result)
+            checkpoint.drop(workdir, chunk.number)
+        return result
+
+    def attempt(self, chunk: Chunk, progress: Progress) -> ChunkResult | str:
+        """The results of a chunk, not stored yet, or why it does not fit the memory."""
         progress.stop_clock()
         try:
             if reason := self._does_not_fit(chunk):
                 return reason
-            result = self._train(chunk, progress)
+            return self._train(chunk, progress)
         except jax.errors.JaxRuntimeError as error:
             if not is_exhausted(error):
                 raise
             return one_line(error)
-        workdir = self._settings.workdir
-        chunk_files.save(workdir, chunk.number, chunk.jobs, result)
-        checkpoint.drop(workdir, chunk.number)
-        return result
 
     def _does_not_fit(self, chunk: Chunk) -> str | None:
         programs = self._programs

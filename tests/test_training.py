@@ -1,6 +1,8 @@
 """What makes a LOSO number trustworthy: no leak, no influence of neighbours, padding or order."""
 
 import dataclasses
+import pathlib
+import resource
 
 import jax
 import numpy as np
@@ -185,6 +187,28 @@ def test_four_devices_equal_one():
     initial = engine(1).parameters(engine(1).start([ALL_JOBS[5]]), [ALL_JOBS[5]])[0]
     assert engine(len(ALL_JOBS), 4).size == 8  # six folds on four devices: two places are dummies
     assert_equal_to_rounding(row(spread, 5), row(alone, 0), initial)
+
+
+def resident_bytes():
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def test_host_memory_stays_flat_over_dispatches():
+    program = engine(CHUNK)
+    placed = program.place_data(*data())
+    chunk = program.start(ALL_JOBS[:CHUNK])
+
+    def dispatch(count):
+        for epoch in range(count):
+            program.run_epochs(chunk, placed, epoch, 1)
+
+    dispatch(50)
+    before = resident_bytes()
+    dispatch(200)
+    state = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.state))
+    # A state kept by every tenth dispatch would show.
+    assert resident_bytes() - before < 20 * state
 
 
 def test_seeds_and_subjects_give_other_parameters():

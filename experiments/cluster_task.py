@@ -1,0 +1,209 @@
+"""What a worker of a Ray cluster does: tell what it has, compile for a chunk, train a chunk.
+
+Nothing here imports Ray or writes a file of the run: a worker needs this code, at the driver's
+version, and no folder shared with anybody.
+"""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import platform
+import stat
+import tempfile
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.folds import EpochShape
+from experiments import forecast, training
+from experiments.chunk_files import ChunkResult
+from experiments.interruption import Interruption
+from experiments.memory import machine_bytes
+from experiments.plan import Chunk
+from experiments.programs import Programs
+from experiments.progress import Progress
+from experiments.workdir import code_version, differences
+from input_pipeline.clips import Clips
+
+# A worker tells where it stands at most this often.
+_TELL_SECONDS = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerDevice:
+    """The one device of a task, as the driver knows it; it answers what a JAX device answers."""
+
+    host: str
+    platform: str
+    device_kind: str
+    free_bytes: int  # for one task, where several share a machine
+    code: dict[str, str]
+
+    def memory_stats(self) -> dict[str, int]:
+        """The memory that is free, in the words of a JAX device."""
+        return {"bytes_limit": self.free_bytes}
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What all tasks of a run share; it travels to each machine once."""
+
+    clips: Clips
+    model_config: Any  # of any network
+    train_config: TrainConfig
+    test_places: int
+    eval_every: int  # epochs; 0: after the last one only
+    have: int  # bytes that a chunk may use on a device, on the poorest machine
+    automatic: bool  # whether the number of folds at once follows the memory
+    code: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class News:
+    """Where a chunk in training stands; epoch 0 says that a task has begun it."""
+
+    number: int
+    epoch: int
+    loss_S: np.ndarray
+    clips_per_second: float
+    where: str
+
+
+class Board:
+    """Collects the workers' news until the driver asks; lives in an actor beside the driver."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._news: list[News] = []
+
+    def tell(self, news: News) -> None:
+        """A worker's news."""
+        self._news.append(news)
+
+    def take(self) -> list[News]:
+        """All news since the last call."""
+        taken, self._news = self._news, []
+        return taken
+
+
+class OtherCodeError(Exception):
+    """A worker has another version of the code or of a library than the driver."""
+
+
+class _Reporter(Progress):
+    """Stands for the progress bar on a worker: tells the board."""
+
+    def __init__(self, board: Any, number: int, jobs: int) -> None:
+        self._board, self._number = board, number
+        self._told = 0.0
+        self._tell(0, np.zeros(jobs, np.float32), 0.0)
+
+    def note(self, text: str) -> None:
+        pass
+
+    def stop_clock(self) -> None:
+        pass
+
+    def restart_clock(self) -> None:
+        pass
+
+    def advance(self, epochs: int, epoch: int, loss_S: np.ndarray, clips_per_second: float) -> None:
+        if time.monotonic() - self._told >= _TELL_SECONDS:
+            self._tell(epoch, loss_S, clips_per_second)
+
+    def _tell(self, epoch: int, loss_S: np.ndarray, clips_per_second: float) -> None:
+        self._told = time.monotonic()
+        where = f"{platform.node()}, process {os.getpid()}"
+        self._board.tell.remote(News(self._number, epoch, loss_S, clips_per_second, where))
+
+
+def describe_worker(tasks_beside: int) -> WorkerDevice:
+    """The device of this task; a machine's memory is shared out among `tasks_beside` tasks."""
+    device = _device()
+    stats = device.memory_stats() or {}
+    if "bytes_limit" in stats:
+        free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    else:
+        free = machine_bytes() // tasks_beside
+    return WorkerDevice(platform.node(), device.platform, device.device_kind, free, _code())
+
+
+def compile_need(work: Work, shape: EpochShape, size: int) -> tuple[int, str | None, list[str]]:
+    """Bytes of one device that `size` folds need; what the compiler said if it ran out itself.
+
+    And the notes of compiling.
+    """
+    programs = _programs(work)
+    notes: list[str] = []
+    programs.note = notes.append
+    return programs.need(shape, size), programs.exhausted(shape, size), notes
+
+
+def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
+    """Training seconds of these chunks on this worker alone, from one epoch of each program."""
+    return forecast.timed_seconds(_programs(work), chunks)
+
+
+def train_chunk(work: Work, chunk: Chunk, board: Any) -> ChunkResult | str:
+    """The results of a chunk, or why it does not fit the memory."""
+    programs = _programs(work)
+    programs.note = lambda text: None
+    # No run's files lie here, and none are written: the driver does that.
+    with tempfile.TemporaryDirectory(prefix="ahmsa-jax-") as empty:
+        settings = training.Settings(
+            pathlib.Path(empty),
+            checkpoint_minutes=0.0,
+            automatic=work.automatic,
+        )
+        trainer = training.Trainer(programs, settings, Interruption("worker"))
+        return trainer.attempt(chunk, _Reporter(board, chunk.number, len(chunk.jobs)))
+
+
+@functools.cache
+def _code() -> dict[str, str]:
+    return code_version()
+
+
+def _device() -> Any:
+    # One for a task, also where a machine shows more: as many as the plan counts on.
+    return jax.local_devices()[0]
+
+
+# Programs of the run that this process works for, kept for its next chunk.
+_kept: list[Programs] = []
+
+
+def _programs(work: Work) -> Programs:
+    if differing := differences({"code": work.code}, {"code": _code()}):
+        raise OtherCodeError(f"{platform.node()}: {'; '.join(differing)}")
+    if not _kept:
+        _keep_compiled_programs()
+        programs = Programs(
+            work.clips,
+            work.model_config,
+            work.train_config,
+            test_places=work.test_places,
+            eval_every=work.eval_every,
+            devices=[_device()],
+        )
+        programs.have = work.have
+        _kept.append(programs)
+    return _kept[0]
+
+
+def _keep_compiled_programs() -> None:
+    """On a GPU Ray gives every chunk a process of its own: spare it compiling once more.
+
+    The folder is this user's alone; where another user has taken its name, nothing is kept.
+    """
+    if _device().platform == "cpu" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = pathlib.Path(tempfile.gettempdir(), f"ahmsa-jax-programs-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+        jax.config.update("jax_compilation_cache_dir", str(folder))

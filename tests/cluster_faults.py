@@ -1,0 +1,119 @@
+"""Faults on the workers of a Ray cluster, and signals to the command that leads them.
+
+Workers import this module by its name: ray_nodes puts this folder on their path.
+"""
+
+import os
+import pathlib
+import signal
+import threading
+import time
+
+_done = []
+
+
+def victim_stops_in_a_chunk():
+    """Workers of the victim train five epochs, write their number to its mark, and stand still."""
+    _on_workers(_train_and_stop)
+
+
+def victim_stops_in_a_chunk_and_sigterm_comes(mark):
+    """SIGTERM comes once that worker stands still and a chunk's results are written."""
+    from experiments import chunk_files
+
+    victim_stops_in_a_chunk()
+    honest = chunk_files.save
+    written = threading.Event()
+
+    def save(workdir, number, jobs, result):
+        honest(workdir, number, jobs, result)
+        written.set()
+
+    def signal_then():
+        written.wait()
+        while not os.path.exists(mark):
+            time.sleep(0.02)
+        pathlib.Path(f"{mark}-signal").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    chunk_files.save = save
+    threading.Thread(target=signal_then, daemon=True).start()
+
+
+def second_folds_diverge_and_three_do_not_fit():
+    _on_workers(_train_poisoned)
+
+
+def chunks_raise_alone():
+    """No cluster runs here, so the machine's own is started; training is a fault of ours."""
+    from experiments import cluster
+
+    os.environ["PYTHONPATH"] = os.path.dirname(__file__)
+    cluster._address = lambda where: None
+    _on_workers(_train_wrongly)
+
+
+def workers_die():
+    from experiments import cluster
+
+    cluster.RETRIES = 0
+    _on_workers(_die)
+
+
+def ray_is_missing():
+    import sys
+
+    sys.modules["ray"] = None
+
+
+def _on_workers(function):
+    from experiments import cluster_task
+
+    # The name under which workers find it.
+    function.__module__ = "cluster_faults"
+    cluster_task.train_chunk = function
+
+
+def _train_and_stop(work, chunk, board):
+    import restart_faults
+
+    from experiments import cluster_task
+
+    def stand_still():
+        pathlib.Path(os.environ["VICTIM"]).write_text(str(os.getpid()))
+        time.sleep(100)
+
+    if "VICTIM" in os.environ and not _done:
+        _done.append(True)
+        restart_faults._after_epoch(5, stand_still)
+    return cluster_task.train_chunk(work, chunk, board)
+
+
+def _train_poisoned(work, chunk, board):
+    import injected_faults
+    import jax
+
+    from ahmsa_jax.engine import Engine
+    from experiments import cluster_task
+
+    if not _done:
+        _done.append(True)
+        injected_faults.poison_second_fold()
+        poisoned = Engine.run_epochs
+
+        def run_epochs(self, chunk, data, first_epoch, epochs):
+            if self.size > 2:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory.")
+            return poisoned(self, chunk, data, first_epoch, epochs)
+
+        Engine.run_epochs = run_epochs
+    return cluster_task.train_chunk(work, chunk, board)
+
+
+def _train_wrongly(work, chunk, board):
+    raise ValueError("seven is no number\nof folds")
+
+
+def _die(work, chunk, board):
+    time.sleep(0.2)
+    os._exit(1)
