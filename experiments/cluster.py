@@ -19,7 +19,7 @@ from experiments.interruption import Interruption
 from experiments.workdir import code_version, differences
 
 # Ray itself waits for two minutes, and does not hear a signal meanwhile.
-REACH_SECONDS = 25
+REACH_SECONDS = 20
 # A worker lost this often with the same chunk is no accident.
 RETRIES = 3
 # Machines that are busy with other work may answer later; the plan waits so long for them.
@@ -65,7 +65,7 @@ def refuse_unreachable(where: str) -> None:
 def _address(where: str) -> str | None:
     """The address of the cluster `where` names; None where `auto` finds none.
 
-    Raises ConfigError where no cluster answers within 25 s.
+    Raises ConfigError where no cluster answers in time.
     """
     try:
         asked = subprocess.run(
@@ -211,11 +211,11 @@ class Cluster:
         return found
 
 
-class LostError(Exception):
+class LostError(ConfigError):
     """A task was lost with its worker, more often than it is retried."""
 
 
-class NoMemoryError(Exception):
+class NoMemoryError(ConfigError):
     """Ray ended a task because its machine had no memory left."""
 
 

@@ -13,15 +13,18 @@ _done = []
 
 
 def victim_stops_in_a_chunk():
-    """Workers of the victim train five epochs, write their number to its mark, and stand still."""
-    _on_workers(_train_and_stop)
+    """The victim's worker trains five epochs, marks that, and stands still; then the other works.
+
+    The mark holds the worker's process number.
+    """
+    _on_workers(_train_after_the_mark)
 
 
 def victim_stops_in_a_chunk_and_sigterm_comes(mark):
-    """SIGTERM comes once that worker stands still and a chunk's results are written."""
+    """So does the victim's; the other trains one chunk. SIGTERM comes once both is done."""
     from experiments import chunk_files
 
-    victim_stops_in_a_chunk()
+    _on_workers(_train_one)
     honest = chunk_files.save
     written = threading.Event()
 
@@ -74,17 +77,32 @@ def _on_workers(function):
     cluster_task.train_chunk = function
 
 
+def _train_after_the_mark(work, chunk, board):
+    deadline = time.monotonic() + 60
+    while "VICTIM" not in os.environ and not os.path.exists(os.environ["MARK"]):
+        assert time.monotonic() < deadline, "the victim has begun no chunk"
+        time.sleep(0.02)
+    return _train_and_stop(work, chunk, board)
+
+
+def _train_one(work, chunk, board):
+    if "VICTIM" not in os.environ and _done:
+        time.sleep(100)
+    result = _train_and_stop(work, chunk, board)
+    _done.append(True)
+    return result
+
+
 def _train_and_stop(work, chunk, board):
     import restart_faults
 
     from experiments import cluster_task
 
     def stand_still():
-        pathlib.Path(os.environ["VICTIM"]).write_text(str(os.getpid()))
+        pathlib.Path(os.environ["MARK"]).write_text(str(os.getpid()))
         time.sleep(100)
 
-    if "VICTIM" in os.environ and not _done:
-        _done.append(True)
+    if "VICTIM" in os.environ:
         restart_faults._after_epoch(5, stand_still)
     return cluster_task.train_chunk(work, chunk, board)
 

@@ -23,7 +23,7 @@ _PATIENCE = {
 class Nodes:
     """A head without processors and two nodes of one processor each, in a `with` block.
 
-    On one of them, the victim, workers see its mark: a file's path in the variable VICTIM.
+    Their workers find a file's path in the variable MARK, those of the victim also VICTIM.
     """
 
     def __init__(self, mark: pathlib.Path) -> None:
@@ -64,8 +64,8 @@ def _hold(pipe, mark: str) -> None:
 
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _PATIENCE}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.add_node(num_cpus=1)
-    victim = cluster.add_node(num_cpus=1, env_vars={"VICTIM": mark})
+    cluster.add_node(num_cpus=1, env_vars={"MARK": mark})
+    victim = cluster.add_node(num_cpus=1, env_vars={"MARK": mark, "VICTIM": "yes"})
     pipe.send(cluster.address)
     try:
         while True:
