@@ -256,14 +256,26 @@ def largest(x_RxD: jax.Array) -> jax.Array:
 
 
 def _largest_forward(x_RxD: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    rows = x_RxD.shape[-2]
+    # A GPU's compiler takes minutes over a chain of 15 choices, each reading the one before twice;
+    # on a CPU the chain is the faster one by some per cent of a training step.
+    best_D, row_D = jax.lax.platform_dependent(
+        x_RxD, cpu=_best_by_chain, default=_best_by_reduction
+    )
+    return best_D, (row_D, jnp.arange(x_RxD.shape[-2], dtype=jnp.int32)[:, None])
+
+
+def _best_by_chain(x_RxD: jax.Array) -> tuple[jax.Array, jax.Array]:
     best_D = x_RxD[..., 0, :]
     row_D = jnp.zeros(best_D.shape, jnp.int32)
-    for row in range(1, rows):
+    for row in range(1, x_RxD.shape[-2]):
         is_better = x_RxD[..., row, :] > best_D
         best_D = jnp.where(is_better, x_RxD[..., row, :], best_D)
         row_D = jnp.where(is_better, row, row_D)
-    return best_D, (row_D, jnp.arange(rows, dtype=jnp.int32)[:, None])
+    return best_D, row_D
+
+
+def _best_by_reduction(x_RxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return jnp.max(x_RxD, axis=-2), jnp.argmax(x_RxD, axis=-2).astype(jnp.int32)
 
 
 def _largest_backward(saved: tuple[jax.Array, jax.Array], dy_D: jax.Array) -> tuple[jax.Array]:
