@@ -19,10 +19,10 @@ from ahmsa_jax.layers import (
     LayerNorm,
     Linear,
     SpatialAttention,
-    largest_of_bins,
     patches_from_maps,
 )
 from ahmsa_jax.peer_configs import HTNetConfig
+from ahmsa_jax.pooling import largest_of_bins
 
 
 class TransformerBlock(nn.Module):

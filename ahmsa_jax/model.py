@@ -18,9 +18,9 @@ from ahmsa_jax.layers import (
     LayerNorm,
     Linear,
     SpatialAttention,
-    adaptive_max_pool,
     patches_from_maps,
 )
+from ahmsa_jax.pooling import adaptive_max_pool
 
 Intermediates = dict[str, jax.Array]
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ahmsa_jax import layers
+from ahmsa_jax import layers, pooling
 
 
 def random(*shape, seed=0):
@@ -23,23 +23,23 @@ def test_adaptive_max_pool_has_torchs_bins(size, out):
         for j in range(out):
             columns = slice(math.floor(j * size / out), math.ceil((j + 1) * size / out))
             expected[:, i, j] = x[:, rows, columns].max(axis=(1, 2))
-    np.testing.assert_array_equal(layers.adaptive_max_pool(jnp.asarray(x), out), expected)
+    np.testing.assert_array_equal(pooling.adaptive_max_pool(jnp.asarray(x), out), expected)
 
 
 def test_adaptive_max_pool_by_hand():
     # torch.nn.AdaptiveMaxPool2d(2) on a 3x3 grid: its bins share the middle row and column.
     x = np.array([[1, 2, 3], [4, 9, 6], [7, 8, 5]], np.float32)[None, :, :, None]
-    pooled = layers.adaptive_max_pool(jnp.asarray(x), 2)
+    pooled = pooling.adaptive_max_pool(jnp.asarray(x), 2)
     assert np.asarray(pooled)[0, :, :, 0].tolist() == [[9, 9], [9, 9]]
-    pooled = layers.adaptive_max_pool(jnp.asarray(np.where(x == 9, 0, x)), 2)
+    pooled = pooling.adaptive_max_pool(jnp.asarray(np.where(x == 9, 0, x)), 2)
     assert np.asarray(pooled)[0, :, :, 0].tolist() == [[4, 6], [8, 8]]
 
 
 def test_gradient_of_the_maximum_goes_to_the_first_largest():
     x = jnp.asarray([[1.0, 5.0], [3.0, 5.0], [3.0, 2.0]])
-    gradient = jax.grad(lambda x: (layers.largest(x) * jnp.asarray([10.0, 1.0])).sum())(x)
+    gradient = jax.grad(lambda x: (pooling.largest(x) * jnp.asarray([10.0, 1.0])).sum())(x)
     assert gradient.tolist() == [[0, 1], [10, 0], [0, 0]]
-    assert layers.largest(x).tolist() == [3, 5]
+    assert pooling.largest(x).tolist() == [3, 5]
 
 
 def test_layer_norm_by_hand():

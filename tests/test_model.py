@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import small_problem
 
-from ahmsa_jax import AHMSANet, ConfigError, ModelConfig, TrainConfig, layers
+from ahmsa_jax import AHMSANet, ConfigError, ModelConfig, TrainConfig, pooling
 from ahmsa_jax.initial import initial_params, parameter_shapes
 from ahmsa_jax.model import is_dead
 from ahmsa_jax.train import variables_of
@@ -163,5 +163,5 @@ def test_largest_is_what_the_network_pools_with():
     """The pooled features of a level are the layer's own, so its gradient rule is in force."""
     x = jax.numpy.asarray(maps(2, 4))
     np.testing.assert_array_equal(
-        layers.adaptive_max_pool(x, 1)[:, 0, 0], layers.largest(x.reshape(2, 16, 3))
+        pooling.adaptive_max_pool(x, 1)[:, 0, 0], pooling.largest(x.reshape(2, 16, 3))
     )

@@ -10,7 +10,7 @@ import small_problem
 import torch
 from small_problem import MODEL, TRAINING, data, folds
 
-from ahmsa_jax import AHMSANet, ModelConfig, layers, train
+from ahmsa_jax import AHMSANet, ModelConfig, layers, pooling, train
 from ahmsa_jax.engine import Job
 from ahmsa_jax.initial import initial_params, parameter_shapes
 from experiments.baselines import torch_ahmsa, weights
@@ -125,7 +125,7 @@ def test_only_the_expert_leaves_dead_parameters_out():
 def test_adaptive_max_pool_is_torchs(size, out):
     x = random(2, size, size, 5)
     pooled = torch.nn.AdaptiveMaxPool2d(out)(torch.from_numpy(x).permute(0, 3, 1, 2))
-    ours = layers.adaptive_max_pool(jnp.asarray(x), out)
+    ours = pooling.adaptive_max_pool(jnp.asarray(x), out)
     np.testing.assert_array_equal(ours, pooled.permute(0, 2, 3, 1).numpy())
 
 

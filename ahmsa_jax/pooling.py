@@ -1,0 +1,71 @@
+"""Largest values over patches: the pooling of channel attention and between levels.
+
+Letters in array names: B clips of a batch, G side of a level's square grid, R rows, D width.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+@jax.custom_vjp
+def largest(x_RxD: jax.Array) -> jax.Array:
+    """Largest value over the last but one axis: (..., R, D) -> (..., D).
+
+    The gradient goes to the first largest row, as in PyTorch. JAX's own looks for it by comparing
+    values with the maximum, and finds none (or several) where the compiler has computed the two in
+    programs that round differently; here the row's number is kept instead.
+    """
+    return _largest_forward(x_RxD)[0]
+
+
+def _largest_forward(x_RxD: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    # A GPU's compiler takes minutes over a chain of 15 choices, each reading the one before twice;
+    # on a CPU the chain is the faster one by some per cent of a training step.
+    best_D, row_D = jax.lax.platform_dependent(
+        x_RxD, cpu=_best_by_chain, default=_best_by_reduction
+    )
+    return best_D, (row_D, jnp.arange(x_RxD.shape[-2], dtype=jnp.int32)[:, None])
+
+
+def _best_by_chain(x_RxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+    best_D = x_RxD[..., 0, :]
+    row_D = jnp.zeros(best_D.shape, jnp.int32)
+    for row in range(1, x_RxD.shape[-2]):
+        is_better = x_RxD[..., row, :] > best_D
+        best_D = jnp.where(is_better, x_RxD[..., row, :], best_D)
+        row_D = jnp.where(is_better, row, row_D)
+    return best_D, row_D
+
+
+def _best_by_reduction(x_RxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return jnp.max(x_RxD, axis=-2), jnp.argmax(x_RxD, axis=-2).astype(jnp.int32)
+
+
+def _largest_backward(saved: tuple[jax.Array, jax.Array], dy_D: jax.Array) -> tuple[jax.Array]:
+    row_D, row_numbers_Rx1 = saved
+    return (jnp.where(row_numbers_Rx1 == row_D[..., None, :], dy_D[..., None, :], 0),)
+
+
+largest.defvjp(_largest_forward, _largest_backward)
+
+
+def adaptive_max_pool(x_BxGxGxD: jax.Array, out: int) -> jax.Array:
+    """Largest value of each of out x out bins (paper eq. 2): (B, G, G, D) -> (B, out, out, D).
+
+    Bin i spans floor(i*G/out) up to, not including, ceil((i+1)*G/out), so bins overlap where out
+    does not divide G: the rule of PyTorch's AdaptiveMaxPool2d.
+    """
+    size = x_BxGxGxD.shape[-2]
+    edges = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+    return largest_of_bins(x_BxGxGxD, edges)
+
+
+def largest_of_bins(x_BxGxGxD: jax.Array, edges: list[tuple[int, int]]) -> jax.Array:
+    """Largest value of each bin between these edges, along rows and columns alike."""
+    *batch, _, _, width = x_BxGxGxD.shape
+    bins = [
+        largest(x_BxGxGxD[..., top:bottom, left:right, :].reshape(*batch, -1, width))
+        for top, bottom in edges
+        for left, right in edges
+    ]
+    return jnp.stack(bins, axis=-2).reshape(*batch, len(edges), len(edges), width)
