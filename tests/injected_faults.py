@@ -27,9 +27,10 @@ def poison_second_fold():
 
 def ask_for_a_missing_device():
     """As JAX_PLATFORMS=cuda on a machine without one."""
-    import os
+    import jax
 
-    os.environ["JAX_PLATFORMS"] = "nosuchdevice"
+    # What JAX makes of the variable; it was imported before this process was forked.
+    jax.config.update("jax_platforms", "nosuchdevice")
 
 
 def call_every_run_long():
