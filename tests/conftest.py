@@ -5,8 +5,11 @@ import tempfile
 
 # Commands run by tests compile the same few programs again and again; a cache of the session
 # keeps the suite within its time. It must be named before JAX or a command's process starts.
-_CACHE = tempfile.TemporaryDirectory(prefix="ahmsa-jax-tests-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+# The workers of pytest-xdist inherit the name from the process that starts them.
+_CACHE = None
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _CACHE = tempfile.TemporaryDirectory(prefix="ahmsa-jax-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Tiny programs spend their time in the compiler, three quarters of it on optimising; whether the
 # optimised ones round alike is asked where it matters, by the tests that compile with OPTIMISED.
@@ -21,4 +24,5 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
-    _CACHE.cleanup()
+    if _CACHE:
+        _CACHE.cleanup()
