@@ -17,7 +17,6 @@ from ahmsa_jax import train
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.engine import ChunkState, Engine, Job
 from ahmsa_jax.folds import EpochShape
-from ahmsa_jax.networks import network_of
 
 AXIS = "batch"
 
@@ -45,7 +44,7 @@ class BatchEngine(Engine):
         Raises ValueError where size is not 1, ConfigError where the network couples the clips of a
         batch.
         """
-        if network_of(model_config).batch_coupled:
+        if model_config.batch_coupled:
             raise ConfigError(
                 "--parallel=batch cannot be: in this network the clips of a batch see each other, "
                 "or noise is drawn per batch; use --parallel=folds."
@@ -71,34 +70,6 @@ class BatchEngine(Engine):
             devices=self.devices,
         )
 
-    def run_epochs(
-        self, chunk: ChunkState, data: train.Data, first_epoch: int, epochs: int
-    ) -> np.ndarray:
-        """Train the fold for some epochs, in place; returns its mean losses (1, epochs)."""
-        return super().run_epochs(chunk, data, first_epoch, epochs)[:1]
-
-    def predicted(self, chunk: ChunkState, jobs: Sequence[Job], place: int) -> list[np.ndarray]:
-        """Classes of the job's held-out clips after an epoch of the last dispatch, as a list."""
-        held_out = len(jobs[0].fold.test_index)
-        return [_first_copy(chunk.predicted_AxSxExT)[0, place, :held_out]]
-
-    def predict(self, chunk: ChunkState, data: train.Data, jobs: Sequence[Job]) -> list[np.ndarray]:
-        """Class probabilities of the job's held-out clips, as a list of one (clips, K)."""
-        with train.matmul_precision(self.train_config):
-            probability = self._predict(chunk.state, chunk.inputs, data)
-        return [_first_copy(probability)[0, : len(jobs[0].fold.test_index)]]
-
-    def parameters(self, chunk: ChunkState, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
-        """The job's parameters, live and dead, by path joined with '/'."""
-        self._filled(jobs)
-        flat = {**chunk.state.live, **chunk.inputs.dead}
-        return [{"/".join(path): _first_copy(leaf)[0] for path, leaf in sorted(flat.items())}]
-
-    def host_state(self, chunk: ChunkState) -> dict[str, np.ndarray]:
-        """What training changes, on the host and by name, each array with leading axis (1,)."""
-        leaves = jax.tree.leaves(chunk.state)
-        return {f"{place:05d}": _first_copy(leaf) for place, leaf in enumerate(leaves)}
-
     def put_state(self, chunk: ChunkState, host: dict[str, np.ndarray]) -> None:
         """Give a started fold the state that host_state gave, on every device."""
         spread = {
@@ -111,6 +82,10 @@ class BatchEngine(Engine):
         if len(jobs) != 1:
             raise ValueError(f"{len(jobs)} jobs; batches are spread for one at a time.")
         return [jobs[0]] * len(self.devices)
+
+    def _to_host(self, array_AxS: jax.Array) -> np.ndarray:
+        # Read from the first device alone: the others hold the same.
+        return np.asarray(array_AxS.addressable_shards[0].data)[0]
 
     def _step(self, state: Any, fold: Any, data: Any, index_B: Any, real_B: Any, key: Any) -> Any:
         """One optimizer step, the same on every device; returns the loss over the whole batch."""
@@ -137,8 +112,3 @@ class BatchEngine(Engine):
         parts = jax.lax.pmean((loss, gradient), AXIS)
         loss, gradient = jax.tree.map(lambda mean: mean * len(self.devices), parts)
         return train.apply_gradient(self._optimizer, state, gradient, statistics), loss
-
-
-def _first_copy(array_Ax1: jax.Array) -> np.ndarray:
-    # Read from the first device alone: the others hold the same.
-    return np.asarray(array_Ax1.addressable_shards[0].data)[0]

@@ -6,7 +6,7 @@ their help text from here.
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 Activation = Literal["gelu", "relu"]
@@ -23,6 +23,10 @@ def _setting(default: Any, meaning: str) -> Any:
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """Shape of AHMSA-Net; the defaults are the paper's, or the README's where it is silent."""
+
+    # Whether clips of a batch see each other, or noise is drawn for it, in training: such a
+    # network's batches cannot be spread over devices.
+    batch_coupled: ClassVar[bool] = False
 
     image_size: int = _setting(28, "Height and width of the flow map in pixels (Table 3).")
     patch_size: int = _setting(7, "P: height and width of a flow patch in pixels (Table 3).")

@@ -124,10 +124,7 @@ class Engine:
 
         On a CPU these are views: use them before the next epochs are run.
         """
-        return {
-            name: np.asarray(leaf).reshape(self.size, *leaf.shape[2:])
-            for name, leaf in _named_leaves(chunk.state).items()
-        }
+        return {name: self._to_host(leaf) for name, leaf in _named_leaves(chunk.state).items()}
 
     def host_shapes(self, chunk: ChunkState) -> dict[str, np.ndarray]:
         """Names, shapes and types of what host_state gives, as arrays that take no memory."""
@@ -181,16 +178,14 @@ class Engine:
         chunk.state, loss_AxSxE, chunk.predicted_AxSxExT = self._compiled_train(
             chunk.state, chunk.inputs, data, np.int32(first_epoch), np.int32(epochs)
         )
-        return np.asarray(loss_AxSxE).reshape(self.size, -1)[:, :epochs]
+        return self._to_host(loss_AxSxE)[:, :epochs]
 
     def predicted(self, chunk: ChunkState, jobs: Sequence[Job], place: int) -> list[np.ndarray]:
         """Classes of each job's held-out clips after epoch `place` (from 0) of the last dispatch.
 
         One (held-out clips,) per job; only for epochs that `eval_every` names.
         """
-        predicted_SxExT = np.asarray(chunk.predicted_AxSxExT).reshape(
-            self.size, -1, self.test_places
-        )
+        predicted_SxExT = self._to_host(chunk.predicted_AxSxExT)
         return [
             predicted_SxExT[row, place, : len(job.fold.test_index)] for row, job in enumerate(jobs)
         ]
@@ -198,8 +193,7 @@ class Engine:
     def predict(self, chunk: ChunkState, data: train.Data, jobs: Sequence[Job]) -> list[np.ndarray]:
         """Class probabilities of each job's held-out clips: one (held-out clips, K) per job."""
         with train.matmul_precision(self.train_config):
-            probability = self._predict(chunk.state, chunk.inputs, data)
-        probability = np.asarray(probability).reshape(self.size, self.test_places, -1)
+            probability = self._to_host(self._predict(chunk.state, chunk.inputs, data))
         return [probability[row, : len(job.fold.test_index)] for row, job in enumerate(jobs)]
 
     def parameters(self, chunk: ChunkState, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
@@ -208,16 +202,17 @@ class Engine:
         Running statistics stand among them under `batch_stats/`.
         """
         flat = _all_parameters(chunk)
-        host = {
-            "/".join(path): np.asarray(leaf).reshape(self.size, *leaf.shape[2:])
-            for path, leaf in sorted(flat.items())
-        }
+        host = {"/".join(path): self._to_host(leaf) for path, leaf in sorted(flat.items())}
         return [{name: leaf[row] for name, leaf in host.items()} for row in range(len(jobs))]
 
     def _filled(self, jobs: Sequence[Job]) -> list[Job]:
         if not 1 <= len(jobs) <= self.size:
             raise ValueError(f"{len(jobs)} jobs for a chunk of {self.size}.")
         return [*jobs, *[jobs[-1]] * (self.size - len(jobs))]
+
+    def _to_host(self, array_AxS: jax.Array) -> np.ndarray:
+        """An array of the mapped axes (A, S, ...) on the host, as (size, ...)."""
+        return np.asarray(array_AxS).reshape(self.size, *array_AxS.shape[2:])
 
     def _split(self, array: np.ndarray) -> np.ndarray:
         return array.reshape(len(self.devices), self.folds_per_device, *array.shape[1:])

@@ -24,15 +24,12 @@ class Network:
 
     module: Callable[[Any, Any], nn.Module]  # from settings and compute type
     is_dead: Callable[[Path, Any], bool]  # whether the parameter at a path can never matter
-    # Whether the clips of a batch see each other, or noise, in training: such a network's batches
-    # cannot be spread over devices.
-    batch_coupled: bool
 
 
 _NETWORKS: dict[type, Network] = {
-    ModelConfig: Network(model.AHMSANet, model.is_dead, batch_coupled=False),
-    HTNetConfig: Network(htnet.HTNet, htnet.is_dead, batch_coupled=False),
-    STSTNetConfig: Network(ststnet.STSTNet, lambda path, config: False, batch_coupled=True),
+    ModelConfig: Network(model.AHMSANet, model.is_dead),
+    HTNetConfig: Network(htnet.HTNet, htnet.is_dead),
+    STSTNetConfig: Network(ststnet.STSTNet, lambda path, config: False),
 }
 
 

@@ -6,7 +6,7 @@ Micro-expression Recognition", FG 2019, and its authors' PyTorch code.
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ahmsa_jax.config import ConfigError, in_range
 
@@ -25,6 +25,8 @@ def _setting(default: Any, meaning: str) -> Any:
 @dataclasses.dataclass(frozen=True)
 class HTNetConfig:
     """Shape of HTNet; the defaults are the paper's, with the published code's channel order."""
+
+    batch_coupled: ClassVar[bool] = False
 
     image_size: int = _setting(28, "Height and width of the flow map in pixels.")
     patch_size: int = _setting(7, "Height and width of a flow patch in pixels.")
@@ -79,6 +81,9 @@ class HTNetConfig:
 @dataclasses.dataclass(frozen=True)
 class STSTNetConfig:
     """Shape of STSTNet; its three streams have 3, 5 and 8 filters."""
+
+    # By batch normalisation and dropout; see ModelConfig.
+    batch_coupled: ClassVar[bool] = True
 
     image_size: int = _setting(28, "Height and width of the flow map in pixels; 28 only.")
     dropout: float = _setting(0.5, "Share of the pooled features set to 0 in training.")

@@ -197,7 +197,7 @@ def check_run_flags() -> None:
             f"--parallel=batch trains one fold at a time, --folds_at_once={wanted} asks for "
             "several; leave one of them out."
         )
-    if flags.FLAGS.parallel == "batch" and MODELS[flags.FLAGS.model].batch_coupled:
+    if flags.FLAGS.parallel == "batch" and MODELS[flags.FLAGS.model].config.batch_coupled:
         raise ConfigError(
             f"--parallel=batch cannot be with --model={flags.FLAGS.model}: the clips of a batch "
             "share their statistics; use --parallel=folds."

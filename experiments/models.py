@@ -19,12 +19,10 @@ class Model:
     `recipes` are ways to run it as a whole; the first one counts where none is named.
     """
 
-    config: type
+    config: Any  # its settings class
     layout: str
     training: dict[str, Any]
     recipes: dict[str, dict[str, Any]]
-    # Whether the clips of a batch see each other, so that a batch cannot be spread over devices.
-    batch_coupled: bool = False
 
 
 # The peers' papers and code agree in these.
@@ -47,7 +45,6 @@ MODELS = {
         "whole",
         _PEER_TRAINING,
         {"published": _AS_PUBLISHED, "described": _AS_DESCRIBED},
-        batch_coupled=True,
     ),
 }
 RECIPES = ("published", "described")
