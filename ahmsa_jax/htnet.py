@@ -13,12 +13,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ahmsa_jax.attention import SpatialAttention
 from ahmsa_jax.layers import (
     Conv3x3,
     FeedForward,
     LayerNorm,
     Linear,
-    SpatialAttention,
     patches_from_maps,
 )
 from ahmsa_jax.peer_configs import HTNetConfig

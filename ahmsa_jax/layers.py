@@ -1,9 +1,9 @@
 """Building blocks of AHMSA-Net (Zhang et al., arXiv 2501.02539) on a sequence of flow patches.
 
 Letters in array names: B clips of a batch, G side of a level's square grid, T = G*G patches,
-D width, H heads, K width of a head. Features stand last and contiguous; 1x1 convolutions are
-matrix products and the 3x3 one gathers its taps, because a convolution primitive with weights
-per fold becomes a slow grouped convolution under vmap.
+D width. Features stand last and contiguous; 1x1 convolutions are matrix products and the 3x3 one
+gathers its taps, because a convolution primitive with weights per fold becomes a slow grouped
+convolution under vmap.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ahmsa_jax.activations import gelu
 from ahmsa_jax.pooling import largest
 
 LAYER_NORM_EPS = 1e-5
@@ -48,10 +49,12 @@ class Linear(nn.Module):
         fan_in = x.shape[-1]
         init = uniform_by_fan_in(fan_in)
         kernel = self.param("kernel", init, (fan_in, self.features))
-        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        # All leading axes as one: a product that sums over several axes for the kernel's gradient
+        # makes the compiler write transposed copies of what it multiplies.
+        y = x.astype(self.dtype).reshape(-1, fan_in) @ kernel.astype(self.dtype)
         if self.use_bias:
             y = y + self.param("bias", init, (self.features,)).astype(self.dtype)
-        return y
+        return y.reshape(*x.shape[:-1], self.features)
 
 
 @jax.custom_vjp
@@ -137,44 +140,6 @@ class ChannelAttention(nn.Module):
         return x_BxTxD * weight_BxD[..., None, :], weight_BxD
 
 
-class SpatialAttention(nn.Module):
-    """Multi-head attention over the whole grid of a level (paper eq. 4; no windows).
-
-    softmax(Q K^T / sqrt(K)) V per head; heads are concatenated and pass one 1x1 convolution.
-    Q, K and V have no bias. The head width is D // heads, so with 256 and 3 heads the inner width
-    is 255, as in HTNet. Over a single patch the softmax is exactly 1 whatever Q and K are: they
-    are kept as parameters, so that checkpoints of all levels look alike, but not computed.
-    """
-
-    heads: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the attended patches (B, T, D) and the attention maps (B, H, T, T)."""
-        *batch, tokens, width = x_BxTxD.shape
-        head_width = width // self.heads
-        inner = self.heads * head_width
-
-        def project(name: str) -> jax.Array:
-            y = Linear(inner, use_bias=False, dtype=self.dtype, name=name)(x_BxTxD)
-            return y.reshape(*batch, tokens, self.heads, head_width)
-
-        query, key, v_BxTxHxK = project("query"), project("key"), project("value")
-        if tokens == 1:
-            # query and key stay unread here, so the compiler drops their products.
-            attention_BxHxTxT = jnp.ones((*batch, self.heads, 1, 1), jnp.float32)
-            z_BxTxHxK = v_BxTxHxK
-        else:
-            logits = jnp.einsum("...qhk,...thk->...hqt", query, key) * head_width**-0.5
-            attention_BxHxTxT = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
-            z_BxTxHxK = jnp.einsum(
-                "...hqt,...thk->...qhk", attention_BxHxTxT.astype(self.dtype), v_BxTxHxK
-            )
-        z_BxTxE = z_BxTxHxK.reshape(*batch, tokens, inner)
-        return Linear(width, dtype=self.dtype, name="output")(z_BxTxE), attention_BxHxTxT
-
-
 class FeedForward(nn.Module):
     """Two 1x1 convolutions with an activation between (section 3.4): D -> ratio*D -> D."""
 
@@ -187,10 +152,7 @@ class FeedForward(nn.Module):
         """Return the transformed patches (B, T, D)."""
         width = x_BxTxD.shape[-1]
         hidden = Linear(self.ratio * width, dtype=self.dtype, name="expand")(x_BxTxD)
-        if self.activation == "gelu":
-            hidden = jax.nn.gelu(hidden, approximate=False)
-        else:
-            hidden = nn.relu(hidden)
+        hidden = gelu(hidden) if self.activation == "gelu" else nn.relu(hidden)
         return Linear(width, dtype=self.dtype, name="project")(hidden)
 
 
@@ -243,7 +205,9 @@ def _band(x_BxGxGxD: jax.Array, kernel: jax.Array, rows: Any, columns: Any) -> j
         for column in column_taps
     ]
     inside = kernel[row_taps.start : row_taps.stop, column_taps.start : column_taps.stop]
-    return jnp.concatenate(taps, axis=-1) @ inside.reshape(-1, kernel.shape[-1])
+    taps_of = jnp.concatenate(taps, axis=-1)
+    y = taps_of.reshape(-1, taps_of.shape[-1]) @ inside.reshape(-1, kernel.shape[-1])
+    return y.reshape(*taps_of.shape[:-1], kernel.shape[-1])
 
 
 def patches_from_maps(flow_BxHxWxC: jax.Array, patch: int) -> jax.Array:

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ahmsa_jax.attention import SpatialAttention
 from ahmsa_jax.config import ModelConfig
 from ahmsa_jax.layers import (
     ChannelAttention,
@@ -17,7 +18,6 @@ from ahmsa_jax.layers import (
     FeedForward,
     LayerNorm,
     Linear,
-    SpatialAttention,
     patches_from_maps,
 )
 from ahmsa_jax.pooling import adaptive_max_pool

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ahmsa_jax import layers, pooling
+from ahmsa_jax import activations, layers, pooling
 
 
 def random(*shape, seed=0):
@@ -119,32 +119,6 @@ def test_channel_attention_is_cbams(tokens):
     np.testing.assert_allclose(y, x * weight[:, None], rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize(("tokens", "width", "heads"), [(4, 12, 3), (16, 10, 3), (1, 12, 3)])
-def test_spatial_attention_is_equation_4(tokens, width, heads):
-    x = random(2, tokens, width)
-    module = layers.SpatialAttention(heads)
-    params = module.init(jax.random.key(2), x)["params"]
-    head = width // heads
-    inner = heads * head
-    q, k, v = (
-        (x @ params[name]["kernel"]).reshape(2, tokens, heads, head)
-        for name in ("query", "key", "value")
-    )
-    assert params["query"]["kernel"].shape == (width, inner)
-    z = np.empty((2, tokens, heads, head), np.float32)
-    maps = np.empty((2, heads, tokens, tokens))
-    for b in range(2):
-        for h in range(heads):
-            logits = q[b, :, h] @ k[b, :, h].T / math.sqrt(head)
-            weight = np.exp(logits - logits.max(axis=1, keepdims=True))
-            maps[b, h] = weight / weight.sum(axis=1, keepdims=True)
-            z[b, :, h] = maps[b, h] @ v[b, :, h]
-    expected = z.reshape(2, tokens, inner) @ params["output"]["kernel"] + params["output"]["bias"]
-    y, seen = module.apply({"params": params}, x)
-    np.testing.assert_allclose(seen, maps, atol=1e-6)
-    np.testing.assert_allclose(y, expected, atol=2e-6)
-
-
 def test_feed_forward_uses_the_exact_gelu():
     x = random(3, 2, 4)
     module = layers.FeedForward(ratio=4, activation="gelu")
@@ -154,3 +128,16 @@ def test_feed_forward_uses_the_exact_gelu():
     expected = gelu @ params["project"]["kernel"] + params["project"]["bias"]
     assert hidden.shape[-1] == 16
     np.testing.assert_allclose(module.apply({"params": params}, x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_gelus_slope_is_that_of_the_function(dtype):
+    x = jnp.linspace(-9, 9, 1801).astype(dtype)
+    _, pull = jax.vjp(activations.gelu, x)
+    slope = np.asarray(pull(jnp.ones_like(x))[0], np.float64)
+    at = np.asarray(x, np.float64)
+    distribution = 0.5 * (1 + np.vectorize(math.erf)(at / math.sqrt(2)))
+    expected = distribution + at * np.exp(-0.5 * at**2) / math.sqrt(2 * math.pi)
+    np.testing.assert_allclose(slope, expected, atol=2e-7 if dtype == jnp.float32 else 4e-3)
+    (twice,) = pull(jnp.full_like(x, 2))
+    np.testing.assert_array_equal(np.asarray(twice, np.float64), 2 * slope)
