@@ -20,8 +20,50 @@ def _setting(default: Any, meaning: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": meaning})
 
 
+class Hierarchy:
+    """Levels of a network: the grid of patches shrinks and the width doubles from one to the next.
+
+    A base of the settings of such networks, which hold the values that the levels follow from.
+    """
+
+    image_size: int
+    patch_size: int
+    blocks: tuple[int, ...]
+    heads: int
+    base_dim: int
+
+    @property
+    def scale_factor(self) -> int:
+        """Grid side of a level divided by that of the next."""
+        return 2
+
+    @property
+    def grids(self) -> tuple[int, ...]:
+        """Side of each level's square grid of patches, finest first: (4, 2, 1) by default."""
+        finest = self.image_size // self.patch_size
+        return tuple(finest // self.scale_factor**level for level in range(len(self.blocks)))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Feature width of each level: (256, 512, 1024) by default."""
+        return tuple(self.base_dim * 2**level for level in range(len(self.blocks)))
+
+    @property
+    def level_heads(self) -> tuple[int, ...]:
+        """Attention heads of each level: (3, 6, 12) by default."""
+        return tuple(self.heads * 2**level for level in range(len(self.blocks)))
+
+    def validate_blocks(self) -> None:
+        """Raise ConfigError where the number of levels or of a level's blocks is out of range."""
+        if not 1 <= len(self.blocks) <= 8 or any(not 0 <= n <= 64 for n in self.blocks):
+            raise ConfigError(
+                f"--blocks={','.join(map(str, self.blocks))} is out of range; give 1 to 8 levels "
+                "of 0 to 64 blocks each, such as 2,2,8."
+            )
+
+
 @dataclasses.dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Hierarchy):
     """Shape of AHMSA-Net; the defaults are the paper's, or the README's where it is silent."""
 
     # Whether clips of a batch see each other, or noise is drawn for it, in training: such a
@@ -59,22 +101,6 @@ class ModelConfig:
     )
     num_classes: int = _setting(3, "Expression classes.")
 
-    @property
-    def grids(self) -> tuple[int, ...]:
-        """Side of each level's square grid of patches, finest first: (4, 2, 1) by default."""
-        finest = self.image_size // self.patch_size
-        return tuple(finest // self.scale_factor**level for level in range(len(self.blocks)))
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Feature width of each level: (256, 512, 1024) by default."""
-        return tuple(self.base_dim * 2**level for level in range(len(self.blocks)))
-
-    @property
-    def level_heads(self) -> tuple[int, ...]:
-        """Attention heads of each level: (3, 6, 12) by default."""
-        return tuple(self.heads * 2**level for level in range(len(self.blocks)))
-
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
         in_range("--base_dim", self.base_dim, 1, 8192)
@@ -84,11 +110,7 @@ class ModelConfig:
         in_range("--scale_factor", self.scale_factor, 2, 8)
         in_range("--patch_size", self.patch_size, 1, self.image_size)
         in_range("--num_classes", self.num_classes, 2, 1000)
-        if not 1 <= len(self.blocks) <= 8 or any(not 0 <= n <= 64 for n in self.blocks):
-            raise ConfigError(
-                f"--blocks={','.join(map(str, self.blocks))} is out of range; give 1 to 8 levels "
-                "of 0 to 64 blocks each, such as 2,2,8."
-            )
+        self.validate_blocks()
         if not 1e-6 <= self.input_scale <= 1e6:
             raise ConfigError(
                 f"--input_scale={self.input_scale:g} is out of range; allowed are 1e-6 to 1e6 "

@@ -99,7 +99,7 @@ class Engine:
         seed = np.array([job.seed for job in jobs], np.uint32)
         stable_id = np.array([job.fold.stable_id for job in jobs], np.uint32)
         train_mask = np.stack([job.fold.train_N for job in jobs])
-        test_index, _ = padded_test_index([job.fold for job in jobs], self.test_places)
+        test_index = padded_test_index([job.fold for job in jobs], self.test_places)
         with train.matmul_precision(self.train_config):
             state, dead, key = self._init(self._split(seed), self._split(stable_id))
         train_AxSxN, test_AxSxT = self._place((self._split(train_mask), self._split(test_index)))

@@ -90,16 +90,13 @@ def vanished_classes(fold: Fold, label_N: np.ndarray, num_classes: int) -> list[
     return [label for label in range(num_classes) if label in present - trained]
 
 
-def padded_test_index(folds: Sequence[Fold], places: int) -> tuple[np.ndarray, np.ndarray]:
-    """Held-out clips of each fold as (S, T) indices and a (S, T) mask; padding repeats the first.
+def padded_test_index(folds: Sequence[Fold], places: int) -> np.ndarray:
+    """Held-out clips of each fold as (S, T) indices; padding repeats the fold's first.
 
     `places` is T, at least the largest number of held-out clips.
     """
     index_SxT = np.zeros((len(folds), places), np.int32)
-    real_SxT = np.zeros((len(folds), places), bool)
     for row, fold in enumerate(folds):
-        count = len(fold.test_index)
         index_SxT[row] = fold.test_index[0]
-        index_SxT[row, :count] = fold.test_index
-        real_SxT[row, :count] = True
-    return index_SxT, real_SxT
+        index_SxT[row, : len(fold.test_index)] = fold.test_index
+    return index_SxT

@@ -14,15 +14,15 @@ import jax
 import jax.numpy as jnp
 
 from ahmsa_jax.attention import SpatialAttention
+from ahmsa_jax.downsampling import Downsampling
 from ahmsa_jax.layers import (
-    Conv3x3,
     FeedForward,
     LayerNorm,
     Linear,
     patches_from_maps,
 )
 from ahmsa_jax.peer_configs import HTNetConfig
-from ahmsa_jax.pooling import largest_of_bins
+from ahmsa_jax.pooling import strided_bins
 
 
 class TransformerBlock(nn.Module):
@@ -40,24 +40,6 @@ class TransformerBlock(nn.Module):
         alone_BxTx1xD = LayerNorm(name="norm_attention")(x_BxTxD)[..., None, :]
         x_BxTxD = x_BxTxD + attention(alone_BxTx1xD)[0][..., 0, :]
         return x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
-
-
-class Aggregation(nn.Module):
-    """From one level to the next: 3x3 convolution, LayerNorm, max-pool 3x3 of stride 2."""
-
-    features: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
-        """Map (B, G*G, D) to (B, G/2 * G/2, features); G is even."""
-        *batch, tokens, width = x_BxTxD.shape
-        grid = round(tokens**0.5)
-        x_BxGxGxD = x_BxTxD.reshape(*batch, grid, grid, width)
-        y = LayerNorm(name="norm")(Conv3x3(self.features, self.dtype, name="conv")(x_BxGxGxD))
-        # Padding of 1 leaves the first bin two lines wide.
-        edges = [(max(0, 2 * i - 1), 2 * i + 2) for i in range(grid // 2)]
-        return largest_of_bins(y, edges).reshape(*batch, (grid // 2) ** 2, self.features)
 
 
 class HTNet(nn.Module):
@@ -82,7 +64,8 @@ class HTNet(nn.Module):
         x_BxTxD = Linear(config.base_dim, dtype=self.dtype, name="patch_embedding")(patches)
         for level, blocks in enumerate(config.blocks):
             if level:
-                down = Aggregation(config.widths[level], self.dtype, name=f"down_{level}")
+                bins = strided_bins(config.grids[level - 1])
+                down = Downsampling(config.widths[level], bins, self.dtype, name=f"down_{level}")
                 x_BxTxD = down(x_BxTxD)
             # One scalar for all channels and patches: each block has one place.
             place = self.param(f"level_{level}_pos_emb", nn.initializers.normal(1.0), (1,))

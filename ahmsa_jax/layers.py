@@ -1,9 +1,8 @@
 """Building blocks of AHMSA-Net (Zhang et al., arXiv 2501.02539) on a sequence of flow patches.
 
 Letters in array names: B clips of a batch, G side of a level's square grid, T = G*G patches,
-D width. Features stand last and contiguous; 1x1 convolutions are matrix products and the 3x3 one
-gathers its taps, because a convolution primitive with weights per fold becomes a slow grouped
-convolution under vmap.
+D width. Features stand last and contiguous; 1x1 convolutions are matrix products, because a
+convolution primitive with weights per fold becomes a slow grouped convolution under vmap.
 """
 
 from collections.abc import Callable
@@ -154,60 +153,6 @@ class FeedForward(nn.Module):
         hidden = Linear(self.ratio * width, dtype=self.dtype, name="expand")(x_BxTxD)
         hidden = gelu(hidden) if self.activation == "gelu" else nn.relu(hidden)
         return Linear(width, dtype=self.dtype, name="project")(hidden)
-
-
-class Conv3x3(nn.Module):
-    """3x3 convolution with zero padding 1 on a square grid: (B, G, G, D) -> (B, G, G, features).
-
-    Parameters: kernel (3, 3, D, features), bias (features,). Equal to the convolution
-    (correlation, as in PyTorch), but taps that would read the padding are left out: 44 of 144 on a
-    4x4 grid, 20 of 36 on a 2x2 one. Positions that see the same taps, such as the top row without
-    its corners, gather them side by side and share one product.
-    """
-
-    features: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x_BxGxGxD: jax.Array) -> jax.Array:
-        """Return the convolved grid in the compute dtype."""
-        grid, width = x_BxGxGxD.shape[-2:]
-        init = uniform_by_fan_in(9 * width)
-        kernel = self.param("kernel", init, (3, 3, width, self.features)).astype(self.dtype)
-        bias = self.param("bias", init, (self.features,)).astype(self.dtype)
-        x_BxGxGxD = x_BxGxGxD.astype(self.dtype)
-        bands = _bands(grid)
-        lines = [
-            jnp.concatenate([_band(x_BxGxGxD, kernel, row, column) for column in bands], axis=-2)
-            for row in bands
-        ]
-        return jnp.concatenate(lines, axis=-3) + bias
-
-
-def _bands(grid: int) -> list[tuple[range, range]]:
-    """Lines of a grid that see the same taps: (lines, taps of 0..2 that stay inside)."""
-    if grid == 1:
-        return [(range(1), range(1, 2))]
-    inner = [(range(1, grid - 1), range(3))] if grid > 2 else []
-    return [(range(1), range(1, 3)), *inner, (range(grid - 1, grid), range(2))]
-
-
-def _band(x_BxGxGxD: jax.Array, kernel: jax.Array, rows: Any, columns: Any) -> jax.Array:
-    """The convolution at the positions where two bands cross."""
-    (down, row_taps), (across, column_taps) = rows, columns
-
-    def seen(lines: range, tap: int) -> slice:
-        return slice(lines.start + tap - 1, lines.stop + tap - 1)
-
-    taps = [
-        x_BxGxGxD[..., seen(down, row), seen(across, column), :]
-        for row in row_taps
-        for column in column_taps
-    ]
-    inside = kernel[row_taps.start : row_taps.stop, column_taps.start : column_taps.stop]
-    taps_of = jnp.concatenate(taps, axis=-1)
-    y = taps_of.reshape(-1, taps_of.shape[-1]) @ inside.reshape(-1, kernel.shape[-1])
-    return y.reshape(*taps_of.shape[:-1], kernel.shape[-1])
 
 
 def patches_from_maps(flow_BxHxWxC: jax.Array, patch: int) -> jax.Array:

@@ -12,15 +12,15 @@ import jax.numpy as jnp
 
 from ahmsa_jax.attention import SpatialAttention
 from ahmsa_jax.config import ModelConfig
+from ahmsa_jax.downsampling import Downsampling
 from ahmsa_jax.layers import (
     ChannelAttention,
-    Conv3x3,
     FeedForward,
     LayerNorm,
     Linear,
     patches_from_maps,
 )
-from ahmsa_jax.pooling import adaptive_max_pool
+from ahmsa_jax.pooling import adaptive_bins
 
 Intermediates = dict[str, jax.Array]
 
@@ -51,24 +51,6 @@ class MultiScaleAttention(nn.Module):
         x_BxTxD = x_BxTxD + attended_BxTxD
         x_BxTxD = x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
         return x_BxTxD, weight_BxD, attention_BxHxTxT
-
-
-class AdaptiveDownsampling(nn.Module):
-    """From one level to the next (paper eq. 2): AdaptiveMaxPool(LayerNorm(Conv3x3(X)))."""
-
-    features: int
-    out_grid: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
-        """Map (B, G*G, D) to (B, out_grid * out_grid, features)."""
-        *batch, tokens, width = x_BxTxD.shape
-        grid = round(tokens**0.5)
-        x_BxGxGxD = x_BxTxD.reshape(*batch, grid, grid, width)
-        y = Conv3x3(self.features, self.dtype, name="conv")(x_BxGxGxD)
-        pooled = adaptive_max_pool(LayerNorm(name="norm")(y), self.out_grid)
-        return pooled.reshape(*batch, self.out_grid**2, self.features)
 
 
 class AHMSANet(nn.Module):
@@ -102,9 +84,9 @@ class AHMSANet(nn.Module):
         seen: Intermediates = {}
         for level, blocks in enumerate(config.blocks):
             if level:
-                x_BxTxD = AdaptiveDownsampling(
-                    config.widths[level], config.grids[level], self.dtype, name=f"down_{level}"
-                )(x_BxTxD)
+                bins = adaptive_bins(config.grids[level - 1], config.grids[level])
+                down = Downsampling(config.widths[level], bins, self.dtype, name=f"down_{level}")
+                x_BxTxD = down(x_BxTxD)
             for block in range(blocks):
                 name = f"level_{level}_block_{block}"
                 x_BxTxD, weight_BxD, attention_BxHxTxT = MultiScaleAttention(

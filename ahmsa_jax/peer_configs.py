@@ -8,7 +8,7 @@ Micro-expression Recognition", FG 2019, and its authors' PyTorch code.
 import dataclasses
 from typing import Any, ClassVar, Literal
 
-from ahmsa_jax.config import ConfigError, in_range
+from ahmsa_jax.config import ConfigError, Hierarchy, in_range
 
 ChannelOrder = Literal["uvs", "svu"]
 _ORDER_HELP = (
@@ -23,7 +23,7 @@ def _setting(default: Any, meaning: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class HTNetConfig:
+class HTNetConfig(Hierarchy):
     """Shape of HTNet; the defaults are the paper's, with the published code's channel order."""
 
     batch_coupled: ClassVar[bool] = False
@@ -40,22 +40,6 @@ class HTNetConfig:
     input_scale: float = _setting(1.0, _SCALE_HELP)
     num_classes: int = _setting(3, "Expression classes.")
 
-    @property
-    def grids(self) -> tuple[int, ...]:
-        """Side of each level's grid of one-patch blocks, finest first: (4, 2, 1) by default."""
-        finest = self.image_size // self.patch_size
-        return tuple(finest // 2**level for level in range(len(self.blocks)))
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Feature width of each level: (256, 512, 1024) by default."""
-        return tuple(self.base_dim * 2**level for level in range(len(self.blocks)))
-
-    @property
-    def level_heads(self) -> tuple[int, ...]:
-        """Attention heads of each level: (3, 6, 12) by default."""
-        return tuple(self.heads * 2**level for level in range(len(self.blocks)))
-
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
         in_range("--base_dim", self.base_dim, 1, 8192)
@@ -64,11 +48,7 @@ class HTNetConfig:
         in_range("--patch_size", self.patch_size, 1, self.image_size)
         in_range("--num_classes", self.num_classes, 2, 1000)
         _check_input(self.input_scale, self.channel_order)
-        if not 1 <= len(self.blocks) <= 8 or any(not 0 <= n <= 64 for n in self.blocks):
-            raise ConfigError(
-                f"--blocks={','.join(map(str, self.blocks))} is out of range; give 1 to 8 levels "
-                "of 0 to 64 blocks each, such as 2,2,8."
-            )
+        self.validate_blocks()
         finest, rest = divmod(self.image_size, self.patch_size)
         if rest or finest != 2 ** (len(self.blocks) - 1):
             raise ConfigError(

@@ -49,23 +49,31 @@ def _largest_backward(saved: tuple[jax.Array, jax.Array], dy_D: jax.Array) -> tu
 largest.defvjp(_largest_forward, _largest_backward)
 
 
-def adaptive_max_pool(x_BxGxGxD: jax.Array, out: int) -> jax.Array:
-    """Largest value of each of out x out bins (paper eq. 2): (B, G, G, D) -> (B, out, out, D).
+# Lines of a square grid that each pooled line covers: from, up to and not including.
+Bins = tuple[tuple[int, int], ...]
 
-    Bin i spans floor(i*G/out) up to, not including, ceil((i+1)*G/out), so bins overlap where out
-    does not divide G: the rule of PyTorch's AdaptiveMaxPool2d.
+
+def adaptive_bins(size: int, out: int) -> Bins:
+    """Bins of an adaptive max-pool (paper eq. 2) from a grid of side `size` to one of side `out`.
+
+    Bin i spans floor(i*size/out) up to, not including, ceil((i+1)*size/out), so bins overlap where
+    out does not divide the size: the rule of PyTorch's AdaptiveMaxPool2d.
     """
-    size = x_BxGxGxD.shape[-2]
-    edges = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
-    return largest_of_bins(x_BxGxGxD, edges)
+    return tuple((i * size // out, -(-(i + 1) * size // out)) for i in range(out))
 
 
-def largest_of_bins(x_BxGxGxD: jax.Array, edges: list[tuple[int, int]]) -> jax.Array:
-    """Largest value of each bin between these edges, along rows and columns alike."""
+def strided_bins(size: int) -> Bins:
+    """Bins of HTNet's max-pool of 3x3, stride 2 and padding 1, from an even grid of side `size`."""
+    # The padding leaves the first bin two lines wide.
+    return tuple((max(0, 2 * i - 1), 2 * i + 2) for i in range(size // 2))
+
+
+def largest_of_bins(x_BxGxGxD: jax.Array, bins: Bins) -> jax.Array:
+    """Largest value of each bin of rows and columns: (B, G, G, D) -> (B, bins, bins, D)."""
     *batch, _, _, width = x_BxGxGxD.shape
-    bins = [
+    pooled = [
         largest(x_BxGxGxD[..., top:bottom, left:right, :].reshape(*batch, -1, width))
-        for top, bottom in edges
-        for left, right in edges
+        for top, bottom in bins
+        for left, right in bins
     ]
-    return jnp.stack(bins, axis=-2).reshape(*batch, len(edges), len(edges), width)
+    return jnp.stack(pooled, axis=-2).reshape(*batch, len(bins), len(bins), width)

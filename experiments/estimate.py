@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ahmsa_jax.config import ModelConfig, TrainConfig
-from ahmsa_jax.peer_configs import STSTNetConfig
+from ahmsa_jax.config import TrainConfig
+from experiments.arithmetic import forward_products
 from experiments.plan import Chunk
 
 # Share of the matrix-product rate that a training step is taken to reach; the rest goes into
@@ -16,30 +16,6 @@ CPU_EFFICIENCY = 0.4
 LONG_RUN_SECONDS = 600.0
 
 
-def forward_products(config: Any) -> int:
-    """Multiply-adds of one clip's forward pass, from the shapes."""
-    if isinstance(config, STSTNetConfig):
-        # As computed: 100 windows of 76 inputs times 9 positions of 16 filters, and the last layer.
-        return 100 * 76 * 9 * 16 + 400 * config.num_classes
-    grid, width = config.grids[0], config.widths[0]
-    total = grid**2 * config.patch_size**2 * 3 * width
-    attends = isinstance(config, ModelConfig)
-    for level, (blocks, grid, width) in enumerate(
-        zip(config.blocks, config.grids, config.widths, strict=True)
-    ):
-        tokens = grid**2
-        # Q and K of a single patch are not computed; HTNet's blocks hold one each.
-        projections = 4 if tokens > 1 and attends else 2
-        per_token = projections * width**2 + 2 * config.mlp_ratio * width**2
-        total += blocks * tokens * per_token
-        if attends:
-            channel = 2 * 2 * width * max(1, width // config.reduction)
-            total += blocks * (2 * tokens**2 * width + channel)
-        if level:
-            total += config.grids[level - 1] ** 2 * 9 * config.widths[level - 1] * width
-    return total
-
-
 def cpu_seconds(model_config: Any, train_config: TrainConfig, chunks: list[Chunk]) -> float:
     """Estimated training seconds on this machine's CPU, without compiling.
 
@@ -47,7 +23,7 @@ def cpu_seconds(model_config: Any, train_config: TrainConfig, chunks: list[Chunk
     of a matrix product timed now.
     """
     rows = sum(job.fold.n_train for chunk in chunks for job in chunk.jobs)
-    operations = 6.0 * forward_products(model_config) * rows * train_config.epochs
+    operations = 6.0 * sum(forward_products(model_config).values()) * rows * train_config.epochs
     return operations / (CPU_EFFICIENCY * _product_rate())
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ahmsa_jax.config import ModelConfig
+from experiments.arithmetic import forward_products
 
 # Bytes moved per parameter and step. float32: read for the forward and the backward pass, gradient
 # written and read (16), value and two moments read and written (24). bfloat16: the same master
@@ -28,34 +29,6 @@ class Ceilings:
 
     product_rate: dict[str, float]
     memory_rate: float
-
-
-def forward_products(config: ModelConfig) -> dict[str, int]:
-    """Multiply-adds of one clip's forward pass by part, nothing counted that cannot matter.
-
-    Left out: Q, K and the attention over a single patch, and taps of the 3x3 convolutions that
-    would read the padding.
-    """
-    products = {
-        "patch_embedding": config.grids[0] ** 2 * 3 * config.patch_size**2 * config.widths[0]
-    }
-    for level, (blocks, grid, width, heads) in enumerate(
-        zip(config.blocks, config.grids, config.widths, config.level_heads, strict=True)
-    ):
-        tokens, inner = grid**2, heads * (width // heads)
-        pooled = 2 if tokens > 1 else 1
-        channel = pooled * 2 * width * max(1, width // config.reduction)
-        spatial = tokens * 2 * width * inner
-        if tokens > 1:
-            spatial += tokens * 2 * width * inner + 2 * tokens**2 * inner
-        feed_forward = tokens * 2 * config.mlp_ratio * width**2
-        if level:
-            finer = config.grids[level - 1]
-            inside = (3 * finer - 2) ** 2 if finer > 1 else 1
-            products[f"down_{level}"] = inside * config.widths[level - 1] * width
-        products[f"level_{level}"] = blocks * (channel + spatial + feed_forward)
-    products["head"] = config.widths[-1] * config.num_classes
-    return products
 
 
 def step_operations(config: ModelConfig, batch_size: int) -> int:

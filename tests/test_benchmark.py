@@ -8,7 +8,8 @@ import pytest
 from command_runner import assert_mistake, run_command
 
 from ahmsa_jax.config import ModelConfig, TrainConfig
-from experiments import benchmark_figure, benchmark_rows, floors
+from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
+from experiments import arithmetic, benchmark_figure, benchmark_rows, floors
 from experiments.contenders import Problem
 
 TINY = ("--quick", "--rounds=1", "--folds=1")
@@ -17,7 +18,7 @@ TINY = ("--quick", "--rounds=1", "--folds=1")
 def test_forward_products_by_hand():
     config = ModelConfig(base_dim=8, blocks=(1, 1, 1), heads=3, reduction=4)
     # Widths 8, 16, 32; heads 3, 6, 12, so inner widths 6, 12, 24; 16, 4 and 1 patches.
-    assert floors.forward_products(config) == {
+    assert arithmetic.forward_products(config) == {
         "patch_embedding": 16 * 147 * 8,
         # Both poolings through 8 -> 2 -> 8; Q, K, V, output; QK^T and the weighted sum; 8 -> 32.
         "level_0": 2 * (8 * 2 + 2 * 8) + 16 * 4 * 8 * 6 + 2 * 16 * 16 * 6 + 16 * 2 * 8 * 32,
@@ -30,6 +31,23 @@ def test_forward_products_by_hand():
     }
 
 
+def test_forward_products_of_the_peers_by_hand():
+    config = HTNetConfig(base_dim=8, blocks=(1, 2, 1), heads=3)
+    # V and output of inner widths 6, 12, 24, and the feed-forward, for each of 16, 4, 1 patches.
+    assert arithmetic.forward_products(config) == {
+        "patch_embedding": 16 * 147 * 8,
+        "level_0": 16 * (2 * 8 * 6 + 2 * 8 * 32),
+        "down_1": 100 * 8 * 16,
+        "level_1": 2 * 4 * (2 * 16 * 12 + 2 * 16 * 64),
+        "down_2": 16 * 16 * 32,
+        "level_2": 2 * 32 * 24 + 2 * 32 * 128,
+        "head": 32 * 3,
+    }
+    # 100 pooling windows read 5x5 places of 3 channels and the bias's 1, for 9 x 16 outputs each.
+    streams = 100 * (5 * 5 * 3 + 1) * 9 * 16
+    assert arithmetic.forward_products(STSTNetConfig()) == {"streams": streams, "head": 1200}
+
+
 def test_step_operations_are_six_per_product_less_the_maps_gradient():
     config = ModelConfig(base_dim=8, blocks=(0, 0, 0))
     embed, first, second, head = 16 * 147 * 8, 100 * 8 * 16, 16 * 16 * 32, 32 * 3
@@ -38,7 +56,7 @@ def test_step_operations_are_six_per_product_less_the_maps_gradient():
 
 def test_products_of_the_papers_setting_are_near_the_notes():
     """About 190 million multiply-adds a clip, less Q and K of the top and the padding taps."""
-    total = sum(floors.forward_products(ModelConfig()).values())
+    total = sum(arithmetic.forward_products(ModelConfig()).values())
     assert 150e6 < total < 165e6
 
 

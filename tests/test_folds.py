@@ -73,6 +73,4 @@ def test_vanished_classes_are_named():
 
 def test_padding_repeats_a_held_out_clip():
     folds = loso_folds(list("aabbbc"))
-    index, real = padded_test_index(folds, 4)
-    assert index.tolist() == [[0, 1, 0, 0], [2, 3, 4, 2], [5, 5, 5, 5]]
-    assert real.sum(axis=1).tolist() == [2, 3, 1]
+    assert padded_test_index(folds, 4).tolist() == [[0, 1, 0, 0], [2, 3, 4, 2], [5, 5, 5, 5]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import small_problem
 
-from ahmsa_jax import AHMSANet, ConfigError, ModelConfig, TrainConfig, pooling
+from ahmsa_jax import AHMSANet, ConfigError, ModelConfig, TrainConfig
 from ahmsa_jax.initial import initial_params, parameter_shapes
 from ahmsa_jax.model import is_dead
 from ahmsa_jax.train import variables_of
@@ -157,11 +157,3 @@ def test_settings_out_of_range_are_refused(config, words):
     with pytest.raises(ConfigError) as error:
         config.validate()
     assert words in str(error.value)
-
-
-def test_largest_is_what_the_network_pools_with():
-    """The pooled features of a level are the layer's own, so its gradient rule is in force."""
-    x = jax.numpy.asarray(maps(2, 4))
-    np.testing.assert_array_equal(
-        pooling.adaptive_max_pool(x, 1)[:, 0, 0], pooling.largest(x.reshape(2, 16, 3))
-    )

@@ -10,7 +10,7 @@ import small_problem
 import torch
 from small_problem import MODEL, TRAINING, data, folds
 
-from ahmsa_jax import AHMSANet, ModelConfig, layers, pooling, train
+from ahmsa_jax import AHMSANet, ModelConfig, downsampling, layers, pooling, train
 from ahmsa_jax.engine import Job
 from ahmsa_jax.initial import initial_params, parameter_shapes
 from experiments.baselines import torch_ahmsa, weights
@@ -125,7 +125,7 @@ def test_only_the_expert_leaves_dead_parameters_out():
 def test_adaptive_max_pool_is_torchs(size, out):
     x = random(2, size, size, 5)
     pooled = torch.nn.AdaptiveMaxPool2d(out)(torch.from_numpy(x).permute(0, 3, 1, 2))
-    ours = pooling.adaptive_max_pool(jnp.asarray(x), out)
+    ours = pooling.largest_of_bins(jnp.asarray(x), pooling.adaptive_bins(size, out))
     np.testing.assert_array_equal(ours, pooled.permute(0, 2, 3, 1).numpy())
 
 
@@ -163,7 +163,7 @@ def test_conv3x3_is_torchs_in_value_and_gradient(grid):
 
     def weighed(x, kernel, bias):
         params = {"params": {"kernel": kernel, "bias": bias}}
-        y = layers.Conv3x3(5).apply(params, x)
+        y = downsampling.Conv3x3(5).apply(params, x)
         return (y * weight).sum(), y
 
     (_, ours), gradients = jax.jit(jax.value_and_grad(weighed, argnums=(0, 1, 2), has_aux=True))(
