@@ -5,20 +5,14 @@ import json
 import os
 import pathlib
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import injected_faults
 import numpy as np
 import pytest
-from command_runner import ROOT, assert_mistake, run_command
+from command_runner import assert_mistake, run_command
+from native_builds import NAME, build, clips, records
 
-from input_pipeline import loader, pretend_database, strain
-from input_pipeline.clips import Clips
-
-NAME = "input_pipeline.build"
+from input_pipeline import pretend_database, strain
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +29,6 @@ def built(raw, tmp_path_factory):
     finished = build(raw, data_dir, "--workers=2")
     assert finished.status == 0, finished.err
     return data_dir, finished
-
-
-def build(raw_dir: pathlib.Path, data_dir: pathlib.Path, *arguments: object, **options):
-    return run_command(
-        NAME, "--dataset=smic", f"--raw_dir={raw_dir}", f"--data_dir={data_dir}", *arguments,
-        **options,
-    )  # fmt: skip
-
-
-def clips(data_dir: pathlib.Path, layout: str = "five") -> Clips:
-    return loader.load("smic", layout, data_dir)
-
-
-def records(data_dir: pathlib.Path) -> bytes:
-    (path,) = (data_dir / "smic" / "five" / "1.0.0").glob("*array_record*")
-    return path.read_bytes()
 
 
 def report(data_dir: pathlib.Path) -> dict[str, dict[str, str]]:
@@ -123,78 +101,6 @@ def test_file_order_and_place_do_not_matter(raw, built, tmp_path):
         path.write_bytes(data)
     assert build(copy, tmp_path / "data").status == 0
     assert clips(tmp_path / "data").content_hash() == clips(built[0]).content_hash()
-
-
-def test_a_killed_build_goes_on_to_the_same_content(raw, built, tmp_path):
-    words = [sys.executable, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
-             f"--data_dir={tmp_path}", "--workers=1"]  # fmt: skip
-    process = subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    cache = tmp_path / "map_cache"
-    deadline = time.monotonic() + 60
-    while len(list(cache.glob("*.npz"))) < 3:
-        assert process.poll() is None, "the build ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "smic" / "five" / "1.0.0").exists()
-    kept = {path.name: path.stat().st_mtime_ns for path in cache.glob("*.npz")}
-    assert len(kept) >= 3
-    assert build(raw, tmp_path).status == 0
-    assert clips(tmp_path).content_hash() == clips(built[0]).content_hash()
-    assert records(tmp_path) == records(built[0])
-    # What was finished was not computed again.
-    for name, changed in kept.items():
-        assert (cache / name).stat().st_mtime_ns == changed
-
-
-def test_ctrl_c_leaves_without_a_traceback(raw, tmp_path):
-    words = [sys.executable, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
-             f"--data_dir={tmp_path}", "--workers=2"]  # fmt: skip
-    process = subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "map_cache").glob("*.npz")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    # As a terminal does: to the build and its workers alike.
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert err.decode().strip() == "input_pipeline.build: interrupted."
-
-
-def test_a_worker_ends_with_its_build(raw, tmp_path):
-    words = [sys.executable, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
-             f"--data_dir={tmp_path}", "--workers=1"]  # fmt: skip
-    process = subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 60
-    children: list[int] = []
-    while not list((tmp_path / "map_cache").glob("*.npz")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    tasks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    children = [int(child) for child in tasks.split()]
-    assert children
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 20
-    while any(_alive(child) for child in children):
-        assert time.monotonic() < deadline, "a worker outlives its killed build"
-        time.sleep(0.1)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
 
 
 def test_another_layout_needs_no_new_flow(raw, built):

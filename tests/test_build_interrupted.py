@@ -1,0 +1,96 @@
+"""A build that is killed or interrupted: what it leaves behind, and how it goes on."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from command_runner import ROOT
+from native_builds import NAME, build, clips, records
+
+from input_pipeline import pretend_database
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """A pretend SMIC: ten clips, no sheet, labels from the folders."""
+    folder = tmp_path_factory.mktemp("raw") / "smic"
+    pretend_database.write("smic", folder)
+    return folder
+
+
+def start(
+    raw: pathlib.Path, data_dir: pathlib.Path, workers: int, **options: Any
+) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
+             f"--data_dir={data_dir}", f"--workers={workers}"]  # fmt: skip
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
+    return subprocess.Popen(words, cwd=ROOT, **quiet)
+
+
+def wait_for_maps(data_dir: pathlib.Path, count: int) -> pathlib.Path:
+    """The cache of finished clips, once it holds `count` of them."""
+    cache = data_dir / "map_cache"
+    deadline = time.monotonic() + 60
+    while len(list(cache.glob("*.npz"))) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return cache
+
+
+def test_a_killed_build_goes_on_to_the_same_content(raw, tmp_path, tmp_path_factory):
+    process = start(raw, tmp_path, 1)
+    cache = wait_for_maps(tmp_path, 3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "smic" / "five" / "1.0.0").exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in cache.glob("*.npz")}
+    assert len(kept) >= 3
+    assert build(raw, tmp_path).status == 0
+    whole = tmp_path_factory.mktemp("whole")
+    assert build(raw, whole).status == 0
+    assert clips(tmp_path).content_hash() == clips(whole).content_hash()
+    assert records(tmp_path) == records(whole)
+    # What was finished was not computed again.
+    for name, changed in kept.items():
+        assert (cache / name).stat().st_mtime_ns == changed
+
+
+def test_ctrl_c_leaves_without_a_traceback(raw, tmp_path):
+    for attempt in range(5):
+        data_dir = tmp_path / str(attempt)
+        process = start(raw, data_dir, 2, stderr=subprocess.PIPE, start_new_session=True)
+        wait_for_maps(data_dir, 1)
+        # As a terminal does: to the build and its workers alike.
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        if process.returncode:
+            break  # else the build was done before this busy machine let the signal through
+    assert process.returncode == 130
+    assert err.decode().strip() == "input_pipeline.build: interrupted."
+
+
+def test_a_worker_ends_with_its_build(raw, tmp_path):
+    process = start(raw, tmp_path, 1)
+    wait_for_maps(tmp_path, 1)
+    tasks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    children = [int(child) for child in tasks.split()]
+    assert children
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(_alive(child) for child in children):
+        assert time.monotonic() < deadline, "a worker outlives its killed build"
+        time.sleep(0.1)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
