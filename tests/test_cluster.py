@@ -4,12 +4,15 @@ import functools
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 
 import cluster_faults
 import pytest
-from command_runner import assert_mistake
+from command_runner import ROOT, assert_mistake
 from ray_nodes import Nodes
 from small_runs import KEYS, loso, rows
 
@@ -135,6 +138,29 @@ def test_a_fault_of_ours_on_a_worker_is_one_line_on_a_cluster_of_this_machine_al
     assert len(line) == 1
     assert "a worker failed with ValueError: seven is no number" in line[0]
     assert "Traceback" not in finished.err
+
+
+def test_ctrl_c_reaches_ray_too_and_leaves_one_line(tmp_path):
+    words = [sys.executable, "-m", "experiments.loso", "--cluster=auto", "--epochs=100000"]
+    process = subprocess.Popen(
+        [*words, "--base_dim=6", SHALLOW, f"--workdir={tmp_path / 'run'}"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "in training" in line:
+            break
+    # As a terminal does: to the command, and to whatever Ray has started below it.
+    os.killpg(process.pid, signal.SIGINT)
+    sent = time.monotonic()
+    _, rest = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 10
+    assert process.returncode == 130, "".join(said) + rest
+    assert "stopped by Ctrl-C; 0 of 24 folds are finished; the same command goes on" in rest
+    assert "Traceback" not in "".join(said) + rest
 
 
 def test_a_chunk_that_kills_its_workers_is_one_line(tmp_path, nodes):
