@@ -26,8 +26,18 @@ def describe(devices: Sequence[jax.Device]) -> dict[str, Any]:
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "devices": [f"{device.platform}: {device.device_kind}" for device in devices],
-        "xla_flags": os.environ.get("XLA_FLAGS"),
+        "variables": _variables(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _variables() -> dict[str, str]:
+    """What the shell tells JAX, its compiler and a GPU's libraries; folders change no result."""
+    told = ("JAX_", "XLA_", "CUDA_", "CUBLAS_", "NVIDIA_TF32")
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(told) and not name.endswith("_DIR")
     }
 
 

@@ -42,11 +42,13 @@ def run(
 
     def parse(argv: Sequence[str]) -> list[str]:
         if any(word in ("--help", "-help", "-h", "-?") for word in argv[1:]):
-            sys.exit(_print_help(_help(name, purpose)))
+            sys.exit(_print_help(name, _help(name, purpose)))
         try:
             stray = flags.FLAGS(list(argv))[1:]
         except flags.Error as error:
             _leave(name, str(error))
+        except UnicodeDecodeError as error:
+            _leave(name, f"the file of --flagfile is no text in UTF-8: {error}.")
         if stray:
             _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
         for flag in flags.FLAGS.flag_values_dict():
@@ -59,7 +61,10 @@ def run(
 
     def guarded(_: Sequence[str]) -> int:
         try:
-            return main()
+            status = main()
+            # What a full disk does not take is to be said here, not when the interpreter ends.
+            sys.stdout.flush()
+            return status
         except mistakes as error:
             _leave(name, str(error))
         except StoppedError as stop:
@@ -78,7 +83,7 @@ def run(
         except OSError as error:
             if error.errno is None:
                 raise
-            _leave(name, _describe(error))
+            _leave(name, _unwritable(error))
 
     for stream in (sys.stdout, sys.stderr):
         # A terminal without Unicode shows a code instead of ending a run with its last line.
@@ -87,18 +92,34 @@ def run(
     app.run(guarded, flags_parser=parse)
 
 
-def _print_help(text: str) -> int:
+def _print_help(name: str, text: str) -> int:
     try:
         print(text, flush=True)
     except BrokenPipeError:
         return _reader_left()
+    except OSError as error:
+        _leave(name, _unwritable(error))
     return 0
 
 
 def _reader_left() -> int:
     """The reader of our output (head, less) has left; nothing remains to be said."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     return 141
+
+
+def _unwritable(error: OSError) -> str:
+    """What to say of the error; where it is our own output that failed, nothing more is sent."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+    return _describe(error)
+
+
+def _drop_output() -> None:
+    # Else the interpreter tries once more to write what is left, and complains a second time.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _describe(error: OSError) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import fake_maps
 import pytest
 from command_runner import ROOT, assert_mistake, run_command
 
@@ -99,6 +100,26 @@ def test_libraries_keep_their_progress_notes_to_themselves(monkeypatch, capsys):
         return 0
 
     assert leave(monkeypatch, capsys, main) == (0, "")
+
+
+def test_output_to_a_full_disk_is_one_line(tmp_path):
+    fake_maps.write_table(tmp_path / "source")
+    done = [f"--source={tmp_path / 'source'}", "--dataset=megc2019", f"--data_dir={tmp_path}"]
+    for words in (["--help"], done):
+        with open("/dev/full", "w") as full:
+            finished = subprocess.run(
+                [sys.executable, "-m", "input_pipeline.import_maps", *words],
+                cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            )  # fmt: skip
+        assert finished.returncode == 2, finished.stderr
+        assert "the disk is full" in finished.stderr
+        assert finished.stderr.count("\n") == 1, finished.stderr
+
+
+def test_a_flagfile_that_is_no_text_is_one_line(tmp_path):
+    (tmp_path / "flags").write_bytes(bytes(range(256)))
+    finished = run_command("input_pipeline.import_maps", f"--flagfile={tmp_path / 'flags'}")
+    assert_mistake(finished, "--flagfile is no text")
 
 
 HEAVY = {"array_record", "cv2", "jax", "matplotlib", "PIL", "tensorflow", "tensorflow_datasets"}

@@ -168,6 +168,9 @@ def test_pictures_tables_and_settings_are_there(run):
     assert r"\begin{tabular}" in (run[0] / "scores.tex").read_text()
     environment = json.loads((run[0] / "environment.json").read_text())
     assert environment["packages"]["jax"]
+    # As conftest.py set it; folders, such as that of the compiler's cache, are left out.
+    assert environment["variables"]["XLA_FLAGS"] == "--xla_backend_optimization_level=0"
+    assert not any(name.endswith("_DIR") for name in environment["variables"])
     assert environment["folds_at_once"] == 3
     assert "synthetic data set brings its own small learning_rate" in run[1].out
     assert "12/12" in run[1].err
