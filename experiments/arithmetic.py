@@ -7,7 +7,7 @@ from ahmsa_jax.peer_configs import STSTNetConfig
 
 
 def forward_products(config: Any) -> dict[str, int]:
-    """Multiply-adds of one clip's forward pass by part, nothing counted that cannot matter.
+    """Multiply-adds of one clip's forward pass by part, from the maps on, as far as they matter.
 
     Left out: Q, K and the attention over a single patch, as in every block of HTNet, and taps of
     the 3x3 convolutions that would read the padding.

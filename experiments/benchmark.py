@@ -17,6 +17,8 @@ from typing import Any
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.peer_configs import STSTNetConfig
+from experiments import models
 from input_pipeline import command
 from input_pipeline.errors import InputError
 from input_pipeline.whole_file import write_whole
@@ -33,11 +35,12 @@ def main() -> int:
             "python -m pip install -e '.[baselines]'."
         )
     settings = _settings()
+    model_config = _model_config(settings)
     output = _output()
     _require_compiler()
     # Folds of contenders that are not being timed leave the memory of a GPU.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    result = _measured(settings)
+    result = _measured(settings, model_config)
     if result is None:
         return 1
     _print(result)
@@ -62,6 +65,25 @@ def _settings() -> dict[str, int]:
     return found
 
 
+def _model_config(settings: dict[str, int]) -> Any:
+    """The network's settings; those of its width leave `settings` where it has none."""
+    values: Any = flags.FLAGS
+    kind = models.MODELS[values.model].config
+    if kind is STSTNetConfig:
+        if values["base_dim"].present:
+            raise ConfigError("--base_dim is no setting of ststnet; leave it out.")
+        del settings["base_dim"]
+        # PyTorch draws other noise, and the first losses have to agree.
+        return STSTNetConfig(dropout=0.0)
+    config = kind(base_dim=settings["base_dim"])
+    if values.quick:
+        config = dataclasses.replace(config, blocks=(0, 0, 1))
+    if values.quick and kind is ModelConfig:
+        config = dataclasses.replace(config, reduction=4)
+    config.validate()
+    return config
+
+
 def _output() -> pathlib.Path:
     today = datetime.date.today().isoformat()
     named = flags.FLAGS.output or f"runs/benchmark-{today}.json"
@@ -81,7 +103,7 @@ def _require_compiler() -> None:
         )
 
 
-def _measured(settings: dict[str, int]) -> dict[str, Any] | None:
+def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
     import jax
 
@@ -89,10 +111,6 @@ def _measured(settings: dict[str, int]) -> dict[str, Any] | None:
     from experiments.contenders import Problem
 
     quick = flags.FLAGS.quick
-    model_config = ModelConfig(base_dim=settings["base_dim"])
-    if quick:
-        model_config = dataclasses.replace(model_config, blocks=(0, 0, 1), reduction=4)
-    model_config.validate()
     training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
     problem = Problem(model_config, training, settings["folds"], settings["steps"])
     device = jax.local_devices()[0]
@@ -107,7 +125,7 @@ def _measured(settings: dict[str, int]) -> dict[str, Any] | None:
     rows = timed.rows(settings["rounds"], ceilings)
     _say("comparing precisions on a small synthetic LOSO")
     parity = precision_parity.parity_table(
-        model_config if quick else precision_parity.MODEL,
+        model_config if quick else precision_parity.MODELS[type(model_config)],
         ("tf32", "bfloat16") if len(precisions) > 1 else ("bfloat16",),
         epochs=2 if quick else precision_parity.TRAINING.epochs,
         folds=2 if quick else 24,
@@ -118,7 +136,7 @@ def _measured(settings: dict[str, int]) -> dict[str, Any] | None:
         "environment": environment.describe([device]),
         "processor": benchmark_rows.processor_name(),
         "torch": benchmark_rows.torch_version(),
-        "settings": settings | {"blocks": list(model_config.blocks)},
+        "settings": {"model": flags.FLAGS.model} | settings | models.plain(model_config),
         "loss_gap": timed.loss_gap,
         "ceilings": dataclasses.asdict(ceilings),
         "rows": rows,
@@ -164,6 +182,7 @@ def _define_flags() -> None:
         None,
         "JSON file of the result, the plot beside it; default runs/benchmark-<date>.",
     )
+    flags.DEFINE_enum("model", "ahmsa", list(models.MODELS), "The network.")
     flags.DEFINE_integer("base_dim", 64, "Width of the first level; the paper's setting is 256.")
     flags.DEFINE_integer("batch_size", 256, "Clips per optimizer step (Table 3).")
     flags.DEFINE_integer("folds", 8, "Folds per round, and the largest chunk on a CPU.")

@@ -5,6 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from experiments.models import size_in_words
+
 
 def draw(result: dict[str, Any]) -> bytes:
     """PNG of horizontal bars, one per row; the mark on each bar is its floor."""
@@ -34,8 +36,8 @@ def draw(result: dict[str, Any]) -> bytes:
     axis.set_xlabel("seconds per fold-step (median; line: all rounds; red: floor)")
     settings = result["settings"]
     axis.set_title(
-        f"width {settings['base_dim']}, batch {settings['batch_size']}, {result['processor']}, "
-        f"{result['date']}",
+        f"{settings['model']}, {size_in_words(settings)}batch {settings['batch_size']}, "
+        f"{result['processor']}, {result['date']}",
         fontsize=10,
     )
     buffer = io.BytesIO()

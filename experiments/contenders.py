@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ahmsa_jax import train
-from ahmsa_jax.config import ModelConfig, TrainConfig
+from ahmsa_jax.config import TrainConfig
 from ahmsa_jax.engine import Engine, Job
 from ahmsa_jax.folds import EpochShape, Fold
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_training import TorchFold, set_tf32
+from experiments.baselines.twins import AnyConfig
 
 STEPS_PER_EPOCH = 2
 HELD_OUT = 8
@@ -31,7 +32,7 @@ TEST_PLACES = 40
 class Problem:
     """A made-up LOSO problem whose every step is a whole batch; the paper's setting has two."""
 
-    model_config: ModelConfig
+    model_config: AnyConfig
     train_config: TrainConfig
     folds: int
     steps: int  # of a round and fold, a multiple of STEPS_PER_EPOCH

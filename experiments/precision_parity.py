@@ -11,15 +11,20 @@ from ahmsa_jax.config import ModelConfig, Precision, TrainConfig
 from ahmsa_jax.engine import Engine, Job
 from ahmsa_jax.folds import epoch_shapes, loso_folds
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
+from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
 from input_pipeline import synthetic
 
 # Small enough for a minute on a CPU, trained far enough for scores well above chance.
-MODEL = ModelConfig(base_dim=24, blocks=(1, 1, 1))
+MODELS: dict[type, Any] = {
+    ModelConfig: ModelConfig(base_dim=24, blocks=(1, 1, 1)),
+    HTNetConfig: HTNetConfig(base_dim=24, blocks=(1, 1, 1)),
+    STSTNetConfig: STSTNetConfig(),
+}
 TRAINING = TrainConfig(epochs=30, learning_rate=3e-4)
 
 
 def parity_table(
-    model_config: ModelConfig, precisions: Sequence[Precision], *, epochs: int, folds: int
+    model_config: Any, precisions: Sequence[Precision], *, epochs: int, folds: int
 ) -> list[dict[str, Any]]:
     """One row per precision: UF1, UAR, and how far its probabilities lie from float32's.
 
@@ -53,7 +58,7 @@ def parity_table(
 
 
 def _probabilities(
-    model_config: ModelConfig, clips: Any, chosen: list[Any], training: TrainConfig
+    model_config: Any, clips: Any, chosen: list[Any], training: TrainConfig
 ) -> np.ndarray:
     shapes = epoch_shapes(loso_folds(clips.subject_key_N), training.batch_size)
     engine = Engine(

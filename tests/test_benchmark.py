@@ -10,7 +10,7 @@ from command_runner import assert_mistake, run_command
 from ahmsa_jax.config import ModelConfig, TrainConfig
 from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
 from experiments import arithmetic, benchmark_figure, benchmark_rows, floors
-from experiments.contenders import Problem
+from experiments.contenders import EngineContender, Problem, TorchContender
 
 TINY = ("--quick", "--rounds=1", "--folds=1")
 
@@ -121,6 +121,19 @@ def test_only_float32_programs_must_agree():
             made._check(Recorded("far", losses, []))
 
 
+@pytest.mark.parametrize(
+    "config", [HTNetConfig(base_dim=12, blocks=(0, 0, 1)), STSTNetConfig(dropout=0.0)]
+)
+def test_the_peers_first_losses_agree_with_their_twins(config):
+    problem = Problem(config, TrainConfig(batch_size=16, precision="float32"), 1, 2)
+    ours = EngineContender(problem, 1, "float32")
+    theirs = TorchContender(problem, "eager", "float32", ours.initial())
+    losses = ours.first_losses(3)
+    assert np.abs(losses - theirs.first_losses(3)).max() < benchmark_rows.LOSS_TOLERANCE
+    assert np.abs(np.diff(losses)).max() > 10 * benchmark_rows.LOSS_TOLERANCE, "nothing is learnt"
+    assert (ours.round(), theirs.round()) > (0, 0)
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
@@ -194,7 +207,9 @@ def test_without_a_compiler_it_says_so():
         ("--base_dim=9000", "--base_dim=9000"),
         ("--output=result.txt", "must end in .json"),
         ("stray", "unexpected argument 'stray'"),
+        ("--model=resnet", "--model=resnet"),
+        ("--model=ststnet --base_dim=64", "--base_dim is no setting of ststnet"),
     ],
 )
 def test_mistakes_are_one_line(flag, words):
-    assert_mistake(run_command("experiments.benchmark", flag), words)
+    assert_mistake(run_command("experiments.benchmark", *flag.split()), words)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 
-from ahmsa_jax.config import ModelConfig, TrainConfig
-from experiments.baselines import torch_ahmsa, weights
+from ahmsa_jax.config import TrainConfig
+from experiments.baselines import twins
 from experiments.baselines.torch_ahmsa import Form
 
 
@@ -36,7 +36,7 @@ class TorchFold:
     def __init__(
         self,
         form: Form,
-        model_config: ModelConfig,
+        model_config: twins.AnyConfig,
         train_config: TrainConfig,
         flow_NxHxWxC: np.ndarray,
         label_N: np.ndarray,
@@ -48,7 +48,8 @@ class TorchFold:
         self.form = form
         self._flow_NxHxWxC = torch.as_tensor(flow_NxHxWxC, device=self.device)
         self._label_N = torch.as_tensor(label_N, dtype=torch.int64, device=self.device)
-        self.network = torch_ahmsa.build(form, model_config).to(self.device)
+        self._config = model_config
+        self.network = twins.build(model_config, form).to(self.device)
         expert = form == "expert"
         graphs = expert and self.device.type == "cuda"
         live = [value for value in self.network.parameters() if value.requires_grad]
@@ -67,9 +68,10 @@ class TorchFold:
 
     def start(self, params: Mapping[str, np.ndarray]) -> None:
         """Begin a fold: Flax parameters by path, and Adam from zero; memory stays in place."""
-        self.network.load_state_dict(weights.to_torch(params, self.form))
-        for state in self._optimizer.state.values():
-            for value in state.values():
+        state = twins.to_torch(self._config, dict(params), self.form)
+        self.network.load_state_dict(state)
+        for moments in self._optimizer.state.values():
+            for value in moments.values():
                 if isinstance(value, torch.Tensor):
                     value.zero_()
 

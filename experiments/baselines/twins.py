@@ -8,28 +8,32 @@ from ahmsa_jax.config import ModelConfig
 from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
 from experiments.baselines import peer_weights, torch_ahmsa, weights
 from experiments.baselines.peer_weights import Arrays, State
+from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_htnet import TorchHTNet
 from experiments.baselines.torch_ststnet import TorchSTSTNet
 
 AnyConfig = ModelConfig | HTNetConfig | STSTNetConfig
 
 
-def build(config: AnyConfig) -> nn.Module:
-    """The twin with PyTorch's own initial parameters: maps (B, 28, 28, 3) -> logits (B, K)."""
+def build(config: AnyConfig, form: Form = "eager") -> nn.Module:
+    """The twin with PyTorch's own initial parameters: maps (B, 28, 28, 3) -> logits (B, K).
+
+    Only AHMSA-Net has a form of its own for speed; the peers are one module in both.
+    """
     if isinstance(config, HTNetConfig):
         return TorchHTNet(config)
     if isinstance(config, STSTNetConfig):
         return TorchSTSTNet(config)
-    return torch_ahmsa.build("eager", config)
+    return torch_ahmsa.build(form, config)
 
 
-def to_torch(config: AnyConfig, params: Arrays) -> dict[str, torch.Tensor]:
+def to_torch(config: AnyConfig, params: Arrays, form: Form = "eager") -> dict[str, torch.Tensor]:
     """The twin's state dict that computes what these Flax parameters do."""
     if isinstance(config, HTNetConfig):
         return peer_weights.htnet_to_torch(params, config)
     if isinstance(config, STSTNetConfig):
         return peer_weights.ststnet_to_torch(params)
-    return weights.to_torch(params, "eager")
+    return weights.to_torch(params, form)
 
 
 def from_torch(config: AnyConfig, state: State) -> dict[str, np.ndarray]:
