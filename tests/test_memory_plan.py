@@ -100,7 +100,7 @@ def test_size_follows_the_compiled_need():
     # A cost that does not shrink with the folds still ends.
     assert fitted(68, guess=10, have=400, need_of_one=10, fixed=390)[0] == 1
     # On a CPU more folds are slower; devices share out the folds.
-    assert fitted(68, guess=1, have=400, need_of_one=1, platform="cpu") == (8, [8])
+    assert fitted(68, guess=1, have=400, need_of_one=1, platform="cpu") == (4, [4])
     assert fitted(10, guess=1, have=400, need_of_one=1, devices=4)[0] == 12
 
 
