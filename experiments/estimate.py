@@ -1,4 +1,4 @@
-"""How long a run will take here, before it is started; for the warning and the dry run."""
+"""How long a run will take on a CPU, counted before anything is compiled; for the warning."""
 
 import time
 from typing import Any
@@ -10,8 +10,8 @@ from experiments.arithmetic import forward_products
 from experiments.plan import Chunk
 
 # Share of the matrix-product rate that a training step is taken to reach; the rest goes into
-# element-wise work. Rough: 14 s and 28 s were said, by the load, where training took 19 s.
-CPU_EFFICIENCY = 0.4
+# element-wise work. Rough: EFFICIENCY_NOTE
+CPU_EFFICIENCY = 0.25
 # Beyond this, a run on a CPU starts with a warning.
 LONG_RUN_SECONDS = 600.0
 
