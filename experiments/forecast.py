@@ -16,8 +16,9 @@ from experiments.run_files import LOGGED_EPOCHS
 
 # Chunks told one by one; the rest are counted.
 TOLD_CHUNKS = 12
-# An epoch that takes longer is timed once, not twice.
-LONG_EPOCH_SECONDS = 5.0
+# The dry run times so long, or an epoch, and so many epochs at most.
+TIMED_SECONDS = 2.0
+MOST_TIMED = 20
 # Bytes as found in files of runs: a row of predictions.csv, a line of metrics.jsonl with and
 # without its confusion matrix, the pictures and tables of a report.
 _ROW, _LINE, _CONFUSION, _REPORT = 110, 90, 120, 500_000
@@ -65,31 +66,37 @@ def print_disk(
 
 
 def print_time(programs: Programs, plan: Plan) -> None:
-    """Print how long training will take, from one epoch of each program timed now."""
+    """Print how long training will take, from some epochs of each program timed now."""
     seconds = timed_seconds(programs, plan.chunks)
-    print(f"estimated training time here, from one epoch timed: {estimate.in_words(seconds)}",
+    print(f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
           flush=True)  # fmt: skip
 
 
 def timed_seconds(programs: Programs, chunks: Sequence[Chunk]) -> float:
-    """Training seconds of all chunks, from one epoch of each program timed now."""
+    """Training seconds of all chunks, from some epochs of each program timed now."""
     per_epoch: dict[object, float] = {}
     for chunk in chunks:
         key = (chunk.shape, chunk.size)
         if key not in per_epoch:
             programs.need(*key)
-            engine = programs.engine(*key)
-            data = programs.data(engine)
-            state = engine.start(chunk.jobs)
-            # The first one loads the program, which does not show in a long one.
-            for epoch in range(2):
-                began = time.monotonic()
-                engine.run_epochs(state, data, epoch, 1)
-                per_epoch[key] = time.monotonic() - began
-                if per_epoch[key] > LONG_EPOCH_SECONDS:
-                    break
+            per_epoch[key] = _seconds_per_epoch(programs, chunk)
     epochs = programs.train_config.epochs
     return sum(per_epoch[chunk.shape, chunk.size] * epochs for chunk in chunks)
+
+
+def _seconds_per_epoch(programs: Programs, chunk: Chunk) -> float:
+    engine = programs.engine(chunk.shape, chunk.size)
+    data = programs.data(engine)
+    state = engine.start(chunk.jobs)
+
+    def timed(epochs: int) -> float:
+        began = time.monotonic()
+        engine.run_epochs(state, data, 0, epochs)
+        return (time.monotonic() - began) / epochs
+
+    # The first one loads the program; then as many as fill about the time of a dispatch.
+    first = timed(1)
+    return timed(max(1, min(MOST_TIMED, int(TIMED_SECONDS / first))))
 
 
 def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:

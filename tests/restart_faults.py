@@ -118,8 +118,14 @@ def ten_mebibytes_a_fold_of_fifty():
     from ahmsa_jax.engine import Engine
     from experiments import programs
 
+    honest = Engine.compile
+
+    def compile_and_tell(self, chunk, data):
+        honest(self, chunk, data)
+        return self.size * 10 * 2**20
+
     programs.available_bytes = lambda devices: 50 * 2**20
-    Engine.compile = lambda self, chunk, data: self.size * 10 * 2**20
+    Engine.compile = compile_and_tell
 
 
 def two_devices():

@@ -195,7 +195,7 @@ def test_a_dry_run_tells_plan_memory_time_and_disk_from_the_compiled_need(tmp_pa
     for number in (0, 1):
         assert f"chunk {number}: 3 folds at once, 1 step(s) per epoch" in finished.out
     assert "memory: 3 folds of 1 step(s) need 30 MiB of the 50 MiB per device" in finished.out
-    assert "estimated training time here, from one epoch timed: " in finished.out
+    assert "estimated training time here, from epochs timed now: " in finished.out
     assert "for checkpoints (2 are kept while the next is written" in finished.out
     assert not (tmp_path / "run").exists()
 

@@ -141,7 +141,7 @@ def test_a_dry_run_prints_the_plan_and_touches_nothing(tmp_path):
     finished = loso(tmp_path / "run", "--dry_run")
     assert finished.status == 0, finished.err
     assert "chunk 0: 3 folds at once, 1 step(s) per epoch" in finished.out
-    assert "estimated training time here, from one epoch timed: " in finished.out
+    assert "estimated training time here, from epochs timed now: " in finished.out
     assert not (tmp_path / "run").exists()
 
 
