@@ -66,20 +66,18 @@ def _settings() -> dict[str, int]:
 
 
 def _model_config(settings: dict[str, int]) -> Any:
-    """The network's settings; those of its width leave `settings` where it has none."""
+    """The network's settings; a width is refused where it has none."""
     values: Any = flags.FLAGS
     kind = models.MODELS[values.model].config
     if kind is STSTNetConfig:
         if values["base_dim"].present:
             raise ConfigError("--base_dim is no setting of ststnet; leave it out.")
-        del settings["base_dim"]
         # PyTorch draws other noise, and the first losses have to agree.
         return STSTNetConfig(dropout=0.0)
-    config = kind(base_dim=settings["base_dim"])
-    if values.quick:
-        config = dataclasses.replace(config, blocks=(0, 0, 1))
+    smaller: dict[str, Any] = {"blocks": (0, 0, 1)} if values.quick else {}
     if values.quick and kind is ModelConfig:
-        config = dataclasses.replace(config, reduction=4)
+        smaller["reduction"] = 4
+    config = kind(base_dim=settings["base_dim"], **smaller)
     config.validate()
     return config
 
@@ -130,13 +128,15 @@ def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | N
         epochs=2 if quick else precision_parity.TRAINING.epochs,
         folds=2 if quick else 24,
     )
+    # The width is the network's, and stands among its settings where it has one.
+    timing = {name: value for name, value in settings.items() if name != "base_dim"}
     return {
         "command": f"python -m experiments.benchmark {shlex.join(sys.argv[1:])}".strip(),
         "date": datetime.date.today().isoformat(),
         "environment": environment.describe([device]),
         "processor": benchmark_rows.processor_name(),
         "torch": benchmark_rows.torch_version(),
-        "settings": {"model": flags.FLAGS.model} | settings | models.plain(model_config),
+        "settings": {"model": flags.FLAGS.model} | timing | models.plain(model_config),
         "loss_gap": timed.loss_gap,
         "ceilings": dataclasses.asdict(ceilings),
         "rows": rows,

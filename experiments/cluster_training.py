@@ -70,13 +70,13 @@ class RemotePrograms(Programs):
         )
 
     def print_time(self, plan: Plan) -> None:
-        """Print how long training will take, from one epoch of each program timed on a worker."""
+        """Print how long training will take, from some epochs of each program timed on a worker."""
         task = self.cluster.submit(cluster_task.timed_seconds, self.work, plan.chunks)
         seconds = self.cluster.outcome(task)
         rounds = -(-len(plan.chunks) // self.workers)
         whole = seconds * rounds / len(plan.chunks)
         print(
-            f"estimated training time, from one epoch timed on a worker: "
+            f"estimated training time, from epochs timed on a worker: "
             f"{estimate.in_words(whole)}, {rounds} chunk(s) one after another",
             flush=True,
         )

@@ -1,13 +1,14 @@
 """How long a run will take on a CPU, counted before anything is compiled; for the warning."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.engine import Job
 from experiments.arithmetic import forward_products
-from experiments.plan import Chunk
 
 # Share of the matrix-product rate that a training step is taken to reach; the rest goes into
 # element-wise work. Rough: shares of 0.15 to 0.8 were seen, by width and by the machine's load.
@@ -16,13 +17,13 @@ CPU_EFFICIENCY = 0.25
 LONG_RUN_SECONDS = 600.0
 
 
-def cpu_seconds(model_config: Any, train_config: TrainConfig, chunks: list[Chunk]) -> float:
-    """Estimated training seconds on this machine's CPU, without compiling.
+def cpu_seconds(model_config: Any, train_config: TrainConfig, jobs: Sequence[Job]) -> float:
+    """Estimated training seconds of these folds on this machine's CPU, without compiling.
 
     Counts six operations per multiply-add and clip (forward, and twice that backward), at the rate
     of a matrix product timed now.
     """
-    rows = sum(job.fold.n_train for chunk in chunks for job in chunk.jobs)
+    rows = sum(job.fold.n_train for job in jobs)
     operations = 6.0 * sum(forward_products(model_config).values()) * rows * train_config.epochs
     return operations / (CPU_EFFICIENCY * _product_rate())
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 
 from ahmsa_jax.engine import Job
-from ahmsa_jax.folds import EpochShape
 from experiments import estimate
 from experiments.checkpoint import KEPT
 from experiments.plan import Chunk, Plan, checkpoint_bytes
@@ -103,9 +102,7 @@ def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
     """Warn on stderr where training these jobs on a CPU will take long."""
     if programs.devices[0].platform != "cpu" or not jobs:
         return
-    # The estimate counts jobs; how they are grouped does not matter to it.
-    together = Chunk(0, EpochShape(1, 1, 1), len(jobs), tuple(jobs))
-    seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, [together])
+    seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
     if seconds > estimate.LONG_RUN_SECONDS:
         sized = hasattr(programs.model_config, "base_dim")
         smaller = "--base_dim=24 --epochs=60 --learning_rate=1e-4" if sized else "--epochs=60"

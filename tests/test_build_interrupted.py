@@ -33,11 +33,14 @@ def start(
     return subprocess.Popen(words, cwd=ROOT, **quiet)
 
 
-def wait_for_maps(data_dir: pathlib.Path, count: int) -> pathlib.Path:
+def wait_for_maps(
+    process: "subprocess.Popen[bytes]", data_dir: pathlib.Path, count: int
+) -> pathlib.Path:
     """The cache of finished clips, once it holds `count` of them."""
     cache = data_dir / "map_cache"
     deadline = time.monotonic() + 60
     while len(list(cache.glob("*.npz"))) < count:
+        assert process.poll() is None, "the build ended before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return cache
@@ -45,7 +48,7 @@ def wait_for_maps(data_dir: pathlib.Path, count: int) -> pathlib.Path:
 
 def test_a_killed_build_goes_on_to_the_same_content(raw, tmp_path, tmp_path_factory):
     process = start(raw, tmp_path, 1)
-    cache = wait_for_maps(tmp_path, 3)
+    cache = wait_for_maps(process, tmp_path, 3)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "smic" / "five" / "1.0.0").exists()
@@ -71,7 +74,7 @@ def test_ctrl_c_leaves_without_a_traceback(raw, tmp_path):
         # Tests in the background of a shell inherit that Ctrl-C is ignored.
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
-    wait_for_maps(tmp_path, 1)
+    wait_for_maps(process, tmp_path, 1)
     # As a terminal does: to the build and its workers alike.
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
@@ -81,7 +84,7 @@ def test_ctrl_c_leaves_without_a_traceback(raw, tmp_path):
 
 def test_a_worker_ends_with_its_build(raw, tmp_path):
     process = start(raw, tmp_path, 1)
-    wait_for_maps(tmp_path, 1)
+    wait_for_maps(process, tmp_path, 1)
     tasks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     children = [int(child) for child in tasks.split()]
     assert children

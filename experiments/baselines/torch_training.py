@@ -68,8 +68,7 @@ class TorchFold:
 
     def start(self, params: Mapping[str, np.ndarray]) -> None:
         """Begin a fold: Flax parameters by path, and Adam from zero; memory stays in place."""
-        state = twins.to_torch(self._config, dict(params), self.form)
-        self.network.load_state_dict(state)
+        self.network.load_state_dict(twins.to_torch(self._config, params, self.form))
         for moments in self._optimizer.state.values():
             for value in moments.values():
                 if isinstance(value, torch.Tensor):
