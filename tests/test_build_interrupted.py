@@ -1,6 +1,5 @@
 """A build that is killed or interrupted: what it leaves behind, and how it goes on."""
 
-import functools
 import os
 import pathlib
 import signal
@@ -24,10 +23,18 @@ def raw(tmp_path_factory):
     return folder
 
 
+# Tests started in the background of a shell inherit that Ctrl-C is ignored, and pass it on. Undone
+# in the new process, since Popen's preexec_fn would fork this one with JAX's threads in it.
+HEED_CTRL_C = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
 def start(
     raw: pathlib.Path, data_dir: pathlib.Path, workers: int, **options: Any
 ) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
+    words = [sys.executable, "-c", HEED_CTRL_C, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
              f"--data_dir={data_dir}", f"--workers={workers}"]  # fmt: skip
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
     return subprocess.Popen(words, cwd=ROOT, **quiet)
@@ -71,8 +78,6 @@ def test_ctrl_c_leaves_without_a_traceback(raw, tmp_path):
         2,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        # Tests in the background of a shell inherit that Ctrl-C is ignored.
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     wait_for_maps(process, tmp_path, 1)
     # As a terminal does: to the build and its workers alike.
