@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from input_pipeline import dataset_folder
+from input_pipeline import dataset_folder, loader
 from input_pipeline.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
 from input_pipeline.errors import InputError
 from input_pipeline.regions import LANDMARKS, MEAN_LANDMARKS_5x2
@@ -165,8 +165,8 @@ def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> W
     """Store the clips as `<dataset>/<layout>:1.0.0` below data_dir; all of it or nothing.
 
     The clips are checked and sorted first. A data set with the same content hash is left as it
-    is; another one is refused with InputError unless `overwrite`, and then replaced only once
-    the new one is whole. Raises OSError, with path and bytes, where the disk does not suffice.
+    is; another one, or one with damaged records, is refused with InputError unless `overwrite`,
+    and then replaced only once the new one is whole. Raises OSError, with path and bytes, where the disk does not suffice.
     """
     clips = sorted_and_checked(clips, where=f"the data set {clips.dataset}")
     path = dataset_folder.dataset_path(data_dir, clips.dataset, clips.layout)
@@ -174,6 +174,8 @@ def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> W
         if path.exists() and not overwrite:
             stored_hash = dataset_folder.stored_metadata(path).get("content_hash")
             if stored_hash == clips.content_hash():
+                # Raises where records were damaged since: "already there" must be true of them.
+                loader.load(clips.dataset, clips.layout, data_dir)
                 return Written(path, is_new=False)
             raise InputError(
                 f"'{path}' already holds another version of {clips.dataset} (content hash "

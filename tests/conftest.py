@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+import pytest
+
 # Commands run by tests compile the same few programs again and again; a cache of the session
 # keeps the suite within its time. It must be named before JAX or a command's process starts.
 # The workers of pytest-xdist inherit the name from the process that starts them.
@@ -26,3 +28,13 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if _CACHE:
         _CACHE.cleanup()
+
+
+@pytest.fixture(scope="session")
+def pretend_smic(tmp_path_factory):
+    """Folder of a pretend SMIC: ten clips, no sheet, labels from the folders; not to be changed."""
+    from input_pipeline import pretend_database
+
+    folder = tmp_path_factory.mktemp("pretend") / "smic"
+    pretend_database.write("smic", folder)
+    return folder

@@ -6,12 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from random_arrays import random
 
 from ahmsa_jax import attention
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 @pytest.mark.parametrize(("tokens", "width", "heads"), [(4, 12, 3), (16, 10, 3), (1, 12, 3)])

@@ -216,6 +216,14 @@ def test_import_end_to_end(tmp_path):
     assert again.status == 0
     assert "already there with the same content" in again.out
 
+    (records,) = (tmp_path / "megc2019" / "five" / "1.0.0").glob("*array_record*")
+    damaged = bytearray(records.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    records.write_bytes(damaged)
+    assert_mistake(run_command(IMPORT, *arguments), "damaged or incomplete", "--overwrite")
+    assert run_command(IMPORT, *arguments, "--overwrite").status == 0
+    assert loader.load("megc2019", "five", tmp_path).content_hash() == clips.content_hash()
+
     (source / "maps" / "sub01_EP02_01f.png").write_bytes(fake_maps.png(fake_maps.values(50)))
     assert_mistake(run_command(IMPORT, *arguments), "--overwrite", "another version")
     assert run_command(IMPORT, *arguments, "--overwrite").status == 0

@@ -8,20 +8,8 @@ import sys
 import time
 from typing import Any
 
-import pytest
 from command_runner import ROOT
 from native_builds import NAME, build, clips, records
-
-from input_pipeline import pretend_database
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    """A pretend SMIC: ten clips, no sheet, labels from the folders."""
-    folder = tmp_path_factory.mktemp("raw") / "smic"
-    pretend_database.write("smic", folder)
-    return folder
-
 
 # Tests started in the background of a shell inherit that Ctrl-C is ignored, and pass it on. Undone
 # in the new process, since Popen's preexec_fn would fork this one with JAX's threads in it.
@@ -53,17 +41,17 @@ def wait_for_maps(
     return cache
 
 
-def test_a_killed_build_goes_on_to_the_same_content(raw, tmp_path, tmp_path_factory):
-    process = start(raw, tmp_path, 1)
+def test_a_killed_build_goes_on_to_the_same_content(pretend_smic, tmp_path, tmp_path_factory):
+    process = start(pretend_smic, tmp_path, 1)
     cache = wait_for_maps(process, tmp_path, 3)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "smic" / "five" / "1.0.0").exists()
     kept = {path.name: path.stat().st_mtime_ns for path in cache.glob("*.npz")}
     assert len(kept) >= 3
-    assert build(raw, tmp_path).status == 0
+    assert build(pretend_smic, tmp_path).status == 0
     whole = tmp_path_factory.mktemp("whole")
-    assert build(raw, whole).status == 0
+    assert build(pretend_smic, whole).status == 0
     assert clips(tmp_path).content_hash() == clips(whole).content_hash()
     assert records(tmp_path) == records(whole)
     # What was finished was not computed again.
@@ -71,9 +59,9 @@ def test_a_killed_build_goes_on_to_the_same_content(raw, tmp_path, tmp_path_fact
         assert (cache / name).stat().st_mtime_ns == changed
 
 
-def test_ctrl_c_leaves_without_a_traceback(raw, tmp_path):
+def test_ctrl_c_leaves_without_a_traceback(pretend_smic, tmp_path):
     process = start(
-        raw,
+        pretend_smic,
         tmp_path,
         2,
         stderr=subprocess.PIPE,
@@ -87,8 +75,8 @@ def test_ctrl_c_leaves_without_a_traceback(raw, tmp_path):
     assert err.decode().strip() == "input_pipeline.build: interrupted."
 
 
-def test_a_worker_ends_with_its_build(raw, tmp_path):
-    process = start(raw, tmp_path, 1)
+def test_a_worker_ends_with_its_build(pretend_smic, tmp_path):
+    process = start(pretend_smic, tmp_path, 1)
     wait_for_maps(process, tmp_path, 1)
     tasks = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     children = [int(child) for child in tasks.split()]

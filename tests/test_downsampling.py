@@ -6,13 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from random_arrays import random
 
 from ahmsa_jax import pooling
 from ahmsa_jax.downsampling import Conv3x3
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def adaptive_max_pool(x, out):

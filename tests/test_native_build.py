@@ -12,21 +12,13 @@ import pytest
 from command_runner import assert_mistake, run_command
 from native_builds import NAME, build, clips, records
 
-from input_pipeline import pretend_database, strain
+from input_pipeline import strain
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    """A pretend SMIC: ten clips, no sheet, labels from the folders."""
-    folder = tmp_path_factory.mktemp("raw") / "smic"
-    pretend_database.write("smic", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def built(raw, tmp_path_factory):
+def built(pretend_smic, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("built")
-    finished = build(raw, data_dir, "--workers=2")
+    finished = build(pretend_smic, data_dir, "--workers=2")
     assert finished.status == 0, finished.err
     return data_dir, finished
 
@@ -80,20 +72,20 @@ def test_the_report_has_a_line_for_every_clip(built):
         assert data.startswith(b"\x89PNG")
 
 
-def test_one_and_many_workers_and_a_repeat_give_the_same_bytes(raw, built, tmp_path):
+def test_one_and_many_workers_and_a_repeat_give_the_same_bytes(pretend_smic, built, tmp_path):
     for workers in (1, 8):
         data_dir = tmp_path / str(workers)
-        assert build(raw, data_dir, f"--workers={workers}").status == 0
+        assert build(pretend_smic, data_dir, f"--workers={workers}").status == 0
         assert clips(data_dir).content_hash() == clips(built[0]).content_hash()
         assert records(data_dir) == records(built[0])
-    again = build(raw, tmp_path / "1")
+    again = build(pretend_smic, tmp_path / "1")
     assert again.status == 0
     assert "already there with the same content" in again.out
 
 
-def test_file_order_and_place_do_not_matter(raw, built, tmp_path):
+def test_file_order_and_place_do_not_matter(pretend_smic, built, tmp_path):
     copy = tmp_path / "elsewhere"
-    shutil.copytree(raw, copy)
+    shutil.copytree(pretend_smic, copy)
     # Written anew in another order: directory listings differ, names and bytes do not.
     for path in sorted(copy.rglob("*.bmp"), reverse=True):
         data = path.read_bytes()
@@ -103,9 +95,9 @@ def test_file_order_and_place_do_not_matter(raw, built, tmp_path):
     assert clips(tmp_path / "data").content_hash() == clips(built[0]).content_hash()
 
 
-def test_another_layout_needs_no_new_flow(raw, built):
+def test_another_layout_needs_no_new_flow(pretend_smic, built):
     cache = {path.name: path.stat().st_mtime_ns for path in (built[0] / "map_cache").iterdir()}
-    assert build(raw, built[0], "--layout=quad").status == 0
+    assert build(pretend_smic, built[0], "--layout=quad").status == 0
     assert {p.name: p.stat().st_mtime_ns for p in (built[0] / "map_cache").iterdir()} == cache
     five, quad = clips(built[0]), clips(built[0], "quad")
     np.testing.assert_array_equal(five.flow_whole_NxHxWxC, quad.flow_whole_NxHxWxC)
@@ -123,11 +115,11 @@ def test_the_cache_keeps_the_flow_in_full_resolution(built):
 
 
 @pytest.fixture
-def damaged(raw, tmp_path):
+def damaged(pretend_smic, tmp_path):
     """A copy of the pretend database with three bad clips."""
     copy = tmp_path / "damaged"
-    shutil.copytree(raw, copy)
-    names = [key.split("/")[2] for key in sorted(report_keys(raw))]
+    shutil.copytree(pretend_smic, copy)
+    names = [key.split("/")[2] for key in sorted(report_keys(pretend_smic))]
     cut = a_frame(copy, names[0], 0)
     cut.write_bytes(cut.read_bytes()[:1000])
     empty = a_frame(copy, names[1], -1)
@@ -168,8 +160,8 @@ def test_skip_bad_leaves_them_out_and_counts_them(damaged, built, tmp_path):
     assert (found.flow_NxHxWxC.reshape(len(found), -1).max(axis=1) > 0).all()
 
 
-def test_check_only_writes_a_report_and_no_maps(raw, damaged, tmp_path):
-    finished = build(raw, tmp_path / "whole", "--check_only")
+def test_check_only_writes_a_report_and_no_maps(pretend_smic, damaged, tmp_path):
+    finished = build(pretend_smic, tmp_path / "whole", "--check_only")
     assert finished.status == 0, finished.err
     assert "no flow was computed" in finished.out
     assert sorted(os.listdir(tmp_path / "whole")) == ["smic"]
@@ -177,9 +169,9 @@ def test_check_only_writes_a_report_and_no_maps(raw, damaged, tmp_path):
     assert_mistake(build(damaged[0], tmp_path / "bad", "--check_only"), "3 clips cannot be used")
 
 
-def test_counts_that_deviate_stop_the_build_unless_accepted(raw, tmp_path):
+def test_counts_that_deviate_stop_the_build_unless_accepted(pretend_smic, tmp_path):
     copy = tmp_path / "copy"
-    shutil.copytree(raw, copy)
+    shutil.copytree(pretend_smic, copy)
     key = sorted(report_keys(copy))[0]
     for folder in list(copy.rglob(on_disk(key.split("/")[2]))):
         shutil.rmtree(folder)
@@ -192,9 +184,12 @@ def test_counts_that_deviate_stop_the_build_unless_accepted(raw, tmp_path):
     assert len(clips(tmp_path / "data")) == 9
 
 
-def test_a_full_disk_is_said_with_path_and_bytes(raw, tmp_path):
+def test_a_full_disk_is_said_with_path_and_bytes(pretend_smic, tmp_path):
     finished = build(
-        raw, tmp_path, "--workers=1", prepare=injected_faults.no_more_than_2000_bytes_a_file
+        pretend_smic,
+        tmp_path,
+        "--workers=1",
+        prepare=injected_faults.no_more_than_2000_bytes_a_file,
     )
     assert_mistake(finished, str(tmp_path / "map_cache"), "bytes are needed")
     assert not (tmp_path / "smic" / "five").exists()

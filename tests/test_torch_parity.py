@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import small_problem
 import torch
+from random_arrays import random
 from small_problem import MODEL, TRAINING, data, folds
 
 from ahmsa_jax import AHMSANet, ModelConfig, downsampling, layers, pooling, train
@@ -31,10 +32,6 @@ def parameters(config, seed=0):
 
 def by_name(params):
     return {"/".join(path): np.asarray(value) for path, value in params.items()}
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 @functools.cache
