@@ -16,11 +16,15 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Tiny programs spend their time in the compiler, three quarters of it on optimising; whether the
 # optimised ones round alike is asked where it matters, by the tests that compile with OPTIMISED.
 os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+# NumPy's second thread waits for work by spinning, on a core that another test needs.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def pytest_configure(config):
     import jax
+    from command_runner import collect_rarely
 
+    collect_rarely()
     # Only in this process: commands see the machine as it is.
     jax.config.update("jax_num_cpu_devices", 4)
 
