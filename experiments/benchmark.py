@@ -18,7 +18,7 @@ from absl import flags
 
 from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
 from ahmsa_jax.peer_configs import STSTNetConfig
-from experiments import models
+from experiments import jax_settings, models
 from input_pipeline import command
 from input_pipeline.errors import InputError
 from input_pipeline.whole_file import write_whole
@@ -103,15 +103,13 @@ def _require_compiler() -> None:
 
 def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
-    import jax
-
+    device = jax_settings.local_devices()[0]
     from experiments import benchmark_rows, environment, floors, precision_parity
     from experiments.contenders import Problem
 
     quick = flags.FLAGS.quick
     training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
     problem = Problem(model_config, training, settings["folds"], settings["steps"])
-    device = jax.local_devices()[0]
     precisions = ("float32",) if device.platform == "cpu" else ("float32", "tf32", "bfloat16")
     try:
         timed = benchmark_rows.Timing(problem, device.platform, precisions, _say)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ahmsa_jax.config import TrainConfig
 from ahmsa_jax.folds import EpochShape
-from experiments import forecast, training
+from experiments import forecast, jax_settings, training
 from experiments.chunk_files import ChunkResult
 from experiments.interruption import Interruption
 from experiments.memory import machine_bytes
@@ -170,7 +170,7 @@ def _code() -> dict[str, str]:
 
 def _device() -> Any:
     # One for a task, also where a machine shows more: as many as the plan counts on.
-    return jax.local_devices()[0]
+    return jax_settings.local_devices()[0]
 
 
 # Programs of the run that this process works for, kept for its next chunk.

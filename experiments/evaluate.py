@@ -12,7 +12,7 @@ from absl import flags
 
 from ahmsa_jax.config import ConfigError
 from experiments import flags as run_flags
-from experiments import given_weights
+from experiments import given_weights, jax_settings
 from experiments.given_weights import GivenWeights
 from experiments.models import plain
 from experiments.request import read_clips, requested_subjects, workdir_of
@@ -54,6 +54,7 @@ def main() -> int:
         "subjects": requested if values.subjects is not None else None,
         "shard": None,
     }
+    jax_settings.local_devices()
     # All files are read and predicted with before anything is written.
     folds_here = [fold for fold in folds if fold.subject_key in set(requested)]
     finished = _predicted(clips, folds_here, weights)

@@ -10,6 +10,7 @@ from absl import flags
 
 from ahmsa_jax.config import ConfigError
 from experiments import flags as run_flags
+from experiments import jax_settings
 from experiments.interruption import Interruption
 from experiments.models import size_in_words
 from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
@@ -42,25 +43,16 @@ def main() -> int:
 
 def _check_devices(workdir: pathlib.Path) -> None:
     """Ask JAX for its devices before anything is written; a wish it cannot fill is a mistake."""
-    import jax
-
-    if flags.FLAGS.cluster:
-        from experiments import cluster
-
-        # The devices are the workers'; this process takes none from them.
-        jax.config.update("jax_platforms", "cpu")
-        # A finished run is shown without its cluster.
-        if not (workdir / CONFIG_FILE).exists():
-            cluster.refuse_unreachable(flags.FLAGS.cluster)
+    if not flags.FLAGS.cluster:
+        jax_settings.local_devices()
         return
-    try:
-        jax.local_devices()
-    except RuntimeError as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"JAX finds no device to run on ({first}); check JAX_PLATFORMS, and install "
-            "'ahmsa-jax[cuda12]' for a GPU."
-        ) from error
+    # The devices are the workers'; this process takes none from them.
+    jax_settings.load().config.update("jax_platforms", "cpu")
+    from experiments import cluster
+
+    # A finished run is shown without its cluster.
+    if not (workdir / CONFIG_FILE).exists():
+        cluster.refuse_unreachable(flags.FLAGS.cluster)
 
 
 def _joined(interruption: Interruption) -> Any:

@@ -166,7 +166,8 @@ def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> W
 
     The clips are checked and sorted first. A data set with the same content hash is left as it
     is; another one, or one with damaged records, is refused with InputError unless `overwrite`,
-    and then replaced only once the new one is whole. Raises OSError, with path and bytes, where the disk does not suffice.
+    and then replaced only once the new one is whole. Raises OSError, with path and bytes, where
+    the disk does not suffice.
     """
     clips = sorted_and_checked(clips, where=f"the data set {clips.dataset}")
     path = dataset_folder.dataset_path(data_dir, clips.dataset, clips.layout)

@@ -33,6 +33,25 @@ def ask_for_a_missing_device():
     jax.config.update("jax_platforms", "nosuchdevice")
 
 
+def disturb_jax_settings():
+    """As JAX_ENABLE_X64=1 and the like in the shell; JAX read them before this process forked."""
+    import jax
+
+    disturbed = {
+        "jax_enable_x64": True,
+        "jax_default_matmul_precision": "bfloat16",
+        "jax_default_prng_impl": "rbg",
+        "jax_threefry_partitionable": False,
+        "jax_random_seed_offset": 7,
+        "jax_numpy_dtype_promotion": "strict",
+        "jax_numpy_rank_promotion": "raise",
+        "jax_transfer_guard": "disallow",
+        "jax_disable_jit": True,
+    }
+    for name, value in disturbed.items():
+        jax.config.update(name, value)
+
+
 def call_every_run_long():
     """No fault: the warning of a long run on a CPU, without running long."""
     from experiments import estimate

@@ -1,11 +1,14 @@
 """The files of a run against damage: other scores never come out of a cut or edited file."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import injected_faults
 import pytest
-from command_runner import assert_mistake, run_command
-from small_runs import KEYS, loso, rows
+from command_runner import ROOT, Finished, assert_mistake, run_command
+from small_runs import KEYS, SMALL, loso, rows
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,28 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path):
     finished = loso(tmp_path / "run", prepare=injected_faults.ask_for_a_missing_device)
     assert_mistake(finished, "JAX finds no device", "JAX_PLATFORMS")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [("JAX_ENABLE_X64=maybe", "JAX cannot be loaded"), ("JAX_PLATFORMS= ", "finds no device")],
+)
+def test_a_variable_that_jax_refuses_is_one_line(tmp_path, variable, words):
+    name, _, value = variable.partition("=")
+    finished = subprocess.run(
+        [sys.executable, "-m", "experiments.loso", *SMALL, f"--workdir={tmp_path / 'run'}"],
+        cwd=ROOT,
+        env=os.environ | {name: value},
+        capture_output=True,
+        text=True,
+    )
+    assert_mistake(Finished(finished.returncode, finished.stdout, finished.stderr), words, "JAX_")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_shells_jax_settings_change_no_byte(finished, tmp_path):
+    disturbed = tmp_path / "run"
+    run = loso(disturbed, "--eval_every=1", prepare=injected_faults.disturb_jax_settings)
+    assert run.status == 0, run.err
+    for name in ("predictions.csv", "metrics.jsonl"):
+        assert (disturbed / name).read_bytes() == (finished / name).read_bytes(), name
