@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import json
 import pathlib
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ahmsa_jax.engine import Job
 from experiments.plan import Chunk
+from experiments.workdir import CONFIG_FILE
 from input_pipeline.whole_file import write_whole
 
 FOLDER = "chunks"
@@ -44,6 +46,7 @@ def save(workdir: pathlib.Path, number: int, jobs: Sequence[Job], result: ChunkR
         evaluated=result.evaluated_V.astype(np.int64),
         confusion=result.confusion_SxVxKxK.astype(np.int64),
         seconds=np.float64(result.seconds),
+        run=_run_of(workdir),
     )
     data = buffer.getvalue()
     folder = workdir / FOLDER
@@ -61,7 +64,8 @@ def load_all(workdir: pathlib.Path, chunks: Sequence[Chunk]) -> dict[int, ChunkR
 def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult | None:
     """The results of a finished chunk, or None where there are none to trust.
 
-    None too where the file is cut, flipped or of other jobs: the chunk is then trained again.
+    None too where the file is cut, flipped, of other jobs or copied from another run: the
+    chunk is then trained again.
     """
     path = workdir / FOLDER / _name(number)
     try:
@@ -74,7 +78,7 @@ def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         wanted = [(job.seed, job.fold.subject_key) for job in jobs]
         stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
-        if stored != wanted:
+        if stored != wanted or str(arrays.get("run", "")) != _run_of(workdir):
             return None
         ends = np.cumsum([len(job.fold.test_index) for job in jobs])
         return ChunkResult(
@@ -84,6 +88,14 @@ def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult
             confusion_SxVxKxK=arrays["confusion"],
             seconds=float(arrays["seconds"]),
         )
+
+
+def _run_of(workdir: pathlib.Path) -> str:
+    """The hash of the run's settings; empty where none are stored."""
+    try:
+        return str(json.loads((workdir / CONFIG_FILE).read_text(encoding="utf-8"))["config_hash"])
+    except FileNotFoundError:
+        return ""
 
 
 def _name(number: int) -> str:

@@ -60,9 +60,21 @@ def main() -> int:
     finished = _predicted(clips, folds_here, weights)
     workdir = workdir_of(config)
     with claimed(workdir):
-        facts = {"folds": requested, "subjects_in_data_set": len(folds), "notes": []}
+        notes = _notes(weights, clips)
+        facts = {"folds": requested, "subjects_in_data_set": len(folds), "notes": notes}
         bind(workdir, config, facts)
         return _report(workdir, clips, finished, config)
+
+
+def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
+    if not (count := weights.of_other_data(clips.content_hash())):
+        return []
+    note = (
+        f"{count} of {len(weights.path_of)} weights were trained on another data set or layout "
+        "than these clips; whether they have seen a held-out subject there cannot be told."
+    )
+    print(f"note: {note}", flush=True)
+    return [note]
 
 
 def _predicted(clips: Clips, folds: list[Any], weights: GivenWeights) -> list[Any]:

@@ -50,8 +50,9 @@ def draw_confusion(records: Records) -> Figure:
             colour = "white" if rate > 0.55 else "black"
             text = f"{count}\n{rate:.2f}"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-        scores = pooled_scores(counts_KxK)
-        axis.set_title(f"{name}\nUF1 {scores.uf1:.3f}, UAR {scores.uar:.3f}", fontsize=10)
+        by_seed = [[row for row in part if row.seed == seed] for seed in records.seeds]
+        uf1, uar = _seed_mean([confusion_of(rows) for rows in by_seed if rows])
+        axis.set_title(f"{name}\nUF1 {uf1:.3f}, UAR {uar:.3f}", fontsize=10)
         axis.set_xticks(range(len(CLASS_NAMES)), CLASS_NAMES, fontsize=8)
         axis.set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES, fontsize=8, rotation=90, va="center")
         axis.set_xlabel("predicted", fontsize=9)
@@ -77,8 +78,8 @@ def draw_curves(records: Records) -> Figure:
     if several:
         axis = axes[0][1]
         points = _scores_by_epoch(evaluated)
-        for name in ("uf1", "uar"):
-            axis.plot(list(points), [getattr(s, name) for s in points.values()], label=name.upper())
+        for name, scores in zip(("UF1", "UAR"), zip(*points.values(), strict=True), strict=True):
+            axis.plot(list(points), scores, label=name)
         axis.set_xlabel("epoch")
         axis.set_ylabel("score of all held-out clips, pooled")
         axis.set_ylim(0, 1)
@@ -95,12 +96,19 @@ def _losses_by_epoch(log: list[LogEntry]) -> tuple[list[int], list[list[float]]]
     return epochs, [losses[epoch] for epoch in epochs]
 
 
-def _scores_by_epoch(evaluated: list[LogEntry]) -> dict[int, object]:
-    pooled: dict[int, np.ndarray] = {}
+def _scores_by_epoch(evaluated: list[LogEntry]) -> dict[int, tuple[float, float]]:
+    pooled: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
     for entry in evaluated:
         assert entry.confusion_KxK is not None
-        pooled[entry.epoch] = pooled.get(entry.epoch, 0) + entry.confusion_KxK
-    return {epoch: pooled_scores(pooled[epoch]) for epoch in sorted(pooled)}
+        by_seed = pooled[entry.epoch]
+        by_seed[entry.seed] = by_seed.get(entry.seed, 0) + entry.confusion_KxK
+    return {epoch: _seed_mean(list(pooled[epoch].values())) for epoch in sorted(pooled)}
+
+
+def _seed_mean(counts: list[np.ndarray]) -> tuple[float, float]:
+    """UF1 and UAR as the headline has them: of each seed's pooled counts, then the mean."""
+    scores = [pooled_scores(counts_KxK) for counts_KxK in counts]
+    return float(np.mean([s.uf1 for s in scores])), float(np.mean([s.uar for s in scores]))
 
 
 def draw_bars(records: Records) -> Figure:

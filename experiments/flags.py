@@ -20,10 +20,10 @@ _CHOICES = {
 }
 
 
-def _define_settings(config: type, whose: str) -> None:
+def _define_settings(config: type) -> None:
     for field in dataclasses.fields(config):
         default: Any = field.default
-        help_text = field.metadata["help"] + whose
+        help_text = field.metadata["help"] + _whose(field.name)
         if field.name in FROM_DATA or field.name in flags.FLAGS:
             continue
         if field.name == "blocks":
@@ -39,6 +39,16 @@ def _define_settings(config: type, whose: str) -> None:
             flags.DEFINE_integer(field.name, default, help_text)
         else:
             flags.DEFINE_float(field.name, default, help_text)
+
+
+def _whose(field: str) -> str:
+    """The networks that have a setting, where AHMSA-Net is not among them."""
+    names = [
+        name
+        for name, model in MODELS.items()
+        if field in (one.name for one in dataclasses.fields(model.config))
+    ]
+    return "" if "ahmsa" in names or not names else f" ({' and '.join(names)} only.)"
 
 
 def define_data_flags() -> None:
@@ -58,8 +68,8 @@ def define_model_flags() -> None:
         "reads them, no shuffling, HTNet's own region cut), or as its paper describes it (channels "
         "u, v, strain; shuffled; four regions by name). Single flags win.",
     )  # fmt: skip
-    for name, model in MODELS.items():
-        _define_settings(model.config, "" if name == "ahmsa" else f" ({name} only.)")
+    for model in MODELS.values():
+        _define_settings(model.config)
 
 
 def define_workdir_flags() -> None:
@@ -98,7 +108,7 @@ def define_training_flags() -> None:
         "Keep each fold's final parameters under WORKDIR/weights/seed-<seed>, for "
         "experiments.evaluate.",
     )  # fmt: skip
-    _define_settings(TrainConfig, "")
+    _define_settings(TrainConfig)
 
 
 def define_run_flags() -> None:

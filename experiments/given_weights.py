@@ -42,9 +42,19 @@ class GivenWeights:
             digest.update(f"{seed} {key} {path.suffix} {len(data)}\n".encode() + data)
         return digest.hexdigest()
 
+    def of_other_data(self, data_sha256: str) -> int:
+        """How many files say that they were trained on another data set than this."""
+        told = [
+            weight_files.data_sha256(path)
+            for path in self.path_of.values()
+            if path.suffix == weight_files.SUFFIX
+        ]
+        return sum(bool(one) and one != data_sha256 for one in told)
+
     def read(self, seed: int, subject_key: str) -> dict[str, np.ndarray]:
         """Parameters of a fold by path; raises InputError with the file's first fault."""
-        return read_file(self.path_of[seed, subject_key], self.model, self.config)
+        path = self.path_of[seed, subject_key]
+        return read_file(path, self.model, self.config, subject_key)
 
 
 def find(
@@ -108,14 +118,24 @@ def _files_by_key(
     return found
 
 
-def read_file(path: pathlib.Path, model: str, config: Any) -> dict[str, np.ndarray]:
-    """Parameters by path of one file of either form; raises InputError with its first fault."""
+def read_file(
+    path: pathlib.Path, model: str, config: Any, subject_key: str | None = None
+) -> dict[str, np.ndarray]:
+    """Parameters by path of one file of either form; raises InputError with its first fault.
+
+    Under another subject's name a file that knows its own would be tested on clips it has seen.
+    """
     if path.suffix in state_files.SUFFIXES:
         state_files.require_torch()
         return state_files.read(path, config)
     weights = weight_files.load(path)
     if weights.model != model:
         raise InputError(f"'{path}' holds weights of {weights.model}, --model is {model}.")
+    if subject_key not in (None, weights.subject_key):
+        raise InputError(
+            f"'{path}' holds the weights of the fold of {weights.subject_key}, which have seen the "
+            f"clips of {subject_key}; give each file its own subject's name."
+        )
     given = plain(config)
     differing = [
         name for name in given if weights.model_config.get(name, given[name]) != given[name]

@@ -47,10 +47,12 @@ def read_clips() -> Clips:
         if values["dataset"].present:
             raise ConfigError("--arrays and --dataset exclude each other; give one of them.")
         clips = loader.load_arrays(pathlib.Path(values.arrays).expanduser())
-        if values["layout"].present and clips.layout != layout:
+        if clips.layout != layout:
+            asked = "--layout" if values["layout"].present else f"--model={values.model}"
             raise ConfigError(
-                f"--arrays holds maps of the layout {clips.layout}, --layout asks for {layout}; "
-                "export the data set again with that layout."
+                f"--arrays holds maps of the layout {clips.layout}, {asked} asks for {layout}; "
+                "export the data set again with that layout, or give --layout="
+                f"{clips.layout} to train on these."
             )
     else:
         # A setting that cannot be is said before the data set is read.

@@ -124,7 +124,7 @@ def _check(
                 f"'{path}' has {name} with the shape {tuple(value.shape)}; this network's is "
                 f"{shape}; check --model and the network's size."
             )
-        if value.layout != torch.strided or not value.dtype.is_floating_point:
+        if value.layout != torch.strided or value.is_meta or not value.dtype.is_floating_point:
             raise InputError(
                 f"'{path}' has {name} as {value.dtype} ({value.layout}); only plain tensors of "
                 "floating-point numbers can be read."

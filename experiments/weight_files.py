@@ -78,6 +78,14 @@ def load(path: pathlib.Path) -> FoldWeights:
         ) from None
 
 
+def data_sha256(path: pathlib.Path) -> str:
+    """The hash of the data set that a file's fold was trained on, of a file that `load` takes."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return str(json.loads(file.metadata()[_HEADER])["data_sha256"])
+
+
 def _digest(params: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(params.items()):

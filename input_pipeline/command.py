@@ -9,7 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from absl import app, flags, logging
 
@@ -85,11 +85,20 @@ def run(
                 raise
             _leave(name, _unwritable(error))
 
+    # Pictures go to files alone; a notebook's shell names a backend that may not be installed.
+    os.environ["MPLBACKEND"] = "agg"
+    # Closed by the shell (>&-), a stream is None.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without Unicode shows a code instead of ending a run with its last line.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     app.run(guarded, flags_parser=parse)
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _print_help(name: str, text: str) -> int:

@@ -112,6 +112,8 @@ def bad(kind, path, tmp_path):
         torch.save(good, path)
     elif kind == "integers":
         torch.save({**good, "fc.bias": torch.zeros(3, dtype=torch.int64)}, path)
+    elif kind == "meta":
+        torch.save({**good, "fc.bias": torch.zeros(3, device="meta")}, path)
     elif kind == "sparse":
         torch.save({**good, "fc.bias": torch.zeros(3).to_sparse()}, path)
 
@@ -133,6 +135,7 @@ def bad(kind, path, tmp_path):
         ("huge view", r"fc.bias with the shape \(1000000000000,\)"),
         ("nan", "values in bn3.running_var that are no finite numbers"),
         ("integers", "fc.bias as torch.int64"),
+        ("meta", "only plain tensors"),
         ("sparse", "only plain tensors"),
     ],
 )

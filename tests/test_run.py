@@ -9,6 +9,8 @@ from command_runner import run_command
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from small_runs import KEYS, loso, rows
 
+from experiments import figures
+from experiments.summary import read_records
 from input_pipeline import synthetic
 from input_pipeline.clips import CLASS_NAMES
 
@@ -174,6 +176,16 @@ def test_pictures_tables_and_settings_are_there(run):
     assert environment["folds_at_once"] == 3
     assert "synthetic data set brings its own small learning_rate" in run[1].out
     assert "12/12" in run[1].err
+
+
+def test_pictures_show_the_headlines_scores(run):
+    """The mean of the seeds' scores, where the counts in the picture are those of all seeds."""
+    records = read_records([run[0]])
+    pooled = json.loads((run[0] / "summary.json").read_text())["pooled"]
+    title = figures.draw_confusion(records).axes[0].get_title()
+    assert title == f"all clips\nUF1 {pooled['uf1']:.3f}, UAR {pooled['uar']:.3f}"
+    for line, name in zip(figures.draw_curves(records).axes[1].lines, ("uf1", "uar"), strict=True):
+        assert line.get_ydata()[-1] == pytest.approx(pooled[name])
 
 
 def test_flags_file_gives_the_same_run(run, tmp_path):

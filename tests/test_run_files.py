@@ -132,6 +132,34 @@ def test_a_variable_that_jax_refuses_is_one_line(tmp_path, variable, words):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_chunk_copied_from_another_run_is_trained_again(finished, copy, tmp_path):
+    other = tmp_path / "other"
+    assert loso(other, "--eval_every=1", "--learning_rate=1e-3").status == 0
+    for path in (other / "chunks").glob("chunk-0001.npz*"):
+        shutil.copy(path, copy / "chunks")
+    assert loso(copy, "--eval_every=1").status == 0
+    for name in ("predictions.csv", "metrics.jsonl"):
+        assert (copy / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def report_from_a_shell(workdir, command, **variables):
+    """Exit status and stderr of experiments.report under `command`, a line of a shell."""
+    words = f"{sys.executable} -m experiments.report --workdir={workdir} {command}"
+    finished = subprocess.run(
+        words, shell=True, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True
+    )
+    return finished.returncode, finished.stderr
+
+
+def test_a_notebooks_backend_and_closed_streams_harm_nothing(copy):
+    (copy / "curves.png").unlink()
+    shell = report_from_a_shell(copy, "", MPLBACKEND="module://matplotlib_inline.backend_inline")
+    assert shell == (0, "")
+    assert (copy / "curves.png").exists()
+    assert report_from_a_shell(copy, ">&-") == (0, "")
+    assert report_from_a_shell(copy, ">&- 2>&-") == (0, "")
+
+
 def test_the_shells_jax_settings_change_no_byte(finished, tmp_path):
     disturbed = tmp_path / "run"
     run = loso(disturbed, "--eval_every=1", prepare=injected_faults.disturb_jax_settings)

@@ -190,6 +190,9 @@ def test_arrays_of_another_layout_are_refused(tmp_path):
     path = arrays_file(tmp_path, [0, 1, 2], ["s01", "s02", "s03"])
     finished = run_command("experiments.loso", f"--arrays={path}", "--layout=quad", *TINY)
     assert_mistake(finished, "layout five", "--layout asks for quad")
+    # A network's own layout counts as asked for.
+    finished = run_command("experiments.loso", f"--arrays={path}", "--model=ststnet", "--dry_run")
+    assert_mistake(finished, "layout five", "--model=ststnet asks for whole", "--layout=five")
 
 
 def test_exported_arrays_give_the_same_run_as_the_data_set(tmp_path):

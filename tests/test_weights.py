@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 import restart_faults
-from command_runner import assert_mistake
+from command_runner import assert_mistake, run_command
 from small_runs import KEYS, loso, rows
 
 from ahmsa_jax import train
@@ -68,6 +68,36 @@ def test_changed_cut_and_foreign_files_are_refused(workdir, tmp_path):
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "foreign.safetensors")
     with pytest.raises(InputError, match="no weights of a fold"):
         weight_files.load(tmp_path / "foreign.safetensors")
+
+
+def test_weights_under_another_subjects_name_are_refused(workdir, tmp_path):
+    """They have seen that subject's clips: its score would be that of the training set."""
+    files = sorted((workdir / "weights" / "seed-0").iterdir())
+    for place, path in enumerate(files):
+        (tmp_path / files[place - 1].name).write_bytes(path.read_bytes())
+    arguments = ("--dataset=synthetic", "--base_dim=6", "--blocks=0,0,1")
+    finished = run_command(
+        "experiments.evaluate", *arguments, f"--subjects={','.join(KEYS)}",
+        f"--weights_dir={tmp_path}", f"--workdir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert finished.status == 2
+    assert f"of {KEYS[1]}, which have seen the clips of {KEYS[0]};" in finished.out
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_other_data_are_evaluated_with_a_note(workdir, tmp_path):
+    arguments = (
+        "--base_dim=6", "--blocks=0,0,1", f"--subjects={','.join(KEYS)}",
+        f"--weights_dir={workdir / 'weights' / 'seed-0'}",
+    )  # fmt: skip
+    note = "6 of 6 weights were trained on another data set or layout"
+    for layout, noted in (("five", False), ("quad", True)):
+        run = tmp_path / layout
+        where = (f"--layout={layout}", f"--workdir={run}")
+        finished = run_command("experiments.evaluate", *arguments, *where)
+        assert finished.status == 0, finished.err
+        assert (note in finished.out) == noted
+        assert (note in (run / "summary.md").read_text()) == noted
 
 
 def test_batches_spread_over_devices_give_the_same_run(workdir, tmp_path):
