@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import io
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from ahmsa_jax.engine import Job
 from experiments.plan import Chunk
-from experiments.workdir import CONFIG_FILE
+from experiments.workdir import CONFIG_FILE, read_config
 from input_pipeline.whole_file import write_whole
 
 FOLDER = "chunks"
@@ -92,10 +91,7 @@ def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult
 
 def _run_of(workdir: pathlib.Path) -> str:
     """The hash of the run's settings; empty where none are stored."""
-    try:
-        return str(json.loads((workdir / CONFIG_FILE).read_text(encoding="utf-8"))["config_hash"])
-    except FileNotFoundError:
-        return ""
+    return read_config(workdir)["config_hash"] if (workdir / CONFIG_FILE).exists() else ""
 
 
 def _name(number: int) -> str:

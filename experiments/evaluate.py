@@ -69,12 +69,10 @@ def main() -> int:
 def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
     if not (count := weights.of_other_data(clips.content_hash())):
         return []
-    note = (
+    return [
         f"{count} of {len(weights.path_of)} weights were trained on another data set or layout "
         "than these clips; whether they have seen a held-out subject there cannot be told."
-    )
-    print(f"note: {note}", flush=True)
-    return [note]
+    ]
 
 
 def _predicted(clips: Clips, folds: list[Any], weights: GivenWeights) -> list[Any]:

@@ -3,6 +3,7 @@
 import io
 import pathlib
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from matplotlib.patches import Patch
 
 from ahmsa_jax.metrics import pooled_scores
 from experiments.run_files import LogEntry
-from experiments.summary import Records, confusion_of
+from experiments.summary import Records, confusion_of, mean_scores, scores_by_seed
 from experiments.tables import predictions_by_subject
 from input_pipeline.clips import CLASS_NAMES
 from input_pipeline.whole_file import write_whole
@@ -35,13 +36,11 @@ def draw_confusion(records: Records) -> Figure:
     """Confusion matrices of all clips and of each database: counts, and rates per true class."""
     rows = records.predictions
     databases = sorted({row.database for row in rows})
-    parts = [("all clips", rows)]
-    if len(databases) > 1:
-        parts += [(name, [row for row in rows if row.database == name]) for name in databases]
+    parts: list[str | None] = [None, *databases] if len(databases) > 1 else [None]
     figure = Figure(figsize=(0.8 + 3.3 * len(parts), 4.4), layout="constrained")
     axes = figure.subplots(1, len(parts), squeeze=False)
-    for axis, (name, part) in zip(axes[0], parts, strict=True):
-        counts_KxK = confusion_of(part)
+    for axis, database in zip(axes[0], parts, strict=True):
+        counts_KxK = confusion_of(row for row in rows if database in (None, row.database))
         total_K = np.maximum(counts_KxK.sum(axis=1, keepdims=True), 1)
         rate_KxK = counts_KxK / total_K
         axis.imshow(rate_KxK, cmap="Blues", vmin=0, vmax=1)
@@ -50,9 +49,10 @@ def draw_confusion(records: Records) -> Figure:
             colour = "white" if rate > 0.55 else "black"
             text = f"{count}\n{rate:.2f}"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-        by_seed = [[row for row in part if row.seed == seed] for seed in records.seeds]
-        uf1, uar = _seed_mean([confusion_of(rows) for rows in by_seed if rows])
-        axis.set_title(f"{name}\nUF1 {uf1:.3f}, UAR {uar:.3f}", fontsize=10)
+        # As the headline: of each seed's counts, where those shown are of all seeds together.
+        mean = mean_scores(scores_by_seed(records, database))
+        title = f"{database or 'all clips'}\nUF1 {mean['uf1']:.3f}, UAR {mean['uar']:.3f}"
+        axis.set_title(title, fontsize=10)
         axis.set_xticks(range(len(CLASS_NAMES)), CLASS_NAMES, fontsize=8)
         axis.set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES, fontsize=8, rotation=90, va="center")
         axis.set_xlabel("predicted", fontsize=9)
@@ -78,8 +78,8 @@ def draw_curves(records: Records) -> Figure:
     if several:
         axis = axes[0][1]
         points = _scores_by_epoch(evaluated)
-        for name, scores in zip(("UF1", "UAR"), zip(*points.values(), strict=True), strict=True):
-            axis.plot(list(points), scores, label=name)
+        for name in ("uf1", "uar"):
+            axis.plot(list(points), [mean[name] for mean in points.values()], label=name.upper())
         axis.set_xlabel("epoch")
         axis.set_ylabel("score of all held-out clips, pooled")
         axis.set_ylim(0, 1)
@@ -96,19 +96,16 @@ def _losses_by_epoch(log: list[LogEntry]) -> tuple[list[int], list[list[float]]]
     return epochs, [losses[epoch] for epoch in epochs]
 
 
-def _scores_by_epoch(evaluated: list[LogEntry]) -> dict[int, tuple[float, float]]:
+def _scores_by_epoch(evaluated: list[LogEntry]) -> dict[int, dict[str, Any]]:
     pooled: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
     for entry in evaluated:
         assert entry.confusion_KxK is not None
         by_seed = pooled[entry.epoch]
         by_seed[entry.seed] = by_seed.get(entry.seed, 0) + entry.confusion_KxK
-    return {epoch: _seed_mean(list(pooled[epoch].values())) for epoch in sorted(pooled)}
-
-
-def _seed_mean(counts: list[np.ndarray]) -> tuple[float, float]:
-    """UF1 and UAR as the headline has them: of each seed's pooled counts, then the mean."""
-    scores = [pooled_scores(counts_KxK) for counts_KxK in counts]
-    return float(np.mean([s.uf1 for s in scores])), float(np.mean([s.uar for s in scores]))
+    return {
+        epoch: mean_scores([pooled_scores(counts_KxK) for counts_KxK in pooled[epoch].values()])
+        for epoch in sorted(pooled)
+    }
 
 
 def draw_bars(records: Records) -> Figure:

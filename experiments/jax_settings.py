@@ -36,7 +36,7 @@ def local_devices() -> list[Any]:
     """JAX's devices here, at least one; raises ConfigError where a wish cannot be filled."""
     try:
         return load().local_devices()
-    # JAX_PLATFORMS of blanks alone ends in an assertion.
+    # JAX_PLATFORMS of blanks alone, and cuda without a CUDA plugin, end in an assertion.
     except (RuntimeError, AssertionError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(

@@ -176,11 +176,7 @@ def summarise(records: Records) -> dict[str, Any]:
     """
     if not records.folds:
         raise ConfigError("no fold has ended yet, so there is nothing to report.")
-    # A seed whose folds all failed counts as 0 rather than not at all.
-    by_seed: dict[int, list[Prediction]] = {fold.seed: [] for fold in records.folds}
-    for row in records.predictions:
-        by_seed[row.seed].append(row)
-    pooled = [pooled_scores(confusion_of(rows)) for _, rows in sorted(by_seed.items())]
+    pooled = scores_by_seed(records)
     databases = sorted({row.database for row in records.predictions})
     spread = {
         name: float(np.std([getattr(score, name) for score in pooled], ddof=1))
@@ -191,13 +187,7 @@ def summarise(records: Records) -> dict[str, Any]:
         "pooled_std": spread and {**spread, "n": 0},
         "by_seed": [dataclasses.asdict(score) for score in pooled],
         "by_database": {
-            name: mean_scores(
-                [
-                    pooled_scores(confusion_of(row for row in rows if row.database == name))
-                    for _, rows in sorted(by_seed.items())
-                ]
-            )
-            for name in databases
+            name: mean_scores(scores_by_seed(records, database=name)) for name in databases
         },
         "confusion": confusion_of(records.predictions).tolist(),
         "per_subject_mean": _per_subject_mean(records.predictions),
@@ -207,6 +197,18 @@ def summarise(records: Records) -> dict[str, Any]:
         "config_hash": records.config_hash,
         "seconds": round(sum(fold.seconds for fold in records.folds), 3),
     }
+
+
+def scores_by_seed(records: Records, database: str | None = None) -> list[Scores]:
+    """Each seed's pooled scores, of one database where named.
+
+    A seed whose folds all failed counts as 0 rather than not at all.
+    """
+    by_seed: dict[int, list[Prediction]] = {fold.seed: [] for fold in records.folds}
+    for row in records.predictions:
+        if database in (None, row.database):
+            by_seed[row.seed].append(row)
+    return [pooled_scores(confusion_of(rows)) for _, rows in sorted(by_seed.items())]
 
 
 def _per_subject_mean(predictions: Sequence[Prediction]) -> dict[str, float]:
