@@ -16,25 +16,33 @@ _ABSTRACT = (
     "AHMSA-Net's abstract calls its UARs (0.7821 and 0.7708) accuracy; its tables call them UAR."
 )
 
+# Ends the name of a run on pretend data, so that no file shows it without the mark.
+_PRETEND = " (PRETEND)"
+
 
 def compare_runs(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> None:
     """Write comparison.md, .csv, .tex and .png, and paired.csv into `output`, and print them.
 
     Raises ConfigError where a workdir is no run's, or a run has no finished fold.
     """
-    runs = {_name(workdir, workdirs): read_records([workdir]) for workdir in workdirs}
+    runs = {}
+    for workdir in workdirs:
+        records = read_records([workdir])
+        runs[_name(workdir, workdirs) + _PRETEND * records.pretend] = records
     for name, records in runs.items():
         if not records.predictions:
             raise ConfigError(f"{name} has no finished fold, so there is nothing to compare.")
     rows = [comparison_rows.our_row(name, records) for name, records in runs.items()]
-    rows += comparison_rows.published(list(dict.fromkeys(row.dataset for row in rows)))
+    # Made-up clips stand beside nothing that was measured on people.
+    real = dict.fromkeys(row.dataset for row in rows if not row.pretend)
+    rows += comparison_rows.published_lines(list(real))
     table = comparison_rows.comparison_table(rows)
     pairs, refusals = _pairs(runs)
     remarks = [*_remarks(runs, rows), *refusals]
     _write(output, rows, table, pairs, remarks)
     print("\n".join(remarks))
     for shown in [table, pairs] if pairs.rows else [table]:
-        print(f"\n{shown.title}\n{aligned([shown.columns, *shown.rows])}")
+        print(f"\n{shown.heading}\n{aligned([shown.columns, *shown.rows])}")
     print(f"\nfiles: {output}", flush=True)
 
 
@@ -49,7 +57,10 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
     """Paired statistics of every two runs on the same clips; a sentence for every two others."""
     cells, refusals = [], []
     for (first, mine), (second, theirs) in itertools.combinations(runs.items(), 2):
-        if reason := paired.difference_of_clips(mine.predictions, theirs.predictions):
+        reason = paired.difference_of_clips(mine.predictions, theirs.predictions)
+        if mine.pretend != theirs.pretend:
+            reason = "one of them is on PRETEND data"
+        if reason:
             refusals.append(f"{first} and {second} are not compared clip by clip: {reason}.")
             continue
         found = paired.compare(mine.predictions, theirs.predictions)
@@ -71,7 +82,8 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
         "first run", "second run", "clips", "subjects", "only first right", "only second right",
         "McNemar p", "UF1 difference", "95 % interval",
     )  # fmt: skip
-    return Table("Paired statistics", columns, cells), refusals
+    pretend = all(records.pretend for records in runs.values())
+    return Table("Paired statistics", columns, cells, pretend=pretend), refusals
 
 
 def _remarks(runs: dict[str, Records], rows: Sequence[comparison_rows.Row]) -> list[str]:
@@ -82,6 +94,12 @@ def _remarks(runs: dict[str, Records], rows: Sequence[comparison_rows.Row]) -> l
         "McNemar's exact test reads each run's lowest seed; the interval is a bootstrap over "
         f"subjects ({paired.DRAWS:,} draws) of the difference in UF1, means over seeds.",
     ]
+    if made_up := [name for name, records in runs.items() if records.pretend]:
+        lines.insert(
+            0,
+            f"{' and '.join(made_up)}: this program made the clips up. Published rows are left out "
+            "for such runs, and these scores are to be set beside no others.",
+        )
     for name, records in runs.items():
         if not records.is_whole:
             lines.append(f"{name} holds a part of its data set's subjects only.")

@@ -51,6 +51,8 @@ def draw(rows: Sequence[Row]) -> Figure:
                label="our run's optimistic figure")
     )  # fmt: skip
     figure.legend(handles=handles, loc="lower left", ncols=4, frameon=False, fontsize=_POINTS)
+    if any(row.pretend for row in rows):
+        figure.suptitle("PRETEND data in this picture", fontsize=_POINTS, fontweight="bold", y=1.0)
     return figure
 
 

@@ -62,6 +62,7 @@ def main() -> int:
     with claimed(workdir):
         notes = _notes(weights, clips)
         facts = {"folds": requested, "subjects_in_data_set": len(folds), "notes": notes}
+        facts["pretend"] = clips.pretend
         bind(workdir, config, facts)
         return _report(workdir, clips, finished, config)
 

@@ -13,7 +13,7 @@ from ahmsa_jax.metrics import pooled_scores
 from experiments.run_files import LogEntry
 from experiments.summary import Records, confusion_of, mean_scores, scores_by_seed
 from experiments.tables import predictions_by_subject
-from input_pipeline.clips import CLASS_NAMES
+from input_pipeline.clips import CLASS_NAMES, entitled
 from input_pipeline.whole_file import write_whole
 
 # Subjects in one row of bars.
@@ -22,14 +22,24 @@ BARS_PER_ROW = 40
 
 def draw_all(records: Records, output: pathlib.Path) -> list[str]:
     """Write the run's PNG files into `output`; returns their names."""
-    pictures = {"confusion_matrix.png": draw_confusion(records), "subjects.png": draw_bars(records)}
-    if any(np.isfinite(entry.train_loss) for entry in records.log):
-        pictures["curves.png"] = draw_curves(records)
-    for name, figure in pictures.items():
+    drawn = pictures(records)
+    for name, figure in drawn.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
         write_whole(output / name, buffer.getvalue())
-    return sorted(pictures)
+    return sorted(drawn)
+
+
+def pictures(records: Records) -> dict[str, Figure]:
+    """The run's pictures by file name; those of pretend data carry the mark in their title."""
+    drawn = {"confusion_matrix.png": draw_confusion(records), "subjects.png": draw_bars(records)}
+    if any(np.isfinite(entry.train_loss) for entry in records.log):
+        drawn["curves.png"] = draw_curves(records)
+    if records.pretend:
+        what = f"{records.config['model']} on {records.config['dataset']}"
+        for figure in drawn.values():
+            figure.suptitle(entitled(what, pretend=True), fontsize=10, fontweight="bold")
+    return drawn
 
 
 def draw_confusion(records: Records) -> Figure:
@@ -132,5 +142,5 @@ def draw_bars(records: Records) -> Figure:
         axis.set_ylabel("share right", fontsize=9)
     handles = [Patch(color=f"C{i}") for i in range(len(databases))]
     figure.legend(handles, databases, loc="outside upper right", ncols=4, frameon=False, fontsize=9)
-    figure.suptitle("Held-out subjects (number of clips above each bar)", fontsize=10, x=0.3)
+    axes[0][0].set_title("Held-out subjects (number of clips above each bar)", fontsize=10)
     return figure

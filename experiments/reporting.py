@@ -4,26 +4,30 @@ import pathlib
 from typing import Any
 
 from experiments.models import size_in_words
+from experiments.published import clips_in_words
 from experiments.summary import Records, summarise
 from experiments.workdir import canonical_json
+from input_pipeline.clips import entitled
 from input_pipeline.whole_file import write_whole
 
 SUMMARY_FILE = "summary.json"
 # Folds named one by one in a sentence; the rest are counted.
 NAMED_FOLDS = 20
+_PRETEND = (
+    "**PRETEND data:** this program made the clips up. Their scores say nothing of people, so the "
+    "published rows are left out."
+)
 
 
 def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     """Write summary.json, the tables and the pictures into `output`; returns the summary."""
     # matplotlib takes a second to load; help and mistakes do without.
-    from experiments import figures, tables
+    from experiments import figures, published, tables
 
     summary = summarise(records)
-    shown = [tables.scores_table(records, summary), tables.confusion_table(summary)]
-    # A part of the folds, or shuffled labels, do not compare with published rows.
-    published = tables.published_table(records, summary)
-    if published:
-        shown.append(published)
+    shown = [tables.scores_table(records, summary), tables.confusion_table(records, summary)]
+    if beside := published.published_table(records, summary):
+        shown.append(beside)
     parts = [f"# {title(records)}\n", *(f"{line}\n" for line in remarks(records))]
     parts += [table.markdown() for table in shown]
     parts += [
@@ -50,9 +54,10 @@ def title(records: Records) -> str:
         else "given weights"
     )
     framework = ", in PyTorch" if "framework" in config else ""
-    return (
+    return entitled(
         f"{config['model']} on {config['dataset']} ({config['layout']}), leave one subject out: "
-        f"{size_in_words(model)}{how}{framework}"
+        f"{size_in_words(model)}{how}{framework}",
+        pretend=records.pretend,
     )
 
 
@@ -61,7 +66,8 @@ def remarks(records: Records) -> list[str]:
     ended = len(records.folds) - len(records.failed)
     trained = records.config["train_config"]["epochs"] > 0
     whose = "of the last epoch" if trained else "of the weights given, however they were chosen"
-    lines = [
+    lines = [_PRETEND] if records.pretend else []
+    lines += [
         f"{ended} of {len(records.expected)} folds finished. Headline scores are those {whose}, "
         "from counts pooled over all held-out clips (mean over seeds)."
     ]
@@ -71,6 +77,8 @@ def remarks(records: Records) -> list[str]:
             f"**A part only:** {asked} of the data set's {records.subjects_in_data_set} subjects "
             "were asked for; these are not the scores of the data set."
         )
+    elif "part" in (clips := clips_in_words(records)):
+        lines.append(f"**A part only:** {clips}; published scores are of all of them.")
     if records.failed:
         lines.append(f"**Failed (the loss is no number):** {_named(records.failed)}.")
     if records.missing:
@@ -86,15 +94,14 @@ def _named(folds: list[tuple[int, str]]) -> str:
 
 def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Path) -> None:
     """Print the scores, what is missing and where the files lie."""
-    from experiments import tables
+    from experiments import published, tables
 
     shown = [tables.scores_table(records, summary)]
-    published = tables.published_table(records, summary)
-    if published:
-        shown.append(published)
+    if beside := published.published_table(records, summary):
+        shown.append(beside)
     print("\n".join(remarks(records)))
     for table in shown:
-        print(f"\n{table.title}")
+        print(f"\n{table.heading}")
         print(aligned([table.columns, *table.rows]))
     print(f"\nfiles: {output}", flush=True)
 

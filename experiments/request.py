@@ -140,6 +140,7 @@ def facts_of(run: Run) -> dict[str, Any]:
         "folds": subjects_here(run),
         "subjects_in_data_set": len(run.folds),
         "notes": notes(run),
+        "pretend": run.clips.pretend,
     }
 
 

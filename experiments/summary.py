@@ -13,6 +13,7 @@ from ahmsa_jax.metrics import Scores, confusion_matrix, pooled_scores, subject_s
 from experiments import run_files
 from experiments.run_files import FoldKey, FoldRow, LogEntry, Prediction
 from experiments.workdir import differences, read_config
+from input_pipeline.synthetic import DATASET
 
 # Settings in which the parts of one experiment may differ: shards, seeds, and who ran what.
 _PER_PART = ("seeds", "shard", "subjects", "folds_at_once")
@@ -30,6 +31,7 @@ class Records:
     expected: list[FoldKey]  # folds that were asked for
     notes: list[str]
     subjects_in_data_set: int
+    pretend: bool
 
     @property
     def is_whole(self) -> bool:
@@ -82,7 +84,13 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
         expected=sorted(expected),
         notes=sorted({note for part in stored for note in part["notes"]}),
         subjects_in_data_set=stored[0]["subjects_in_data_set"],
+        pretend=any(map(_is_pretend, stored)),
     )
+
+
+def _is_pretend(stored: dict[str, Any]) -> bool:
+    """Whether a run's data were made up; runs of earlier versions tell by the data set's name."""
+    return stored.get("pretend", False) is not False or stored["config"]["dataset"] == DATASET
 
 
 def _shared(config: dict[str, Any]) -> dict[str, Any]:

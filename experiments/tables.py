@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import importlib.resources
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -12,28 +11,35 @@ import numpy as np
 from ahmsa_jax.metrics import subject_scores
 from experiments.run_files import Prediction
 from experiments.summary import Records, confusion_of
-from input_pipeline.clips import CLASS_NAMES
+from input_pipeline.clips import CLASS_NAMES, entitled
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table of text cells under a title."""
+    """A table of text cells under a title, which says so where the data are made up."""
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    pretend: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The title, marked for pretend data."""
+        return entitled(self.title, pretend=self.pretend)
 
     def markdown(self) -> str:
         """The table with its title as a heading."""
-        lines = [f"## {self.title}", "", _bars(self.columns), _bars(["---"] * len(self.columns))]
+        lines = [f"## {self.heading}", "", _bars(self.columns), _bars(["---"] * len(self.columns))]
         return "\n".join([*lines, *(_bars(row) for row in self.rows)]) + "\n"
 
     def csv(self) -> str:
-        """Header and rows, without the title."""
+        """Header and rows, without the title; each row of pretend data is marked."""
+        mark = ("PRETEND",) if self.pretend else ()
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(self.rows)
+        writer.writerow((*self.columns, *(["data"] if self.pretend else [])))
+        writer.writerows((*row, *mark) for row in self.rows)
         return text.getvalue()
 
     def latex(self) -> str:
@@ -42,7 +48,7 @@ class Table:
         return "\n".join(
             [
                 r"\begin{table}",
-                rf"\caption{{{_escaped(self.title)}}}",
+                rf"\caption{{{_escaped(self.heading)}}}",
                 rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}",
                 r"\hline",
                 " & ".join(map(_escaped, self.columns)) + r" \\",
@@ -85,7 +91,8 @@ def scores_table(records: Records, summary: dict[str, Any]) -> Table:
         rows.append(_score_row(label, summary["optimistic_best_epoch_on_test"]))
     seeds = len(summary["by_seed"])
     title = "Scores" if seeds == 1 else f"Scores (mean ± deviation over {seeds} seeds)"
-    return Table(title, ("part", "UF1", "UAR", "accuracy", "clips"), rows)
+    columns = ("part", "UF1", "UAR", "accuracy", "clips")
+    return Table(title, columns, rows, pretend=records.pretend)
 
 
 def _score_row(
@@ -98,14 +105,15 @@ def _score_row(
     return (name, *cells, str(scores.get("n", "")))
 
 
-def confusion_table(summary: dict[str, Any]) -> Table:
+def confusion_table(records: Records, summary: dict[str, Any]) -> Table:
     """The pooled confusion matrix as counts."""
     rows = [
         (f"true {name}", *map(str, counts))
         for name, counts in zip(CLASS_NAMES, summary["confusion"], strict=True)
     ]
     title = "Confusion matrix (clips, summed over seeds)"
-    return Table(title, ("", *(f"predicted {name}" for name in CLASS_NAMES)), rows)
+    columns = ("", *(f"predicted {name}" for name in CLASS_NAMES))
+    return Table(title, columns, rows, pretend=records.pretend)
 
 
 def subjects_table(records: Records) -> Table:
@@ -126,7 +134,7 @@ def subjects_table(records: Records) -> Table:
             )
         )
     columns = ("held-out subject", "clips", "correct", "accuracy", "UF1", "UAR")
-    return Table("Subjects", columns, rows)
+    return Table("Subjects", columns, rows, pretend=records.pretend)
 
 
 def predictions_by_subject(rows: Sequence[Prediction]) -> dict[str, list[list[Prediction]]]:
@@ -135,47 +143,3 @@ def predictions_by_subject(rows: Sequence[Prediction]) -> dict[str, list[list[Pr
     for row in rows:
         grouped.setdefault(row.fold[1], {}).setdefault(row.seed, []).append(row)
     return {key: list(by_seed.values()) for key, by_seed in sorted(grouped.items())}
-
-
-def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
-    """Our row under those that the AHMSA-Net paper prints for this data set, or None.
-
-    None too where our run is a part of the folds or a control: that does not compare.
-    """
-    rows = [
-        row
-        for row in published_rows()
-        if row["paper"] == "AHMSA-Net" and row["dataset"] == records.config["dataset"]
-    ]
-    if not rows or not records.is_whole or records.config["shuffled_labels"]:
-        return None
-    parts = list(dict.fromkeys(row["part"] for row in rows))
-    ours = {"pooled": summary["pooled"], **summary["by_database"]}
-    lines: dict[str, list[str]] = {}
-    for row in rows:
-        cells = lines.setdefault(row["method"], [f"{row['method']} ({row['year']})"])
-        cells.append(f"{row['uf1']} / {row['uar']}")
-    table_rows = [(*cells, row_selection) for cells, row_selection in _with_rule(lines, rows)]
-    mine = [
-        f"{ours[part]['uf1']:.4f} / {ours[part]['uar']:.4f}" if part in ours else ""
-        for part in parts
-    ]
-    table_rows.append((f"this run ({records.config['model']})", *mine, epoch_rule(records)))
-    title = f"Beside Table {rows[0]['table']} of the {rows[0]['paper']} paper (UF1 / UAR)"
-    return Table(title, ("method", *parts, "epoch chosen by"), table_rows)
-
-
-def _with_rule(
-    lines: dict[str, list[str]], rows: Sequence[dict[str, str]]
-) -> list[tuple[list[str], str]]:
-    rule = {row["method"]: row["selection"] for row in rows}
-    return [(cells, rule[method]) for method, cells in lines.items()]
-
-
-def published_rows() -> list[dict[str, str]]:
-    """The published results, each with paper, table and row of origin, and how it chose the epoch.
-
-    A score that the origin does not give is empty.
-    """
-    source = importlib.resources.files("experiments").joinpath("published.csv")
-    return list(csv.DictReader(io.StringIO(source.read_text(encoding="utf-8"))))

@@ -26,6 +26,7 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
         "layout": np.array(clips.layout),
         "provenance": np.array(json.dumps(clips.provenance, sort_keys=True)),
         "content_hash": np.array(clips.content_hash()),
+        "pretend": np.array(clips.pretend),
     }
     for name in sorted(clips.extras):
         arrays[loader.EXTRA_PREFIX + name] = clips.extras[name]

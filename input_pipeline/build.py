@@ -156,6 +156,7 @@ def _write(
         dataset=_DATASET.value,
         layout=data_flags.layout(),
         provenance=provenance,
+        pretend=result.pretend,
     )
     written = flow_dataset.write(clips, data_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
@@ -168,6 +169,7 @@ def _write(
         records,
         lambda record: _cached(cache, record),
         reports,
+        pretend=result.pretend,
     )
     print(f"contact sheets in {reports}; {len(pages)} show faces: licensed material")
 

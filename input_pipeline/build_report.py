@@ -10,7 +10,7 @@ from input_pipeline import known_defects
 from input_pipeline.clip_faults import REASONS, RULES
 from input_pipeline.clip_table import FaultyClip, ReadResult
 from input_pipeline.clip_workers import Outcome
-from input_pipeline.clips import CLASS_NAMES
+from input_pipeline.clips import CLASS_NAMES, entitled
 from input_pipeline.whole_file import write_whole
 
 COLUMNS = (
@@ -101,7 +101,7 @@ def _markdown(
     rules = collections.Counter(rule for o in used if o.quality for rule in o.quality.rules)
     codes = collections.Counter((fault.code, bool(fault.known)) for fault in faults)
     parts = [
-        f"# {title}\n",
+        f"# {entitled(title, pretend=result.pretend)}\n",
         f"{len(used)} clips of {len(subjects)} subjects are usable ("
         + ", ".join(f"{per_class[label]} {name}" for label, name in enumerate(CLASS_NAMES))
         + f"); {len(faults)} are not. One line per clip stands in `clips.csv`.\n",

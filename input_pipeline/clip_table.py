@@ -68,7 +68,8 @@ class ReadResult:
 
     `dropped` counts rows outside the protocol by reason; `deviations` says how the protocol's
     clips (usable and faulty ones) differ from the published counts; `notes` names the sheets and
-    folders that were read, relative to the raw folder.
+    folders that were read, relative to the raw folder; `pretend` is set where one of the databases
+    was made by fake_database.
     """
 
     clips: tuple[ClipRecord, ...] = ()
@@ -77,6 +78,7 @@ class ReadResult:
     dropped: dict[str, int] = dataclasses.field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    pretend: bool = False
 
     @property
     def unknown_faults(self) -> tuple[FaultyClip, ...]:

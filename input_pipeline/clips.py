@@ -30,6 +30,11 @@ DATABASES_OF = {
 }
 
 
+def entitled(title: str, *, pretend: bool) -> str:
+    """The title of a report or picture; what shows made-up data says so first."""
+    return f"PRETEND data: {title}" if pretend else title
+
+
 @dataclasses.dataclass(frozen=True)
 class Clips:
     """All clips of a data set, sorted by (database, subject, clip).
@@ -50,6 +55,8 @@ class Clips:
     extras: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     # How the maps were made (source form, flow settings, versions): text, shown in reports.
     provenance: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Whether any of it was made up by this program; every report and picture says so.
+    pretend: bool = False
 
     def __len__(self) -> int:
         return len(self.label_N)

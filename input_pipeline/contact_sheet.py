@@ -8,7 +8,7 @@ import numpy as np
 import tqdm
 
 from input_pipeline import regions, whole_file
-from input_pipeline.clips import CLASS_NAMES, FLOW_CHANNELS, MAP_SIZE, Clips
+from input_pipeline.clips import CLASS_NAMES, FLOW_CHANNELS, MAP_SIZE, Clips, entitled
 
 ROWS_PER_PAGE = 24
 _ENLARGED = 5
@@ -101,6 +101,7 @@ def _enlarged(picture_HxWx3: np.ndarray) -> np.ndarray:
 
 def _draw_header(draw: Any, font: Any, clips: Clips, title: str) -> None:
     shown = f"{clips.dataset}, layout {clips.layout}, {title}; values 0 (dark) to 255 (light)"
+    shown = entitled(shown, pretend=clips.pretend)
     draw.text((_GAP, 6), shown, "black", font)
     left = draw.textlength(shown, font) + 4 * _GAP
     names = [

@@ -12,7 +12,7 @@ import tqdm
 from input_pipeline import preprocess_extra, regions, strain
 from input_pipeline.clip_maps import ClipMaps
 from input_pipeline.clip_table import ClipRecord
-from input_pipeline.clips import CLASS_NAMES, MAP_SIZE
+from input_pipeline.clips import CLASS_NAMES, MAP_SIZE, entitled
 from input_pipeline.contact_sheet import REGION_COLOURS
 from input_pipeline.whole_file import write_whole
 
@@ -35,6 +35,8 @@ def write_pages(
     records: Sequence[ClipRecord],
     maps_of: Callable[[ClipRecord], ClipMaps],
     folder: pathlib.Path,
+    *,
+    pretend: bool,
 ) -> list[pathlib.Path]:
     """Write faces_<database>_01.png and so on into `folder`, one row per clip; returns the paths.
 
@@ -51,6 +53,8 @@ def write_pages(
             for number, start in enumerate(starts, start=1):
                 shown = own[start : start + ROWS_PER_PAGE]
                 title = f"{database}, layout {layout}, page {number} of {len(starts)}"
+                # The warning stays: of a composite, one part may be pretend and another real.
+                title = entitled(f"{WARNING} - {title}", pretend=pretend)
                 buffer = io.BytesIO()
                 _page(layout, title, shown, maps_of).save(buffer, "PNG")
                 pages.append(folder / f"faces_{database}_{number:02d}.png")
@@ -73,7 +77,7 @@ def _page(
     page = Image.new("RGB", (_WIDTH, height), (216, 216, 216))
     draw = ImageDraw.Draw(page)
     font = ImageFont.load_default(_TEXT_SIZE)
-    draw.text((_GAP, 6), f"{WARNING} - {title}", "#b00000", font)
+    draw.text((_GAP, 6), title, "#b00000", font)
     for column, name in enumerate(_COLUMNS):
         draw.text((_left(column), _HEADER_HEIGHT - 24), name, "black", font)
     for row, record in enumerate(records):

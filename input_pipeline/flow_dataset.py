@@ -8,6 +8,7 @@ import contextlib
 import errno
 import importlib.metadata
 import io
+import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from input_pipeline import dataset_folder, loader
 from input_pipeline.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
 from input_pipeline.errors import InputError
 from input_pipeline.regions import LANDMARKS, MEAN_LANDMARKS_5x2
+from input_pipeline.whole_file import write_whole
 
 SPLIT = "clips"
 _MAP_SHAPE = (MAP_SIZE, MAP_SIZE, 3)
@@ -132,6 +134,7 @@ def _metadata(clips: Clips | None) -> dict[str, Any]:
     return {
         "content_hash": clips.content_hash(),
         "provenance": dict(clips.provenance),
+        "pretend": clips.pretend,
         "versions": {package: importlib.metadata.version(package) for package in packages},
     }
 
@@ -165,9 +168,9 @@ def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> W
     """Store the clips as `<dataset>/<layout>:1.0.0` below data_dir; all of it or nothing.
 
     The clips are checked and sorted first. A data set with the same content hash is left as it
-    is; another one, or one with damaged records, is refused with InputError unless `overwrite`,
-    and then replaced only once the new one is whole. Raises OSError, with path and bytes, where
-    the disk does not suffice.
+    is, but for the mark of pretend data where it lacks it; another one, or one with damaged
+    records, is refused with InputError unless `overwrite`, and then replaced only once the new one
+    is whole. Raises OSError, with path and bytes, where the disk does not suffice.
     """
     clips = sorted_and_checked(clips, where=f"the data set {clips.dataset}")
     path = dataset_folder.dataset_path(data_dir, clips.dataset, clips.layout)
@@ -176,7 +179,10 @@ def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> W
             stored_hash = dataset_folder.stored_metadata(path).get("content_hash")
             if stored_hash == clips.content_hash():
                 # Raises where records were damaged since: "already there" must be true of them.
-                loader.load(clips.dataset, clips.layout, data_dir)
+                stored = loader.load(clips.dataset, clips.layout, data_dir)
+                if clips.pretend and not stored.pretend:
+                    # Written before data sets carried the mark.
+                    _mark_pretend(path)
                 return Written(path, is_new=False)
             raise InputError(
                 f"'{path}' already holds another version of {clips.dataset} (content hash "
@@ -189,6 +195,12 @@ def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> W
             finished = _build(clips, staging, needed)
             dataset_folder.publish(finished, path)
     return Written(path, is_new=True)
+
+
+def _mark_pretend(path: pathlib.Path) -> None:
+    """Add the mark to a stored data set's metadata; its records stay as they are."""
+    metadata = dataset_folder.stored_metadata(path) | {"pretend": True}
+    write_whole(path / "metadata.json", json.dumps(metadata))
 
 
 def _build(clips: Clips, staging: pathlib.Path, needed: int) -> pathlib.Path:

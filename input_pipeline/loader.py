@@ -15,6 +15,8 @@ from input_pipeline.errors import InputError
 _MAIN_FEATURES = ("flow", "flow_whole", "label", "database", "subject", "clip")
 # Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
 ARRAY_NAMES = (*_MAIN_FEATURES, "dataset", "layout", "provenance", "content_hash")
+# Members that files written by earlier versions lack.
+_LATER_NAMES = ("pretend",)
 EXTRA_PREFIX = "extra_"
 _MOST_BYTES = 4 << 30
 
@@ -85,6 +87,8 @@ def _checked_against_build(
         clip_N=columns.pop("clip"),
         extras=columns,
         provenance=_provenance(metadata.get("provenance")),
+        # Anything but a plain no counts as the mark.
+        pretend=metadata.get("pretend", False) is not False,
     )
     clips = sorted_and_checked(clips, where=f"'{path}'")
     if metadata.get("content_hash") != clips.content_hash():
@@ -166,12 +170,13 @@ def _check_npy_header(file: IO[bytes], declared: int, path: pathlib.Path) -> Non
 def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     count = arrays["label"].size
     shapes = {"flow": (count, MAP_SIZE, MAP_SIZE, 3), "dataset": (), "layout": ()}
-    shapes |= {"flow_whole": shapes["flow"], "provenance": (), "content_hash": ()}
+    shapes |= {"flow_whole": shapes["flow"], "provenance": (), "content_hash": (), "pretend": ()}
     for name, array in arrays.items():
         wanted = shapes.get(name, (count,))
         found = array.shape[:1] if name.startswith(EXTRA_PREFIX) else array.shape
-        kind = {"flow": "f", "flow_whole": "f", "label": "i"}.get(name, "U")
-        if found != wanted or (name in ARRAY_NAMES and array.dtype.kind != kind):
+        kind = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b"}.get(name, "U")
+        is_ours = name in (*ARRAY_NAMES, *_LATER_NAMES)
+        if found != wanted or (is_ours and array.dtype.kind != kind):
             raise InputError(
                 f"{_no_export(path)} (the array {name} is {array.dtype} of shape {array.shape}; "
                 f"expected is the shape {wanted})."
@@ -196,6 +201,8 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
             if name.startswith(EXTRA_PREFIX)
         },
         provenance=_provenance(_parsed(str(arrays["provenance"]))),
+        # Synthetic maps are made up, whichever version exported them.
+        pretend=bool(arrays.get("pretend", False)) or dataset == synthetic.DATASET,
     )
     clips = sorted_and_checked(clips, where=f"'{path}'")
     if str(arrays["content_hash"]) != clips.content_hash():

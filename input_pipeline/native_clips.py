@@ -17,6 +17,7 @@ def to_clips(
     dataset: str,
     layout: str,
     provenance: dict[str, str],
+    pretend: bool,
 ) -> Clips:
     """Normalise over the whole face, then cut and join: checked and in key order.
 
@@ -49,5 +50,6 @@ def to_clips(
             "detector_score": np.array(score, np.float32),
         },
         provenance=provenance,
+        pretend=pretend,
     )
     return sorted_and_checked(clips, where=f"the build of {dataset}")

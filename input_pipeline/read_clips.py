@@ -69,7 +69,10 @@ def read_clips(
         deviating += expected_counts.deviations(name, result.labels(), folder)
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
-    return dataclasses.replace(result, deviations=tuple(deviating), notes=tuple(notes))
+    pretend = any(expected_counts.is_pretend(folder) for folder in raw_dirs.values())
+    return dataclasses.replace(
+        result, deviations=tuple(deviating), notes=tuple(notes), pretend=pretend
+    )
 
 
 def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:

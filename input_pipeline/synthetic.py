@@ -119,6 +119,7 @@ def make(layout: str, size: str) -> Clips:
             "flow_max": np.array(flow_max_N, np.float32),
         },
         provenance={"source": f"synthetic motion fields, size {size}, seed {_SEED}"},
+        pretend=True,
     )
     return sorted_and_checked(clips, where=f"the synthetic data set ({size})")
 

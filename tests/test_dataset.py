@@ -140,7 +140,7 @@ def test_other_poison(change, part):
 def test_metadata_names_versions_but_no_paths(stored, tmp_path):
     _, path = stored
     text = (path / "metadata.json").read_text(encoding="utf-8")
-    assert set(json.loads(text)) == {"content_hash", "provenance", "versions"}
+    assert set(json.loads(text)) == {"content_hash", "pretend", "provenance", "versions"}
     for name in path.iterdir():
         assert str(tmp_path).encode() not in name.read_bytes()
     assert dataset_folder.stored_metadata(path)["versions"]["numpy"] == np.__version__

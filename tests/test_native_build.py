@@ -12,7 +12,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 from native_builds import NAME, build, clips, records
 
-from input_pipeline import strain
+from input_pipeline import loader, strain
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,27 @@ def test_the_report_has_a_line_for_every_clip(built):
     for picture in ("contact_sheet_01.png", "faces_smic_01.png"):
         data = (built[0] / "smic" / "reports" / "five" / picture).read_bytes()
         assert data.startswith(b"\x89PNG")
+
+
+def test_the_mark_of_pretend_data_goes_into_report_data_set_export_and_run(built, tmp_path):
+    reports = built[0] / "smic" / "reports" / "five"
+    assert "PRETEND" in (reports / "build_report.md").read_text().splitlines()[0]
+    metadata = json.loads((built[0] / "smic" / "five" / "1.0.0" / "metadata.json").read_text())
+    assert metadata["pretend"] is True
+    assert clips(built[0]).pretend
+    npz, run = tmp_path / "smic.npz", tmp_path / "run"
+    names = ("--dataset=smic", f"--data_dir={built[0]}", f"--output={npz}")
+    assert run_command("input_pipeline.export", *names).status == 0
+    assert loader.load_arrays(npz).pretend
+    tiny = ("--base_dim=6", "--blocks=0,0,1", "--epochs=1")
+    finished = run_command("experiments.loso", f"--arrays={npz}", f"--workdir={run}", *tiny)
+    assert finished.status == 0, finished.err
+    assert "PRETEND" in finished.out
+    stored = json.loads((run / "config.json").read_text())
+    assert stored["pretend"] is True
+    assert "pretend" not in stored["config"]
+    for name in ("summary.md", "scores.csv", "scores.tex", "subjects.csv"):
+        assert "PRETEND" in (run / name).read_text(), name
 
 
 def test_one_and_many_workers_and_a_repeat_give_the_same_bytes(pretend_smic, built, tmp_path):

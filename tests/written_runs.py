@@ -21,15 +21,23 @@ def write(
     dataset: str = "synthetic",
     model: str = "ahmsa",
     earlier: Answers | None = None,
+    pretend: bool | None = None,
 ) -> pathlib.Path:
-    """Write a finished run of two epochs; `earlier` are the answers after the first one."""
+    """Write a finished run of two epochs; `earlier` are the answers after the first one.
+
+    With `pretend` None it looks like a run of a version that did not know the mark.
+    """
     config = {
         "dataset": dataset, "layout": "five", "model": model, "seeds": list(range(len(by_seed))),
-        "eval_every": 1 if earlier else 0, "train_config": {"epochs": 2}, "shuffled_labels": False,
+        "eval_every": 1 if earlier else 0,
+        "train_config": {"epochs": 2, "learning_rate": 1e-3}, "shuffled_labels": False,
+        "model_config": {"base_dim": 6}, "data_sha256": "0" * 64,
     }  # fmt: skip
     keys = sorted(by_seed[0])
     stored = {"config": config, "config_hash": config_hash(config), "folds": keys, "notes": [],
               "subjects_in_data_set": len(keys)}  # fmt: skip
+    if pretend is not None:
+        stored["pretend"] = pretend
     workdir.mkdir()
     (workdir / "config.json").write_text(canonical_json(stored), encoding="utf-8")
     predictions, folds, lines = [], [], []
