@@ -10,6 +10,7 @@ from experiments import comparison_rows, paired
 from experiments.reporting import aligned
 from experiments.summary import Records, read_records
 from experiments.tables import Table
+from input_pipeline import escaping
 from input_pipeline.whole_file import write_whole
 
 _ABSTRACT = (
@@ -121,7 +122,10 @@ def _write(
     from experiments import comparison_figure
 
     shown = [table, pairs] if pairs.rows else [table]
-    text = [*(f"{line}\n" for line in remarks), *(one.markdown() for one in shown)]
+    text = [
+        *(f"{escaping.markdown_line(line)}\n" for line in remarks),
+        *(one.markdown() for one in shown),
+    ]
     picture = io.BytesIO()
     figure = comparison_figure.draw(rows)
     figure.savefig(picture, format="png", dpi=150, metadata={"Software": None})

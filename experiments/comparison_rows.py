@@ -9,6 +9,7 @@ from typing import Any
 from experiments import published
 from experiments.summary import Records, summarise
 from experiments.tables import Table, epoch_rule
+from input_pipeline import escaping
 
 POOLED = "pooled"
 COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")
@@ -173,8 +174,9 @@ def as_csv(rows: Sequence[Row]) -> str:
         if row.optimistic:
             lines.append((POOLED, row.optimistic, PICKED))
         for part, score, rule in lines:
+            names = map(escaping.csv_cell, (row.dataset, row.method, row.source, part))
             writer.writerow(
-                (kind, row.dataset, row.method, row.source, part, row.classes, score.uf1,
+                (kind, *names, row.classes, score.uf1,
                  score.uar, score.uf1_std, score.uar_std, row.seeds or "", rule, row.clips)
             )  # fmt: skip
     return text.getvalue()

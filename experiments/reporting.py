@@ -1,12 +1,13 @@
 """Summary, tables and pictures of a run, written and printed from its records."""
 
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.models import size_in_words
 from experiments.published import clips_in_words
 from experiments.summary import Records, summarise
 from experiments.workdir import canonical_json
+from input_pipeline import escaping
 from input_pipeline.clips import entitled
 from input_pipeline.whole_file import write_whole
 
@@ -14,7 +15,7 @@ SUMMARY_FILE = "summary.json"
 # Folds named one by one in a sentence; the rest are counted.
 NAMED_FOLDS = 20
 _PRETEND = (
-    "**PRETEND data:** this program made the clips up. Their scores say nothing of people, so the "
+    "this program made the clips up. Their scores say nothing of people, so the "
     "published rows are left out."
 )
 
@@ -28,7 +29,8 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     shown = [tables.scores_table(records, summary), tables.confusion_table(records, summary)]
     if beside := published.published_table(records, summary):
         shown.append(beside)
-    parts = [f"# {title(records)}\n", *(f"{line}\n" for line in remarks(records))]
+    parts = [f"# {escaping.markdown(title(records))}\n"]
+    parts += [f"{remark.markdown()}\n" for remark in remarks(records)]
     parts += [table.markdown() for table in shown]
     parts += [
         "![confusion matrix](confusion_matrix.png)\n",
@@ -61,29 +63,49 @@ def title(records: Records) -> str:
     )
 
 
-def remarks(records: Records) -> list[str]:
+class Remark(NamedTuple):
+    """One sentence of a report, with a lead in bold where it is a warning."""
+
+    text: str
+    lead: str = ""
+
+    def plain(self) -> str:
+        """For a terminal."""
+        return f"{self.lead} {self.text}" if self.lead else self.text
+
+    def markdown(self) -> str:
+        """For summary.md; names in it take no effect there."""
+        if not self.lead:
+            return escaping.markdown_line(self.text)
+        return f"**{self.lead}** {escaping.markdown(self.text)}"
+
+
+def remarks(records: Records) -> list[Remark]:
     """Sentences that a reader must not miss: what the headline is, and what is not whole."""
     ended = len(records.folds) - len(records.failed)
     trained = records.config["train_config"]["epochs"] > 0
     whose = "of the last epoch" if trained else "of the weights given, however they were chosen"
-    lines = [_PRETEND] if records.pretend else []
-    lines += [
+    lines = [Remark(_PRETEND, "PRETEND data:")] if records.pretend else []
+    headline = (
         f"{ended} of {len(records.expected)} folds finished. Headline scores are those {whose}, "
         "from counts pooled over all held-out clips (mean over seeds)."
-    ]
+    )
+    lines.append(Remark(headline))
     asked = len({key for _, key in records.expected})
     if asked < records.subjects_in_data_set:
-        lines.append(
-            f"**A part only:** {asked} of the data set's {records.subjects_in_data_set} subjects "
-            "were asked for; these are not the scores of the data set."
+        part = (
+            f"{asked} of the data set's {records.subjects_in_data_set} subjects were asked for; "
+            "these are not the scores of the data set."
         )
+        lines.append(Remark(part, "A part only:"))
     elif "part" in (clips := clips_in_words(records)):
-        lines.append(f"**A part only:** {clips}; published scores are of all of them.")
+        part = f"clips {clips}; published scores are of all of them."
+        lines.append(Remark(part, "A part only:"))
     if records.failed:
-        lines.append(f"**Failed (the loss is no number):** {_named(records.failed)}.")
+        lines.append(Remark(f"{_named(records.failed)}.", "Failed (the loss is no number):"))
     if records.missing:
-        lines.append(f"**Missing:** {_named(records.missing)}.")
-    return lines + [f"Note: {note}" for note in records.notes]
+        lines.append(Remark(f"{_named(records.missing)}.", "Missing:"))
+    return lines + [Remark(f"Note: {note}") for note in records.notes]
 
 
 def _named(folds: list[tuple[int, str]]) -> str:
@@ -99,7 +121,7 @@ def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Pat
     shown = [tables.scores_table(records, summary)]
     if beside := published.published_table(records, summary):
         shown.append(beside)
-    print("\n".join(remarks(records)))
+    print("\n".join(remark.plain() for remark in remarks(records)))
     for table in shown:
         print(f"\n{table.heading}")
         print(aligned([table.columns, *table.rows]))

@@ -11,6 +11,7 @@ import numpy as np
 from ahmsa_jax.metrics import subject_scores
 from experiments.run_files import Prediction
 from experiments.summary import Records, confusion_of
+from input_pipeline import escaping
 from input_pipeline.clips import CLASS_NAMES, entitled
 
 
@@ -30,7 +31,12 @@ class Table:
 
     def markdown(self) -> str:
         """The table with its title as a heading."""
-        lines = [f"## {self.heading}", "", _bars(self.columns), _bars(["---"] * len(self.columns))]
+        lines = [
+            f"## {escaping.markdown(self.heading)}",
+            "",
+            _bars(self.columns),
+            _bars(["---"] * len(self.columns)),
+        ]
         return "\n".join([*lines, *(_bars(row) for row in self.rows)]) + "\n"
 
     def csv(self) -> str:
@@ -39,19 +45,19 @@ class Table:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow((*self.columns, *(["data"] if self.pretend else [])))
-        writer.writerows((*row, *mark) for row in self.rows)
+        writer.writerows((*map(escaping.csv_cell, row), *mark) for row in self.rows)
         return text.getvalue()
 
     def latex(self) -> str:
         """A tabular with a caption; needs no package."""
-        body = [" & ".join(map(_escaped, row)) + r" \\" for row in self.rows]
+        body = [escaping.latex_row(row) for row in self.rows]
         return "\n".join(
             [
                 r"\begin{table}",
-                rf"\caption{{{_escaped(self.heading)}}}",
+                rf"\caption{{{escaping.latex(self.heading)}}}",
                 rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}",
                 r"\hline",
-                " & ".join(map(_escaped, self.columns)) + r" \\",
+                escaping.latex_row(self.columns),
                 r"\hline",
                 *body,
                 r"\hline",
@@ -63,13 +69,7 @@ class Table:
 
 
 def _bars(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-
-
-def _escaped(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {char: f"\\{char}" for char in "&%$#_{}"} | {"µ": r"$\mu$", "±": r"$\pm$"}
-    return "".join(special.get(char, char) for char in text)
+    return "| " + " | ".join(map(escaping.markdown, cells)) + " |"
 
 
 def epoch_rule(records: Records) -> str:

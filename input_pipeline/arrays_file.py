@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from input_pipeline import loader, whole_file
+from input_pipeline import loader, npz_members, whole_file
 from input_pipeline.clips import Clips
 
 
@@ -30,6 +30,8 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
     }
     for name in sorted(clips.extras):
         arrays[loader.EXTRA_PREFIX + name] = clips.extras[name]
+    # content_hash tells equal input to training; this one tells whether the file is as written.
+    arrays["file_hash"] = np.array(npz_members.content_hash(arrays))
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     whole_file.write_whole(path, buffer.getvalue())

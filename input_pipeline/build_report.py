@@ -6,7 +6,7 @@ import io
 import pathlib
 from collections.abc import Sequence
 
-from input_pipeline import known_defects
+from input_pipeline import escaping, known_defects
 from input_pipeline.clip_faults import REASONS, RULES
 from input_pipeline.clip_table import FaultyClip, ReadResult
 from input_pipeline.clip_workers import Outcome
@@ -79,7 +79,7 @@ def _clips_csv(
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(sorted(rows))
+    writer.writerows(tuple(map(escaping.csv_cell, row)) for row in sorted(rows))
     return text.getvalue()
 
 
@@ -101,7 +101,7 @@ def _markdown(
     rules = collections.Counter(rule for o in used if o.quality for rule in o.quality.rules)
     codes = collections.Counter((fault.code, bool(fault.known)) for fault in faults)
     parts = [
-        f"# {entitled(title, pretend=result.pretend)}\n",
+        f"# {escaping.markdown(entitled(title, pretend=result.pretend))}\n",
         f"{len(used)} clips of {len(subjects)} subjects are usable ("
         + ", ".join(f"{per_class[label]} {name}" for label, name in enumerate(CLASS_NAMES))
         + f"); {len(faults)} are not. One line per clip stands in `clips.csv`.\n",
@@ -138,7 +138,7 @@ def _markdown(
 def _list(title: str, lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    return f"## {title}\n\n" + "".join(f"- {line}\n" for line in lines)
+    return f"## {title}\n\n" + "".join(f"- {escaping.markdown_line(line)}\n" for line in lines)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -149,4 +149,4 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def _bars(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(escaping.markdown, cells)) + " |"

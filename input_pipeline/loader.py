@@ -4,21 +4,24 @@ import json
 import math
 import pathlib
 import zipfile
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from input_pipeline import dataset_folder, synthetic
+from input_pipeline import dataset_folder, npz_members, synthetic
 from input_pipeline.clips import DATASETS, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
 from input_pipeline.errors import InputError
+from input_pipeline.npz_members import Header
 
 _MAIN_FEATURES = ("flow", "flow_whole", "label", "database", "subject", "clip")
 # Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
 ARRAY_NAMES = (*_MAIN_FEATURES, "dataset", "layout", "provenance", "content_hash")
 # Members that files written by earlier versions lack.
-_LATER_NAMES = ("pretend",)
+_LATER_NAMES = ("pretend", "file_hash")
 EXTRA_PREFIX = "extra_"
 _MOST_BYTES = 4 << 30
+# Of anything that is no map: a clip's entry in a column, or a text about all clips.
+_MOST_BYTES_OF_ENTRY = 1 << 16
 
 
 def load(dataset: str, layout: str, data_dir: pathlib.Path, synthetic_size: str = "small") -> Clips:
@@ -108,7 +111,7 @@ def load_arrays(path: pathlib.Path) -> Clips:
     """The clips of a file that `python -m input_pipeline.export` wrote.
 
     Nothing in the file is executed, and no more memory is taken than it has bytes for. Raises
-    InputError on any file that is not such an export or whose content hash does not match.
+    InputError on any file that is not such an export or whose hashes do not match.
     """
     if not path.is_file():
         raise InputError(
@@ -134,8 +137,8 @@ def _no_export(path: pathlib.Path) -> str:
 
 
 def _members(archive: zipfile.ZipFile, path: pathlib.Path) -> dict[str, np.ndarray]:
-    members = archive.infolist()
-    declared = sum(member.file_size for member in members)
+    """The arrays of an export; their headers are checked before any of them is read."""
+    declared = sum(member.file_size for member in archive.infolist())
     if declared > _MOST_BYTES:
         raise InputError(
             f"'{path}' declares {declared} bytes of arrays; allowed are {_MOST_BYTES}, as no "
@@ -144,43 +147,38 @@ def _members(archive: zipfile.ZipFile, path: pathlib.Path) -> dict[str, np.ndarr
     missing = [name for name in ARRAY_NAMES if f"{name}.npy" not in archive.namelist()]
     if missing:
         raise InputError(f"{_no_export(path)} (it lacks the arrays {', '.join(missing)}).")
-    arrays = {}
-    for member in members:
-        with archive.open(member) as file:
-            _check_npy_header(file, member.file_size, path)
-        with archive.open(member) as file:
-            arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(
-                file, allow_pickle=False
+    try:
+        headers = npz_members.headers(archive)
+    except ValueError as error:
+        raise InputError(f"{_no_export(path)} ({error}).") from error
+    _check_headers(headers, path)
+    return npz_members.arrays(archive)
+
+
+def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
+    count = math.prod(headers["label"].shape)
+    maps = (count, MAP_SIZE, MAP_SIZE, 3)
+    shapes: dict[str, tuple[int, ...]] = {"flow": maps, "flow_whole": maps}
+    shapes |= dict.fromkeys(("dataset", "layout", "provenance", "content_hash", *_LATER_NAMES), ())
+    kinds = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b"}
+    for name, (shape, dtype) in headers.items():
+        wanted = shapes.get(name, (count,))
+        found = shape[:1] if name.startswith(EXTRA_PREFIX) else shape
+        is_ours = name in (*ARRAY_NAMES, *_LATER_NAMES)
+        if found != wanted or (is_ours and dtype.kind != kinds.get(name, "U")):
+            raise InputError(
+                f"{_no_export(path)} (the array {name} is {dtype} of shape {shape}; "
+                f"expected is the shape {wanted})."
             )
-    return arrays
-
-
-def _check_npy_header(file: IO[bytes], declared: int, path: pathlib.Path) -> None:
-    """Refuse an array before memory is taken for it, if its header and its bytes disagree."""
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise InputError(f"{_no_export(path)} (array format {version}).")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.hasobject:
-        raise InputError(f"{_no_export(path)} (it holds Python objects, which could run code).")
-    if math.prod(shape) * dtype.itemsize != declared - file.tell():
-        raise InputError(f"{_no_export(path)} (an array is not as large as its header says).")
+        entry = math.prod(shape[1:]) * dtype.itemsize
+        if wanted != maps and entry > _MOST_BYTES_OF_ENTRY:
+            raise InputError(
+                f"{_no_export(path)} (the array {name} takes {entry} bytes for one entry; allowed "
+                f"are {_MOST_BYTES_OF_ENTRY})."
+            )
 
 
 def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
-    count = arrays["label"].size
-    shapes = {"flow": (count, MAP_SIZE, MAP_SIZE, 3), "dataset": (), "layout": ()}
-    shapes |= {"flow_whole": shapes["flow"], "provenance": (), "content_hash": (), "pretend": ()}
-    for name, array in arrays.items():
-        wanted = shapes.get(name, (count,))
-        found = array.shape[:1] if name.startswith(EXTRA_PREFIX) else array.shape
-        kind = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b"}.get(name, "U")
-        is_ours = name in (*ARRAY_NAMES, *_LATER_NAMES)
-        if found != wanted or (is_ours and array.dtype.kind != kind):
-            raise InputError(
-                f"{_no_export(path)} (the array {name} is {array.dtype} of shape {array.shape}; "
-                f"expected is the shape {wanted})."
-            )
     layout, dataset = str(arrays["layout"]), str(arrays["dataset"])
     if layout not in LAYOUTS or dataset not in DATASETS:
         raise InputError(
@@ -207,6 +205,12 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     clips = sorted_and_checked(clips, where=f"'{path}'")
     if str(arrays["content_hash"]) != clips.content_hash():
         raise InputError(f"{_no_export(path)} (its content hash differs from the stored one).")
+    others = {name: array for name, array in arrays.items() if name != "file_hash"}
+    if "file_hash" in arrays and str(arrays["file_hash"]) != npz_members.content_hash(others):
+        raise InputError(
+            f"{_no_export(path)} (its maps are whole, but something beside them was changed: the "
+            "hash over all arrays differs from the stored one)."
+        )
     return clips
 
 
@@ -218,4 +222,11 @@ def _parsed(text: str) -> Any:
 
 
 def _provenance(stored: Any) -> dict[str, str]:
-    return stored if isinstance(stored, dict) else {}
+    """What a file says of its origin, as text that every report can hold."""
+    if not isinstance(stored, dict):
+        return {}
+    # Half of a surrogate pair can be stored in JSON and in no file of ours.
+    return {
+        str(name).encode(errors="replace").decode(): str(value).encode(errors="replace").decode()
+        for name, value in stored.items()
+    }

@@ -93,7 +93,15 @@ def exported(tmp_path) -> pathlib.Path:
         ({"extra_landmarks": np.zeros((2, 5, 2))}, "extra_landmarks"),
         ({"flow": np.full((6, 28, 28, 3), np.nan, np.float32)}, "NaN"),
         ({"flow": np.zeros((6, 28, 28, 3), np.float32)}, "content hash"),
-        ({"provenance": np.array("{")}, None),
+        ({"provenance": np.array("{"), "file_hash": None}, None),
+        # Outside content_hash, which tells equal input to training; the file's own hash covers it.
+        ({"provenance": np.array('{"flow": "another"}')}, "something beside them was changed"),
+        ({"dataset": np.array("smic")}, "something beside them was changed"),
+        ({"extra_emotion": np.array(["fear"] * 6)}, "something beside them was changed"),
+        ({"pretend": np.array(False)}, "something beside them was changed"),
+        ({"extra_new": np.zeros(6)}, "something beside them was changed"),
+        ({"file_hash": np.array("0" * 64)}, "something beside them was changed"),
+        ({"pretend": np.array("no")}, "pretend is <U2"),
     ],
 )
 def test_arrays_that_are_no_export(exported, changes, part):
@@ -104,6 +112,49 @@ def test_arrays_that_are_no_export(exported, changes, part):
     with pytest.raises(InputError, match=part) as refused:
         loader.load_arrays(exported)
     assert "\n" not in str(refused.value)
+
+
+def test_an_export_without_the_files_own_hash_is_read(exported):
+    resaved(exported, file_hash=None, provenance=np.array('{"flow": "another"}'))
+    assert loader.load_arrays(exported).provenance == {"flow": "another"}
+
+
+def test_a_provenance_that_no_file_can_hold_is_made_plain(exported):
+    resaved(exported, file_hash=None, provenance=np.array(r'{"flow": "\ud800", "n": 3}'))
+    assert loader.load_arrays(exported).provenance == {"flow": "?", "n": "3"}
+
+
+def test_a_wrong_hash_is_one_line(exported):
+    resaved(exported, dataset=np.array("smic"))
+    finished = run_command("experiments.loso", f"--arrays={exported}", "--dry_run")
+    assert_mistake(finished, "something beside them was changed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        # The last array of the file: all others would have been read before it.
+        ({"extra_landmarks": np.zeros((2, 5, 2))}, "extra_landmarks"),
+        ({"extra_big": np.zeros((6, 1 << 14), np.float32)}, None),
+        ({"extra_big": np.zeros((6, 1 << 15), np.float32)}, "131072 bytes for one entry"),
+        ({"clip": np.array(["c" * 20_000] * 6)}, "80000 bytes for one entry"),
+        ({"dataset": np.array("samm" * 20_000)}, "bytes for one entry"),
+    ],
+)
+def test_no_array_is_read_before_all_headers_fit(exported, monkeypatch, changes, part):
+    resaved(exported, file_hash=None, **changes)
+    read = []
+    real = np.lib.format.read_array
+    monkeypatch.setattr(
+        np.lib.format, "read_array", lambda *args, **kw: (read.append(args), real(*args, **kw))[1]
+    )
+    if part is None:
+        assert len(loader.load_arrays(exported)) == 6
+        assert read
+        return
+    with pytest.raises(InputError, match=part):
+        loader.load_arrays(exported)
+    assert not read
 
 
 @pytest.mark.parametrize("data", [b"", b"not a zip", b"PK\x05\x06" + bytes(18)])

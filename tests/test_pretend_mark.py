@@ -16,6 +16,8 @@ from input_pipeline.clips import DATABASES_OF
 
 # Two clips each of three subjects.
 TRUTH = {"casme2/sub01": (0, 1), "samm/006": (2, 0), "smic/s01": (1, 2)}
+# Members of an npz that earlier versions did not write.
+LATER = ("pretend", "file_hash")
 RIGHT = {key: (truth, truth) for key, truth in TRUTH.items()}
 
 
@@ -53,7 +55,7 @@ def test_exports_of_earlier_versions_are_read(tmp_path, dataset):
     path = tmp_path / "x.npz"
     arrays_file.save_arrays(dataclasses.replace(real(), dataset=dataset), path)
     with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files if name != "pretend"}
+        arrays = {name: file[name] for name in file.files if name not in LATER}
     np.savez(path, **arrays)
     # What the program itself makes up is known by its name.
     assert loader.load_arrays(path).pretend == (dataset == "synthetic")
