@@ -1,5 +1,6 @@
 """Runs set beside each other and beside published rows: the table, paired statistics, files."""
 
+import dataclasses
 import io
 import itertools
 import pathlib
@@ -9,7 +10,7 @@ from ahmsa_jax.config import ConfigError
 from experiments import comparison_rows, paired
 from experiments.reporting import aligned
 from experiments.summary import Records, read_records
-from experiments.tables import Table
+from experiments.table_formats import Table
 from input_pipeline import escaping
 from input_pipeline.whole_file import write_whole
 
@@ -84,7 +85,7 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
         "McNemar p", "UF1 difference", "95 % interval",
     )  # fmt: skip
     pretend = all(records.pretend for records in runs.values())
-    return Table("Paired statistics", columns, cells, pretend=pretend), refusals
+    return Table("Paired statistics", columns, cells, pretend, "paired"), refusals
 
 
 def _remarks(runs: dict[str, Records], rows: Sequence[comparison_rows.Row]) -> list[str]:
@@ -132,6 +133,12 @@ def _write(
     output.mkdir(parents=True, exist_ok=True)
     write_whole(output / "comparison.md", "\n".join(text))
     write_whole(output / "comparison.csv", comparison_rows.as_csv(rows))
-    write_whole(output / "comparison.tex", "\n".join(one.latex() for one in shown))
+    in_latex = comparison_rows.latex_tables(rows)
+    if pairs.rows:
+        # A wide table is cut after its first column, which then has to name both runs.
+        both = [(f"{first}, {second}", *rest) for first, second, *rest in pairs.rows]
+        columns = ("runs, first and second", *pairs.columns[2:])
+        in_latex.append(dataclasses.replace(pairs, columns=columns, rows=both))
+    write_whole(output / "comparison.tex", "".join(one.latex() for one in in_latex))
     write_whole(output / "paired.csv", pairs.csv())
     write_whole(output / "comparison.png", picture.getvalue())

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments import published
+from experiments.database_names import in_order, in_words
 from experiments.summary import Records, summarise
-from experiments.tables import Table, epoch_rule
+from experiments.table_formats import Table
+from experiments.tables import epoch_rule
 from input_pipeline import escaping
 
 POOLED = "pooled"
@@ -133,9 +135,9 @@ def _clips(rows: Sequence[dict[str, str]]) -> str:
 
 
 def parts_of(rows: Sequence[Row]) -> list[str]:
-    """Parts that the table shows: all clips, then databases in the order of their appearance."""
-    found = dict.fromkeys(part for row in rows for part in row.scores if part != POOLED)
-    return [POOLED, *found]
+    """Parts that a table shows: all clips, then the databases of composites in their order."""
+    found = {part for row in rows for part in row.scores if part not in (POOLED, row.dataset)}
+    return [POOLED, *in_order(found)]
 
 
 def comparison_table(rows: Sequence[Row]) -> Table:
@@ -144,23 +146,72 @@ def comparison_table(rows: Sequence[Row]) -> Table:
     cells = [
         (
             row.method,
-            row.dataset
-            + (f", {_SEVEN}" if row.classes == 7 else "")
-            + (", PRETEND" if row.pretend else ""),
+            data_set(row),
             row.clips,
-            *(row.scores[part].cell() if part in row.scores else "" for part in parts),
+            *_scores(row, parts),
             row.selection,
             row.optimistic.cell() if row.optimistic else "",
             row.source + (f", {row.seeds} seed(s)" if row.is_ours else ""),
         )
         for row in rows
     ]
-    names = ("all clips", *parts[1:])
     columns = (
-        "method", "data set", "clips", *names, "epoch chosen by", f"optimistic: {PICKED}", "source",
+        "method", "data set", "clips", *_names(parts), "epoch chosen by", f"optimistic: {PICKED}",
+        "source",
     )  # fmt: skip
     pretend = all(row.pretend for row in rows)
     return Table("Comparison (UF1 / UAR)", columns, cells, pretend=pretend)
+
+
+def latex_tables(rows: Sequence[Row]) -> list[Table]:
+    """The same for a paper: a table a data set, and one more where it has several databases."""
+    found = []
+    for number, group in enumerate(by_data_set(rows), start=1):
+        title = f"Comparison on {in_words(group[0].dataset)}"
+        if group[0].classes == 7:
+            title += f", {_SEVEN}"
+        pretend = group[0].pretend
+        parts = parts_of(group)
+        if any(POOLED in row.scores for row in group):
+            cells = [
+                (row.method, row.clips, *_scores(row, [POOLED]), row.selection, row.source)
+                for row in group
+            ]
+            columns = ("method", "clips", "UF1 / UAR", "epoch chosen by", "source")
+            found.append(Table(title, columns, cells, pretend, f"comparison-{number}"))
+        if len(parts) > 1:
+            found.append(
+                Table(
+                    f"{title}, by database (UF1 / UAR)",
+                    ("method", *_names(parts[1:])),
+                    [(row.method, *_scores(row, parts[1:])) for row in group],
+                    pretend,
+                    f"comparison-{number}-databases",
+                )
+            )
+    return found
+
+
+def by_data_set(rows: Sequence[Row]) -> list[list[Row]]:
+    """The lines that may be compared with each other, in the order of their data sets."""
+    groups: dict[tuple[str, int, bool], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.dataset, row.classes, row.pretend), []).append(row)
+    return list(groups.values())
+
+
+def data_set(row: Row) -> str:
+    """The data set's name with what keeps its lines from comparing with others."""
+    seven = f", {_SEVEN}" if row.classes == 7 else ""
+    return in_words(row.dataset) + seven + (", PRETEND" if row.pretend else "")
+
+
+def _scores(row: Row, parts: Sequence[str]) -> list[str]:
+    return [row.scores[part].cell() if part in row.scores else "" for part in parts]
+
+
+def _names(parts: Sequence[str]) -> list[str]:
+    return ["all clips" if part == POOLED else in_words(part) for part in parts]
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -1,7 +1,7 @@
-"""What a run ran on: versions, devices, source revision; stored beside its results."""
+"""What a run ran on: command, versions, devices, source revision; stored beside its results."""
 
-import datetime
 import importlib.metadata
+import json
 import os
 import pathlib
 import platform
@@ -12,12 +12,16 @@ from typing import Any
 import jax
 
 import ahmsa_jax
+from input_pipeline import invocation
 
+FILE = "environment.json"
+# Far more than any run writes there.
+_MOST_BYTES = 1 << 20
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "tensorflow-datasets")
 
 
 def describe(devices: Sequence[jax.Device]) -> dict[str, Any]:
-    """Versions, devices and revision as JSON values; unknown ones are None."""
+    """Command, versions, devices and revision as JSON values; unknown ones are None."""
     return {
         "ahmsa_jax": ahmsa_jax.__version__,
         "commit": _commit(),
@@ -27,8 +31,21 @@ def describe(devices: Sequence[jax.Device]) -> dict[str, Any]:
         "processors": os.cpu_count(),
         "devices": [f"{device.platform}: {device.device_kind}" for device in devices],
         "variables": _variables(),
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "started": invocation.now(),
+        "command": invocation.command_line(),
     }
+
+
+def stored(workdir: pathlib.Path) -> dict[str, Any]:
+    """What a run noted in its workdir; empty where it did not, or the file is damaged."""
+    path = workdir / FILE
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            return {}
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _variables() -> dict[str, str]:

@@ -1,11 +1,12 @@
-"""Paired statistics between two runs on the same clips: McNemar's test, bootstrap over subjects.
+"""Statistics over subjects: paired ones of two runs on the same clips, and a run's own interval.
 
 Letters in array names: S subjects, R seeds, K classes, D draws.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction]) -> Paired
     only_first = sum(right[0][clip] and not right[1][clip] for clip in right[0])
     only_second = sum(right[1][clip] and not right[0][clip] for clip in right[0])
     subjects = sorted({row.fold[1] for row in first})
-    mine_SxRxKxK, theirs_SxRxKxK = (_confusions(rows, subjects) for rows in (first, second))
+    mine_SxRxKxK, theirs_SxRxKxK = (confusions(rows, subjects) for rows in (first, second))
     whole = [float(uf1(one.sum(axis=0)).mean()) for one in (mine_SxRxKxK, theirs_SxRxKxK)]
     return Paired(
         clips=len(right[0]),
@@ -85,15 +86,36 @@ def bootstrap_interval(
 
     Takes confusion counts of each subject and seed, rows the truth; the draws are seeded.
     """
-    subjects = len(first_SxRxKxK)
-    rng = np.random.default_rng(_SEED)
-    times_DxS = rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=draws)
-    means = []
-    for counts_SxRxKxK in (first_SxRxKxK, second_SxRxKxK):
-        drawn_DxRxKxK = np.tensordot(times_DxS, counts_SxRxKxK, axes=1)
-        means.append(uf1(drawn_DxRxKxK).mean(axis=-1))
-    low, high = np.percentile(means[0] - means[1], INTERVAL)
+    times_DxS = _draws(len(first_SxRxKxK), draws)
+    first_D, second_D = (
+        _means(times_DxS, counts_SxRxKxK, uf1) for counts_SxRxKxK in (first_SxRxKxK, second_SxRxKxK)
+    )
+    low, high = np.percentile(first_D - second_D, INTERVAL)
     return float(low), float(high)
+
+
+def score_interval(
+    counts_SxRxKxK: np.ndarray, score: Callable[[np.ndarray], np.ndarray], draws: int = DRAWS
+) -> tuple[float, float]:
+    """95 % interval of one run's mean UF1 or UAR over seeds when subjects are drawn anew."""
+    means_D = _means(_draws(len(counts_SxRxKxK), draws), counts_SxRxKxK, score)
+    low, high = np.percentile(means_D, INTERVAL)
+    return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=8)
+def _draws(subjects: int, draws: int) -> np.ndarray:
+    """How often each draw takes each subject (D, S); the same ones for the same number."""
+    rng = np.random.default_rng(_SEED)
+    return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=draws)
+
+
+def _means(
+    times_DxS: np.ndarray, counts_SxRxKxK: np.ndarray, score: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    # Counts are small whole numbers: exact as floats, whose product is much faster.
+    drawn_DxRxKxK = np.tensordot(times_DxS.astype(float), counts_SxRxKxK.astype(float), axes=1)
+    return score(drawn_DxRxKxK).mean(axis=-1)
 
 
 def uf1(confusion_KxK: np.ndarray) -> np.ndarray:
@@ -101,6 +123,15 @@ def uf1(confusion_KxK: np.ndarray) -> np.ndarray:
     hits_K = np.einsum("...kk->...k", confusion_KxK)
     counted_K = confusion_KxK.sum(axis=-1) + confusion_KxK.sum(axis=-2)
     return np.divide(2.0 * hits_K, counted_K, out=np.zeros(hits_K.shape), where=counted_K > 0).mean(
+        axis=-1
+    )
+
+
+def uar(confusion_KxK: np.ndarray) -> np.ndarray:
+    """UAR of each of many confusion matrices (..., K, K), as metrics.pooled_scores has it."""
+    hits_K = np.einsum("...kk->...k", confusion_KxK)
+    count_K = confusion_KxK.sum(axis=-1)
+    return np.divide(1.0 * hits_K, count_K, out=np.zeros(hits_K.shape), where=count_K > 0).mean(
         axis=-1
     )
 
@@ -115,7 +146,7 @@ def _answers(rows: Sequence[Prediction]) -> dict[tuple[str, str], bool]:
     return {_clip(row): row.label == row.prediction for row in rows if row.seed == lowest}
 
 
-def _confusions(rows: Sequence[Prediction], subjects: Sequence[str]) -> np.ndarray:
+def confusions(rows: Sequence[Prediction], subjects: Sequence[str]) -> np.ndarray:
     """Confusion counts (S, R, K, K) of each subject under each seed."""
     seeds = sorted({row.seed for row in rows})
     place = {key: number for number, key in enumerate(subjects)}

@@ -7,8 +7,10 @@ import importlib.resources
 import io
 from typing import Any
 
+from experiments.database_names import in_order, in_words
 from experiments.summary import Records
-from experiments.tables import Table, epoch_rule
+from experiments.table_formats import Table
+from experiments.tables import epoch_rule
 from input_pipeline import packaged_table
 from input_pipeline.clips import CLASS_NAMES, DATABASES_OF
 
@@ -62,7 +64,7 @@ def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
     ]
     if not found or records.pretend or records.config["shuffled_labels"]:
         return None
-    parts = list(dict.fromkeys(row["part"] for row in found))
+    parts = ["pooled", *in_order(row["part"] for row in found if row["part"] != "pooled")]
     ours = {"pooled": summary["pooled"], **summary["by_database"]}
     lines: dict[str, dict[str, dict[str, str]]] = {}
     for row in found:
@@ -81,4 +83,5 @@ def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
     name = f"this run ({records.config['model']})"
     table_rows.append((name, *mine, clips_in_words(records), epoch_rule(records)))
     title = f"Beside Table {found[0]['table']} of the {found[0]['paper']} paper (UF1 / UAR)"
-    return Table(title, ("method", *parts, "clips", "epoch chosen by"), table_rows)
+    columns = ("method", "all clips", *map(in_words, parts[1:]), "clips", "epoch chosen by")
+    return Table(title, columns, table_rows, key=f"published-{records.config_hash}")

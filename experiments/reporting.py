@@ -3,8 +3,10 @@
 import pathlib
 from typing import Any, NamedTuple
 
+from experiments import paired, run_facts, tables
+from experiments.database_names import in_words
 from experiments.models import size_in_words
-from experiments.published import clips_in_words
+from experiments.published import clips_in_words, published_table
 from experiments.summary import Records, summarise
 from experiments.workdir import canonical_json
 from input_pipeline import escaping
@@ -14,6 +16,10 @@ from input_pipeline.whole_file import write_whole
 SUMMARY_FILE = "summary.json"
 # Folds named one by one in a sentence; the rest are counted.
 NAMED_FOLDS = 20
+_ABOUT_SCORES = (
+    f"Intervals: {paired.DRAWS:,} draws of subjects with replacement, the scores of each draw from "
+    "its pooled counts. Guessing: each class with the same chance, scores on average.\n"
+)
 _PRETEND = (
     "this program made the clips up. Their scores say nothing of people, so the "
     "published rows are left out."
@@ -23,26 +29,37 @@ _PRETEND = (
 def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     """Write summary.json, the tables and the pictures into `output`; returns the summary."""
     # matplotlib takes a second to load; help and mistakes do without.
-    from experiments import figures, published, tables
+    from experiments import figures
 
     summary = summarise(records)
-    shown = [tables.scores_table(records, summary), tables.confusion_table(records, summary)]
-    if beside := published.published_table(records, summary):
-        shown.append(beside)
+    scores, confusion = (
+        tables.scores_table(records, summary),
+        tables.confusion_table(records, summary),
+    )
+    beside = published_table(records, summary)
+    pictures = figures.draw_all(records, output)
     parts = [f"# {escaping.markdown(title(records))}\n"]
     parts += [f"{remark.markdown()}\n" for remark in remarks(records)]
-    parts += [table.markdown() for table in shown]
-    parts += [
-        "![confusion matrix](confusion_matrix.png)\n",
-        tables.subjects_table(records).markdown(),
-    ]
+    parts += [scores.markdown(), _ABOUT_SCORES]
+    parts += [beside.markdown()] if beside else []
+    parts += [confusion.markdown(), _link("confusion_matrix")]
+    parts += [_link("curves")] if "curves.png" in pictures else []
+    parts += [tables.clips_table(records).markdown()]
+    parts += [tables.subjects_table(records).markdown(), _link("subjects")]
+    parts += [run_facts.facts_table(records).markdown()]
     write_whole(output / SUMMARY_FILE, canonical_json(summary))
     write_whole(output / "summary.md", "\n".join(parts))
-    write_whole(output / "scores.csv", shown[0].csv())
-    write_whole(output / "scores.tex", "\n".join(table.latex() for table in shown))
-    write_whole(output / "subjects.csv", tables.subjects_table(records).csv())
-    figures.draw_all(records, output)
+    # Programs read the names as stored, readers as papers write them.
+    write_whole(output / "scores.csv", tables.scores_table(records, summary, str).csv())
+    write_whole(output / "subjects.csv", tables.subjects_table(records, str).csv())
+    shown = [scores, confusion, *([beside] if beside else [])]
+    write_whole(output / "scores.tex", "".join(table.latex() for table in shown))
     return summary
+
+
+def _link(picture: str) -> str:
+    words = picture.replace("_", " ")
+    return f"![{words}]({picture}.png)\n\n[{words} as PDF]({picture}.pdf)\n"
 
 
 def title(records: Records) -> str:
@@ -57,8 +74,8 @@ def title(records: Records) -> str:
     )
     framework = ", in PyTorch" if "framework" in config else ""
     return entitled(
-        f"{config['model']} on {config['dataset']} ({config['layout']}), leave one subject out: "
-        f"{size_in_words(model)}{how}{framework}",
+        f"{config['model']} on {in_words(config['dataset'])} ({config['layout']}), "
+        f"leave one subject out: {size_in_words(model)}{how}{framework}",
         pretend=records.pretend,
     )
 
@@ -99,7 +116,7 @@ def remarks(records: Records) -> list[Remark]:
         )
         lines.append(Remark(part, "A part only:"))
     elif "part" in (clips := clips_in_words(records)):
-        part = f"clips {clips}; published scores are of all of them."
+        part = f"{clips.removesuffix(', part')} clips; published scores are of all of them."
         lines.append(Remark(part, "A part only:"))
     if records.failed:
         lines.append(Remark(f"{_named(records.failed)}.", "Failed (the loss is no number):"))
@@ -116,10 +133,8 @@ def _named(folds: list[tuple[int, str]]) -> str:
 
 def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Path) -> None:
     """Print the scores, what is missing and where the files lie."""
-    from experiments import published, tables
-
     shown = [tables.scores_table(records, summary)]
-    if beside := published.published_table(records, summary):
+    if beside := published_table(records, summary):
         shown.append(beside)
     print("\n".join(remark.plain() for remark in remarks(records)))
     for table in shown:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import Scores, confusion_matrix, pooled_scores, subject_scores
-from experiments import run_files
+from experiments import environment, run_files
 from experiments.run_files import FoldKey, FoldRow, LogEntry, Prediction
 from experiments.workdir import differences, read_config
 from input_pipeline.synthetic import DATASET
@@ -32,6 +32,7 @@ class Records:
     notes: list[str]
     subjects_in_data_set: int
     pretend: bool
+    surroundings: list[dict[str, Any]]  # environment.json of each workdir, empty where unreadable
 
     @property
     def is_whole(self) -> bool:
@@ -85,6 +86,7 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
         notes=sorted({note for part in stored for note in part["notes"]}),
         subjects_in_data_set=stored[0]["subjects_in_data_set"],
         pretend=any(map(_is_pretend, stored)),
+        surroundings=[environment.stored(workdir) for workdir in workdirs],
     )
 
 

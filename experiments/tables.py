@@ -1,75 +1,17 @@
-"""Tables of a report as Markdown, CSV and LaTeX: ours, and published rows beside them."""
+"""Tables of one run's report: scores, clips, confusion matrix, subjects."""
 
-import csv
-import dataclasses
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ahmsa_jax.metrics import subject_scores
+from experiments import chance, paired
+from experiments.database_names import in_order, in_words, place
 from experiments.run_files import Prediction
 from experiments.summary import Records, confusion_of
-from input_pipeline import escaping
-from input_pipeline.clips import CLASS_NAMES, entitled
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table of text cells under a title, which says so where the data are made up."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    pretend: bool = False
-
-    @property
-    def heading(self) -> str:
-        """The title, marked for pretend data."""
-        return entitled(self.title, pretend=self.pretend)
-
-    def markdown(self) -> str:
-        """The table with its title as a heading."""
-        lines = [
-            f"## {escaping.markdown(self.heading)}",
-            "",
-            _bars(self.columns),
-            _bars(["---"] * len(self.columns)),
-        ]
-        return "\n".join([*lines, *(_bars(row) for row in self.rows)]) + "\n"
-
-    def csv(self) -> str:
-        """Header and rows, without the title; each row of pretend data is marked."""
-        mark = ("PRETEND",) if self.pretend else ()
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow((*self.columns, *(["data"] if self.pretend else [])))
-        writer.writerows((*map(escaping.csv_cell, row), *mark) for row in self.rows)
-        return text.getvalue()
-
-    def latex(self) -> str:
-        """A tabular with a caption; needs no package."""
-        body = [escaping.latex_row(row) for row in self.rows]
-        return "\n".join(
-            [
-                r"\begin{table}",
-                rf"\caption{{{escaping.latex(self.heading)}}}",
-                rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}",
-                r"\hline",
-                escaping.latex_row(self.columns),
-                r"\hline",
-                *body,
-                r"\hline",
-                r"\end{tabular}",
-                r"\end{table}",
-                "",
-            ]
-        )
-
-
-def _bars(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(escaping.markdown, cells)) + " |"
+from experiments.table_formats import Table
+from input_pipeline.clips import CLASS_NAMES
 
 
 def epoch_rule(records: Records) -> str:
@@ -77,32 +19,80 @@ def epoch_rule(records: Records) -> str:
     return "last epoch" if records.config["train_config"]["epochs"] else "not stated"
 
 
-def scores_table(records: Records, summary: dict[str, Any]) -> Table:
-    """Headline, databases, mean over subjects and the optimistic figure, each under its name."""
-    spread = summary["pooled_std"]
-    rule = epoch_rule(records)
-    whole = "all clips, last epoch" if rule == "last epoch" else "all clips, weights as given"
-    rows = [_score_row(whole, summary["pooled"], spread)]
-    for name, scores in summary["by_database"].items():
-        rows.append(_score_row(name, scores))
+def scores_table(
+    records: Records, summary: dict[str, Any], name_of: Callable[[str], str] = in_words
+) -> Table:
+    """Headline, databases, mean over subjects and the optimistic figure, each under its name.
+
+    Below them what guessing, and always the same answer, would score on the same clips.
+    """
+    is_last = epoch_rule(records) == "last epoch"
+    whole = "all clips, last epoch" if is_last else "all clips, weights as given"
+    rows = [_score_row(whole, summary["pooled"], records.predictions, summary["pooled_std"])]
+    for database in in_order(summary["by_database"]):
+        own = [row for row in records.predictions if row.database == database]
+        rows.append(_score_row(name_of(database), summary["by_database"][database], own))
     rows.append(_score_row("mean over subjects", summary["per_subject_mean"]))
     if summary["optimistic_best_epoch_on_test"]:
         label = "optimistic: best epoch picked on the held-out clips"
         rows.append(_score_row(label, summary["optimistic_best_epoch_on_test"]))
+    count_K = clips_per_class(records.predictions)
+    rows.append(_score_row("guessing, on average", vars(chance.guessing(count_K))))
+    most = f"always {CLASS_NAMES[int(np.argmax(count_K))]}, the largest class"
+    rows.append(_score_row(most, vars(chance.majority(count_K))))
     seeds = len(summary["by_seed"])
-    title = "Scores" if seeds == 1 else f"Scores (mean ± deviation over {seeds} seeds)"
-    columns = ("part", "UF1", "UAR", "accuracy", "clips")
-    return Table(title, columns, rows, pretend=records.pretend)
+    spread = f"mean ± deviation over {seeds} seeds; " if seeds > 1 else ""
+    title = f"Scores ({spread}95 % intervals over subjects)"
+    columns = ("part", "UF1", "UF1, 95 %", "UAR", "UAR, 95 %", "accuracy", "clips")
+    return _table(records, title, columns, rows)
 
 
 def _score_row(
-    name: str, scores: dict[str, Any], spread: dict[str, Any] | None = None
+    name: str,
+    scores: dict[str, Any],
+    predictions: Sequence[Prediction] = (),
+    spread: dict[str, Any] | None = None,
 ) -> tuple[str, ...]:
-    cells = [
+    uf1, uar, accuracy = (
         f"{scores[key]:.4f}" + (f" ± {spread[key]:.4f}" if spread else "")
         for key in ("uf1", "uar", "accuracy")
+    )
+    uf1_interval, uar_interval = _intervals(predictions)
+    return (name, uf1, uf1_interval, uar, uar_interval, accuracy, str(scores.get("n", "")))
+
+
+def _intervals(predictions: Sequence[Prediction]) -> tuple[str, str]:
+    """Intervals of UF1 and UAR when subjects are drawn anew; one subject has none."""
+    subjects = sorted({row.fold[1] for row in predictions})
+    if len(subjects) < 2:
+        return "", ""
+    counts_SxRxKxK = paired.confusions(predictions, subjects)
+    both = [paired.score_interval(counts_SxRxKxK, score) for score in (paired.uf1, paired.uar)]
+    uf1, uar = (f"{low:.4f} to {high:.4f}" for low, high in both)
+    return uf1, uar
+
+
+def clips_per_class(predictions: Sequence[Prediction]) -> np.ndarray:
+    """How many clips of each class were predicted, each counted once however many seeds."""
+    label_of = {(row.fold[1], row.clip): row.label for row in predictions}
+    return np.bincount(np.array(list(label_of.values()), int), minlength=len(CLASS_NAMES))
+
+
+def clips_table(records: Records) -> Table:
+    """Subjects and clips per class, of each database and in all."""
+    databases = in_order(row.database for row in records.predictions)
+    parts: list[tuple[str, Sequence[Prediction]]] = [
+        (in_words(name), [row for row in records.predictions if row.database == name])
+        for name in databases
     ]
-    return (name, *cells, str(scores.get("n", "")))
+    if len(parts) != 1:
+        parts.append(("all clips", records.predictions))
+    rows = []
+    for name, own in parts:
+        count_K = clips_per_class(own)
+        subjects = len({row.fold[1] for row in own})
+        rows.append((name, str(subjects), *map(str, count_K), str(count_K.sum())))
+    return _table(records, "Clips", ("part", "subjects", *CLASS_NAMES, "clips"), rows)
 
 
 def confusion_table(records: Records, summary: dict[str, Any]) -> Table:
@@ -111,20 +101,26 @@ def confusion_table(records: Records, summary: dict[str, Any]) -> Table:
         (f"true {name}", *map(str, counts))
         for name, counts in zip(CLASS_NAMES, summary["confusion"], strict=True)
     ]
-    title = "Confusion matrix (clips, summed over seeds)"
-    columns = ("", *(f"predicted {name}" for name in CLASS_NAMES))
-    return Table(title, columns, rows, pretend=records.pretend)
+    seeds = len(summary["by_seed"])
+    title = f"Confusion matrix (clips{summed_over(seeds)})"
+    return _table(records, title, ("", *(f"predicted {name}" for name in CLASS_NAMES)), rows)
 
 
-def subjects_table(records: Records) -> Table:
+def summed_over(seeds: int) -> str:
+    """How counts of several seeds are to be read; of one seed there is nothing to say."""
+    return f", summed over {seeds} seeds" if seeds > 1 else ""
+
+
+def subjects_table(records: Records, name_of: Callable[[str], str] = in_words) -> Table:
     """One row per subject: clips, hits and scores over the classes present, mean over seeds."""
     rows = []
     for key, runs in predictions_by_subject(records.predictions).items():
         confusions = [confusion_of(run) for run in runs]
         scores = [subject_scores(confusion) for confusion in confusions]
+        database, subject = key.split("/")
         rows.append(
             (
-                key,
+                f"{name_of(database)}/{subject}",
                 str(scores[0].n),
                 f"{np.mean([np.trace(confusion) for confusion in confusions]):g}",
                 *(
@@ -134,12 +130,20 @@ def subjects_table(records: Records) -> Table:
             )
         )
     columns = ("held-out subject", "clips", "correct", "accuracy", "UF1", "UAR")
-    return Table("Subjects", columns, rows, pretend=records.pretend)
+    return _table(records, "Subjects", columns, rows)
 
 
 def predictions_by_subject(rows: Sequence[Prediction]) -> dict[str, list[list[Prediction]]]:
-    """Predictions of each held-out subject, one list per seed, in the order of the keys."""
+    """Predictions of each held-out subject, one list per seed; databases in their order."""
     grouped: dict[str, dict[int, list[Prediction]]] = {}
     for row in rows:
         grouped.setdefault(row.fold[1], {}).setdefault(row.seed, []).append(row)
-    return {key: list(by_seed.values()) for key, by_seed in sorted(grouped.items())}
+    keys = sorted(grouped, key=lambda key: (place(key.split("/")[0]), key))
+    return {key: list(grouped[key].values()) for key in keys}
+
+
+def _table(
+    records: Records, title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> Table:
+    key = f"{title.split()[0].lower()}-{records.config_hash}"
+    return Table(title, columns, rows, pretend=records.pretend, key=key)

@@ -6,7 +6,7 @@ import io
 import pathlib
 from collections.abc import Sequence
 
-from input_pipeline import escaping, known_defects
+from input_pipeline import escaping, invocation, known_defects
 from input_pipeline.clip_faults import REASONS, RULES
 from input_pipeline.clip_table import FaultyClip, ReadResult
 from input_pipeline.clip_workers import Outcome
@@ -130,7 +130,15 @@ def _markdown(
             ("reason", "rows"),
             [(reason, str(count)) for reason, count in sorted(result.dropped.items())],
         ),
-        _table("Settings and versions", ("what", "value"), sorted(provenance.items())),
+        _table(
+            "Settings and versions",
+            ("what", "value"),
+            [
+                ("command", invocation.command_line()),
+                ("date", invocation.now()),
+                *sorted(provenance.items()),
+            ],
+        ),
     ]
     return "\n".join(part for part in parts if part)
 

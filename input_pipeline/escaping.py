@@ -43,8 +43,9 @@ def csv_cell(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """The text for LaTeX's text mode."""
-    return "".join(_LATEX.get(char, char) for char in _one_line(text))
+    """The text for LaTeX's text mode; a digit after ^ is raised, as in CAS(ME)^3."""
+    shown = "".join(_LATEX.get(char, char) for char in _one_line(text))
+    return re.sub(r"\\textasciicircum{}(\d)", r"$^\1$", shown)
 
 
 def latex_row(cells: list[str] | tuple[str, ...]) -> str:

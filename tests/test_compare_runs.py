@@ -1,6 +1,7 @@
 """experiments.compare: paired statistics by hand, the published rows, and what the command says."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -144,14 +145,20 @@ def test_the_command(tmp_path):
         ("0.5833", "0.5893", "last epoch"), ("0.5833", "", "best epoch on test"),
     ]  # fmt: skip
     assert "0.5833 ± 0.5893" in text
-    assert "| HTNet | megc2019 | 442 | 0.8603 / 0.8475 | 0.9532 / 0.9516 |" in text
-    assert "| OFF-ApexNet, epoch picked | megc2019 |  | 0.8390 / - |" in text
+    assert "| HTNet | MEGC 2019 | 442 | 0.8603 / 0.8475 | 0.9532 / 0.9516 |" in text
+    assert "| OFF-ApexNet, epoch picked | MEGC 2019 |  | 0.8390 / - |" in text
     with (output / "paired.csv").open(encoding="utf-8", newline="") as file:
         (pair,) = csv.DictReader(file)
     assert (pair["first run"], pair["second run"], pair["McNemar p"]) == ("good", "poor", "0.125")
     assert pair["UF1 difference"] == "+0.4167"
     latex = (output / "comparison.tex").read_text(encoding="utf-8")
-    assert r"\caption{Comparison (UF1 / UAR)}" in latex
+    assert r"\caption{Comparison on MEGC 2019}" in latex
+    # Nine columns of paired statistics do not fit a page.
+    widest = max(len(spec) for spec in re.findall(r"begin{tabular}{(l*r*)}", latex))
+    assert widest == 5
+    tables = latex.count(r"\begin{table}")
+    assert latex.count(r"\midrule") == latex.count(r"needs \usepackage{booktabs}") == tables
+    assert len(set(re.findall(r"\\label{.*}", latex))) == tables
     with Image.open(output / "comparison.png") as picture:
         assert picture.width > 1500
     again = run_command(

@@ -8,7 +8,7 @@ import pytest
 import written_runs
 from command_runner import run_command
 
-from experiments.tables import Table
+from experiments.table_formats import Table
 from input_pipeline import build_report, escaping
 from input_pipeline.clip_table import FaultyClip, ReadResult
 
@@ -69,8 +69,8 @@ def test_spreadsheets(text, is_changed):
 
 
 def test_latex():
-    assert escaping.latex("50% of a_b <c> x^2 | #1 \\d {e} ~ &") == (
-        r"50\% of a\_b \textless{}c\textgreater{} x\textasciicircum{}2 \textbar{} \#1 "
+    assert escaping.latex("50% of a_b <c> x^y, CAS(ME)^3 | #1 \\d {e} ~ &") == (
+        r"50\% of a\_b \textless{}c\textgreater{} x\textasciicircum{}y, CAS(ME)$^3$ \textbar{} \#1 "
         r"\textbackslash{}d \{e\} \textasciitilde{} \&"
     )
     # `\\` above such a row, or a rule, would read it as a length or a star.

@@ -170,6 +170,8 @@ def test_pictures_tables_and_settings_are_there(run):
     assert r"\begin{tabular}" in (run[0] / "scores.tex").read_text()
     environment = json.loads((run[0] / "environment.json").read_text())
     assert environment["packages"]["jax"]
+    assert environment["command"].startswith("python -m experiments.loso --dataset=synthetic ")
+    assert f"| started | {environment['started']} |" in text
     # As conftest.py set it; folders, such as that of the compiler's cache, are left out.
     assert environment["variables"]["XLA_FLAGS"] == "--xla_backend_optimization_level=0"
     assert not any(name.endswith("_DIR") for name in environment["variables"])
