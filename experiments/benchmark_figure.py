@@ -1,10 +1,10 @@
 """The benchmark's plot: seconds per fold-step of each program, with the machine's floor."""
 
-import io
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from experiments import palette, picture_files
 from experiments.models import size_in_words
 
 
@@ -18,9 +18,14 @@ def draw(result: dict[str, Any]) -> bytes:
         seconds = row["seconds_per_fold_step"]
         ours = row["name"].startswith("c")
         by_round = row["seconds_by_round"]
-        axis.barh(place, seconds, color="C0" if ours else "0.6", height=0.7)
+        axis.barh(place, seconds, color=palette.SKY if ours else "0.75", height=0.7)
         axis.plot([min(by_round), max(by_round)], [place, place], color="black", linewidth=1)
-        axis.plot([row["floor_seconds"]] * 2, [place - 0.35, place + 0.35], color="C3", linewidth=2)
+        axis.plot(
+            [row["floor_seconds"]] * 2,
+            [place - 0.35, place + 0.35],
+            color=palette.VERMILLION,
+            linewidth=2,
+        )
         axis.text(
             max(seconds, max(by_round)) + 0.01 * longest,
             place,
@@ -33,16 +38,14 @@ def draw(result: dict[str, Any]) -> bytes:
     axis.invert_yaxis()
     reach = max(max(row["seconds_by_round"]) for row in rows)
     axis.set_xlim(0, 1.6 * reach)  # room for the text beside the longest bar
-    axis.set_xlabel("seconds per fold-step (median; line: all rounds; red: floor)")
+    axis.set_xlabel("seconds per fold-step (median; thin line: all rounds; mark: floor)")
     settings = result["settings"]
     axis.set_title(
         f"{settings['model']}, {size_in_words(settings)}batch {settings['batch_size']}, "
         f"{result['processor']}, {result['date']}",
         fontsize=10,
     )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return buffer.getvalue()
+    return picture_files.drawn(figure, "png")
 
 
 def _label(row: dict[str, Any]) -> str:

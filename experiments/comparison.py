@@ -1,7 +1,6 @@
 """Runs set beside each other and beside published rows: the table, paired statistics, files."""
 
 import dataclasses
-import io
 import itertools
 import pathlib
 from collections.abc import Sequence
@@ -18,12 +17,16 @@ _ABSTRACT = (
     "AHMSA-Net's abstract calls its UARs (0.7821 and 0.7708) accuracy; its tables call them UAR."
 )
 
+_PICTURE = (
+    "![comparison](comparison.png)\n\nThe picture holds all runs and, for each data set, at most "
+    "ten of the published rows above. [It as PDF](comparison.pdf)\n"
+)
 # Ends the name of a run on pretend data, so that no file shows it without the mark.
 _PRETEND = " (PRETEND)"
 
 
 def compare_runs(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> None:
-    """Write comparison.md, .csv, .tex and .png, and paired.csv into `output`, and print them.
+    """Write comparison.md, .csv, .tex, .png and .pdf, and paired.csv into `output`, and print them.
 
     Raises ConfigError where a workdir is no run's, or a run has no finished fold.
     """
@@ -120,16 +123,14 @@ def _write(
     remarks: Sequence[str],
 ) -> None:
     # matplotlib takes a second to load; help and mistakes do without.
-    from experiments import comparison_figure
+    from experiments import comparison_figure, picture_files
 
     shown = [table, pairs] if pairs.rows else [table]
     text = [
         *(f"{escaping.markdown_line(line)}\n" for line in remarks),
         *(one.markdown() for one in shown),
+        _PICTURE,
     ]
-    picture = io.BytesIO()
-    figure = comparison_figure.draw(rows)
-    figure.savefig(picture, format="png", dpi=150, metadata={"Software": None})
     output.mkdir(parents=True, exist_ok=True)
     write_whole(output / "comparison.md", "\n".join(text))
     write_whole(output / "comparison.csv", comparison_rows.as_csv(rows))
@@ -141,4 +142,4 @@ def _write(
         in_latex.append(dataclasses.replace(pairs, columns=columns, rows=both))
     write_whole(output / "comparison.tex", "".join(one.latex() for one in in_latex))
     write_whole(output / "paired.csv", pairs.csv())
-    write_whole(output / "comparison.png", picture.getvalue())
+    picture_files.write(comparison_figure.draw(rows), output, "comparison")

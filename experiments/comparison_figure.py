@@ -1,77 +1,122 @@
-"""The comparison as a picture: its table, and each line's UF1 on a common scale."""
+"""The comparison as a picture: for each data set the UF1 of its runs and of published rows."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.comparison_rows import LAST, PICKED, POOLED, Row, comparison_table
+from experiments import palette
+from experiments.comparison_rows import LAST, NOT_STATED, PICKED, POOLED, Row, by_data_set
+from input_pipeline.clips import entitled
+from input_pipeline.database_names import in_picture, picture_text
 
-_COLOURS = {LAST: "tab:blue", PICKED: "tab:red", "not stated": "tab:gray"}
-_ROW_INCHES, _POINTS = 0.23, 7.5
-# Width of a character in inches at that size, about; and of the scale beside the table.
-_CHARACTER, _SCALE_INCHES = 0.062, 2.6
+# Which shape a mark has tells how the epoch was chosen.
+MARKERS = {LAST: "o", PICKED: "^", NOT_STATED: "s"}
+MOST_PUBLISHED = 10
+_ROW_INCHES, _MARGIN_INCHES, _POINTS = 0.24, 0.9, 8
+
+
+def panels(rows: Sequence[Row]) -> list[list[Row]]:
+    """The lines of each panel, best UF1 first: all of our runs, at most ten published rows.
+
+    Of the published ones: those with an honest rule, the AHMSA-Net paper's own result, then the
+    highest of the rest; of a method that several papers print with one score, one. Data sets
+    without a run of ours have no panel.
+    """
+    found = []
+    for group in by_data_set([row for row in rows if POOLED in row.scores]):
+        ours = [row for row in group if row.is_ours]
+        if not ours:
+            continue
+        published: dict[tuple[str, float], Row] = {}
+        for row in sorted((row for row in group if not row.is_ours), key=_preference):
+            published.setdefault((row.method.partition(" (")[0], _uf1(row)), row)
+        chosen = [*ours, *list(published.values())[:MOST_PUBLISHED]]
+        found.append(sorted(chosen, key=lambda row: -_uf1(row)))
+    return found
+
+
+def _preference(row: Row) -> tuple[bool, bool, float, str]:
+    is_papers_own = row.method.startswith("AHMSA-Net")
+    return row.selection != LAST, not is_papers_own, -_uf1(row), row.source
+
+
+def _uf1(row: Row) -> float:
+    return float(row.scores[POOLED].uf1)
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    """Draw the table with a dot for each UF1 of all clips: ours bold, coloured by rule.
+    """Draw a panel for each data set: ours in colour with deviations over seeds, others grey.
 
-    A hollow dot is the same run's figure with the epoch picked on the held-out clips.
+    A hollow mark is our run's figure with the epoch picked on the held-out clips.
     """
-    table = comparison_table(rows)
-    lines = [table.columns, *table.rows]
-    widths = [
-        _CHARACTER * (2 + max(len(line[column]) for line in lines))
-        for column in range(len(table.columns))
-    ]
-    height = _ROW_INCHES * (len(lines) + 4)
-    figure = Figure(figsize=(sum(widths) + _SCALE_INCHES, height))
-    share = sum(widths) / (sum(widths) + _SCALE_INCHES)
-    bottom, top = 2.6 * _ROW_INCHES / height, 1 - 0.6 * _ROW_INCHES / height
-    cells = figure.add_axes((0.0, bottom, share, top - bottom))
-    scale = figure.add_axes((share, bottom, 0.98 - share, top - bottom), sharey=cells)
-    cells.set_xlim(0, sum(widths))
-    cells.set_ylim(len(rows) - 0.5, -1.5)
-    cells.axis("off")
-    for place, line in enumerate(lines):
-        left = _CHARACTER
-        bold = place == 0 or rows[place - 1].is_ours
-        for column, text in enumerate(line):
-            cells.text(left, place - 1, text, va="center", fontsize=_POINTS, clip_on=False,
-                       fontweight="bold" if bold else "normal")  # fmt: skip
-            left += widths[column]
-    _draw_scale(scale, rows)
-    handles = [
-        Line2D([], [], marker="o", linestyle="", color=colour, label=f"epoch: {rule}")
-        for rule, colour in _COLOURS.items()
-    ]
-    handles.append(
-        Line2D([], [], marker="o", linestyle="", color=_COLOURS[PICKED], fillstyle="none",
-               label="our run's optimistic figure")
-    )  # fmt: skip
-    figure.legend(handles=handles, loc="lower left", ncols=4, frameon=False, fontsize=_POINTS)
-    if any(row.pretend for row in rows):
-        figure.suptitle("PRETEND data in this picture", fontsize=_POINTS, fontweight="bold", y=1.0)
+    shown = panels(rows)
+    inches = [_MARGIN_INCHES + _ROW_INCHES * len(group) for group in shown]
+    figure = Figure(figsize=(6.3, sum(inches) + 0.7), layout="constrained")
+    axes = figure.subplots(len(shown), 1, squeeze=False, height_ratios=inches)
+    for axis, group in zip(axes[:, 0], shown, strict=True):
+        _draw_panel(axis, group)
+    figure.legend(
+        handles=_handles(rows), loc="outside lower center", ncols=2, frameon=False, fontsize=_POINTS
+    )
     return figure
 
 
-def _draw_scale(axis: Any, rows: Sequence[Row]) -> None:
-    for place, row in enumerate(rows):
-        colour = _COLOURS[row.selection]
-        if row.is_ours:
-            axis.axhspan(place - 0.5, place + 0.5, color="tab:blue", alpha=0.08, linewidth=0)
-        if POOLED not in row.scores:
-            continue
+def _draw_panel(axis: Axes, group: Sequence[Row]) -> None:
+    for number, row in enumerate(group):
         score = row.scores[POOLED]
-        spread = float(score.uf1_std) if score.uf1_std else None
-        axis.errorbar(float(score.uf1), place, xerr=spread, fmt="o", color=colour, markersize=4)
+        colour = palette.BLUE if row.is_ours else palette.GREY
+        if row.is_ours:
+            axis.axhspan(number - 0.5, number + 0.5, color=palette.SKY, alpha=0.2, linewidth=0)
+        axis.errorbar(
+            _uf1(row),
+            number,
+            xerr=float(score.uf1_std) if score.uf1_std else None,
+            fmt=MARKERS[row.selection],
+            color=colour,
+            markersize=5,
+            capsize=2,
+        )
         if row.optimistic:
-            axis.plot(float(row.optimistic.uf1), place, "o", color=_COLOURS[PICKED],
-                      fillstyle="none", markersize=5)  # fmt: skip
+            axis.plot(
+                float(row.optimistic.uf1), number, MARKERS[PICKED], color=colour, fillstyle="none"
+            )
+    axis.set_yticks(range(len(group)), [_name(row) for row in group], fontsize=_POINTS)
+    for label, row in zip(axis.get_yticklabels(), group, strict=True):
+        label.set_fontweight("bold" if row.is_ours else "normal")
+    axis.set_ylim(len(group) - 0.5, -0.5)
     axis.set_xlim(0, 1)
-    axis.tick_params(left=False, labelleft=False, labelsize=_POINTS)
-    axis.set_xlabel("UF1 of all clips", fontsize=_POINTS)
+    axis.tick_params(axis="x", labelsize=_POINTS)
     axis.grid(axis="x", alpha=0.3)
-    for side in ("left", "right", "top"):
-        axis.spines[side].set_visible(False)
+    seven = ", 7 classes" if group[0].classes == 7 else ""
+    title = entitled(f"{in_picture(group[0].dataset)}{seven}", pretend=group[0].pretend)
+    axis.set_title(title, fontsize=_POINTS + 1.5)
+    axis.set_xlabel("UF1 of all clips", fontsize=_POINTS)
+
+
+def _name(row: Row) -> str:
+    """Ours with the run's name and, of a part, its clips; published ones with their year."""
+    if not row.is_ours:
+        return picture_text(row.method)
+    part = f", {row.clips}" if "part" in row.clips else ""
+    name = f"{row.source.removeprefix('run ')}: {row.method}{part}"
+    return picture_text(name if len(name) <= 50 else name[:47] + "...")
+
+
+def _handles(rows: Sequence[Row]) -> list[Line2D]:
+    handles = [
+        Line2D([], [], marker=marker, linestyle="", color=palette.GREY, label=f"epoch: {rule}")
+        for rule, marker in MARKERS.items()
+    ]
+    ours = Line2D([], [], marker="o", linestyle="", color=palette.BLUE, label="our run (± seeds)")
+    picked = Line2D(
+        [],
+        [],
+        marker=MARKERS[PICKED],
+        linestyle="",
+        color=palette.BLUE,
+        fillstyle="none",
+        label="our run's optimistic figure",
+    )
+    return [ours, *([picked] if any(row.optimistic for row in rows) else []), *handles]

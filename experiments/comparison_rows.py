@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments import published
-from experiments.database_names import in_order, in_words
 from experiments.summary import Records, summarise
 from experiments.table_formats import Table
 from experiments.tables import epoch_rule
 from input_pipeline import escaping
+from input_pipeline.database_names import in_order, in_words
 
 POOLED = "pooled"
 COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")

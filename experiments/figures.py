@@ -1,42 +1,46 @@
 """Pictures of a run: confusion matrices, training curves, accuracy per held-out subject."""
 
-import io
 import pathlib
+import textwrap
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from ahmsa_jax.metrics import pooled_scores
+from experiments import chance, palette, picture_files
 from experiments.run_files import LogEntry
 from experiments.summary import Records, confusion_of, mean_scores, scores_by_seed
-from experiments.tables import predictions_by_subject
+from experiments.tables import clips_per_class, predictions_by_subject, summed_over
 from input_pipeline.clips import CLASS_NAMES, entitled
-from input_pipeline.whole_file import write_whole
+from input_pipeline.database_names import in_order, in_picture, picture_text
 
 # Subjects in one row of bars.
 BARS_PER_ROW = 40
+_LINES = {"uf1": (palette.BLUE, "-"), "uar": (palette.VERMILLION, "--")}
 
 
 def draw_all(records: Records, output: pathlib.Path) -> list[str]:
-    """Write the run's PNG files into `output`; returns their names."""
+    """Write the run's pictures as PNG and PDF into `output`; returns their names without ending."""
     drawn = pictures(records)
     for name, figure in drawn.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-        write_whole(output / name, buffer.getvalue())
+        picture_files.write(figure, output, name)
     return sorted(drawn)
 
 
 def pictures(records: Records) -> dict[str, Figure]:
-    """The run's pictures by file name; those of pretend data carry the mark in their title."""
-    drawn = {"confusion_matrix.png": draw_confusion(records), "subjects.png": draw_bars(records)}
+    """The run's pictures by name; those of pretend data carry the mark in their title."""
+    drawn = {"confusion_matrix": draw_confusion(records), "subjects": draw_bars(records)}
     if any(np.isfinite(entry.train_loss) for entry in records.log):
-        drawn["curves.png"] = draw_curves(records)
+        drawn["curves"] = draw_curves(records)
     if records.pretend:
-        what = f"{records.config['model']} on {records.config['dataset']}"
+        what = f"{records.config['model']} on {in_picture(records.config['dataset'])}"
         for figure in drawn.values():
             figure.suptitle(entitled(what, pretend=True), fontsize=10, fontweight="bold")
     return drawn
@@ -45,9 +49,9 @@ def pictures(records: Records) -> dict[str, Figure]:
 def draw_confusion(records: Records) -> Figure:
     """Confusion matrices of all clips and of each database: counts, and rates per true class."""
     rows = records.predictions
-    databases = sorted({row.database for row in rows})
+    databases = in_order(row.database for row in rows)
     parts: list[str | None] = [None, *databases] if len(databases) > 1 else [None]
-    figure = Figure(figsize=(0.8 + 3.3 * len(parts), 4.4), layout="constrained")
+    figure = Figure(figsize=(0.8 + 3.1 * len(parts), 4.2), layout="constrained")
     axes = figure.subplots(1, len(parts), squeeze=False)
     for axis, database in zip(axes[0], parts, strict=True):
         counts_KxK = confusion_of(row for row in rows if database in (None, row.database))
@@ -61,12 +65,16 @@ def draw_confusion(records: Records) -> Figure:
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
         # As the headline: of each seed's counts, where those shown are of all seeds together.
         mean = mean_scores(scores_by_seed(records, database))
-        title = f"{database or 'all clips'}\nUF1 {mean['uf1']:.3f}, UAR {mean['uar']:.3f}"
-        axis.set_title(title, fontsize=10)
+        name = in_picture(database) if database else "all clips"
+        axis.set_title(f"{name}\nUF1 {mean['uf1']:.3f}, UAR {mean['uar']:.3f}", fontsize=10)
         axis.set_xticks(range(len(CLASS_NAMES)), CLASS_NAMES, fontsize=8)
         axis.set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES, fontsize=8, rotation=90, va="center")
         axis.set_xlabel("predicted", fontsize=9)
     axes[0][0].set_ylabel("true", fontsize=9)
+    seeds = len({fold.seed for fold in records.folds})
+    scores = "; scores: mean over seeds" if seeds > 1 else ""
+    counts = f"clips{summed_over(seeds)}, and their share of the true class{scores}"
+    figure.supxlabel(textwrap.fill(counts, 12 + 30 * len(parts)), fontsize=9)
     return figure
 
 
@@ -78,23 +86,50 @@ def draw_curves(records: Records) -> Figure:
     axes = figure.subplots(1, 1 + several, squeeze=False)
     epochs, losses = _losses_by_epoch(records.log)
     axis = axes[0][0]
-    axis.fill_between(epochs, [min(loss) for loss in losses], [max(loss) for loss in losses],
-                      alpha=0.25, linewidth=0, label="range over folds")  # fmt: skip
-    axis.plot(epochs, [float(np.mean(loss)) for loss in losses], label="mean over folds")
-    axis.set_xlabel("epoch")
+    least, most = [min(loss) for loss in losses], [max(loss) for loss in losses]
+    axis.fill_between(
+        epochs, least, most, color=palette.SKY, alpha=0.4, linewidth=0, label="range over folds"
+    )
+    means = [float(np.mean(loss)) for loss in losses]
+    # A line through one epoch is none.
+    marker = "o" if len(epochs) == 1 else None
+    axis.plot(epochs, means, color=palette.BLUE, marker=marker, label="mean over folds")
     axis.set_ylabel("training loss (nats)")
     axis.set_ylim(bottom=0)
-    axis.legend(frameon=False)
+    _finish(axis)
     if several:
-        axis = axes[0][1]
-        points = _scores_by_epoch(evaluated)
-        for name in ("uf1", "uar"):
-            axis.plot(list(points), [mean[name] for mean in points.values()], label=name.upper())
-        axis.set_xlabel("epoch")
-        axis.set_ylabel("score of all held-out clips, pooled")
-        axis.set_ylim(0, 1)
-        axis.legend(frameon=False)
+        _draw_scores(axes[0][1], records, evaluated)
     return figure
+
+
+def _draw_scores(axis: Axes, records: Records, evaluated: Sequence[LogEntry]) -> None:
+    by_epoch = _scores_by_epoch(evaluated)
+    seeds = max(len(scores) for scores in by_epoch.values())
+    guessed = chance.guessing(clips_per_class(records.predictions))
+    for name, (colour, style) in _LINES.items():
+        values = [[getattr(one, name) for one in scores] for scores in by_epoch.values()]
+        mean = np.array([np.mean(one) for one in values])
+        axis.plot(list(by_epoch), mean, color=colour, linestyle=style, label=name.upper())
+        if seeds > 1:
+            spread = np.array([np.std(one, ddof=1) if len(one) > 1 else 0.0 for one in values])
+            axis.fill_between(
+                list(by_epoch), mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0
+            )
+    for name, (colour, _) in _LINES.items():
+        axis.axhline(
+            getattr(guessed, name), color=colour, linestyle=":", label=f"{name.upper()}, guessing"
+        )
+    axis.set_ylabel("score of all held-out clips, pooled")
+    axis.set_ylim(0, 1)
+    if seeds > 1:
+        axis.set_title(f"mean over {seeds} seeds, band: ± one deviation", fontsize=9)
+    _finish(axis)
+
+
+def _finish(axis: Axes) -> None:
+    axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.legend(frameon=False, fontsize=8)
 
 
 def _losses_by_epoch(log: list[LogEntry]) -> tuple[list[int], list[list[float]]]:
@@ -106,14 +141,15 @@ def _losses_by_epoch(log: list[LogEntry]) -> tuple[list[int], list[list[float]]]
     return epochs, [losses[epoch] for epoch in epochs]
 
 
-def _scores_by_epoch(evaluated: list[LogEntry]) -> dict[int, dict[str, Any]]:
+def _scores_by_epoch(evaluated: Sequence[LogEntry]) -> dict[int, list[Any]]:
+    """Each epoch's pooled scores, one a seed."""
     pooled: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
     for entry in evaluated:
         assert entry.confusion_KxK is not None
         by_seed = pooled[entry.epoch]
         by_seed[entry.seed] = by_seed.get(entry.seed, 0) + entry.confusion_KxK
     return {
-        epoch: mean_scores([pooled_scores(counts_KxK) for counts_KxK in pooled[epoch].values()])
+        epoch: [pooled_scores(counts_KxK) for _, counts_KxK in sorted(pooled[epoch].items())]
         for epoch in sorted(pooled)
     }
 
@@ -122,25 +158,31 @@ def draw_bars(records: Records) -> Figure:
     """Share of right clips per held-out subject, coloured by database, with its clips above."""
     subjects = predictions_by_subject(records.predictions)
     keys = list(subjects)
-    databases = sorted({key.split("/")[0] for key in keys})
+    colours = palette.of_databases(key.split("/")[0] for key in keys)
     lines = max(1, -(-len(keys) // BARS_PER_ROW))
-    figure = Figure(figsize=(11, 0.4 + 2.3 * lines), layout="constrained")
+    figure = Figure(figsize=(11, 0.6 + 2.3 * lines), layout="constrained")
     axes = figure.subplots(lines, 1, squeeze=False)
     for line, axis in enumerate(axes[:, 0]):
         shown = keys[line * BARS_PER_ROW : (line + 1) * BARS_PER_ROW]
-        for place, key in enumerate(shown):
+        for number, key in enumerate(shown):
             rows = [row for run in subjects[key] for row in run]
             share = float(np.mean([row.label == row.prediction for row in rows]))
-            colour = f"C{databases.index(key.split('/')[0])}"
-            axis.bar(place, share, color=colour)
+            axis.bar(number, share, color=colours[key.split("/")[0]])
             clips = len(rows) // len(subjects[key])
-            axis.text(place, share + 0.02, str(clips), ha="center", fontsize=7)
-        names = [key.split("/")[1] for key in shown]
+            axis.text(number, share + 0.02, str(clips), ha="center", fontsize=7)
+        axis.axhline(1 / len(CLASS_NAMES), color=palette.BLACK, linestyle=":", linewidth=1)
+        names = [picture_text(key.split("/")[1]) for key in shown]
         axis.set_xticks(range(len(shown)), names, rotation=90, fontsize=7)
         axis.set_xlim(-0.7, BARS_PER_ROW - 0.3 if lines > 1 else len(shown) - 0.3)
         axis.set_ylim(0, 1.12)
         axis.set_ylabel("share right", fontsize=9)
-    handles = [Patch(color=f"C{i}") for i in range(len(databases))]
-    figure.legend(handles, databases, loc="outside upper right", ncols=4, frameon=False, fontsize=9)
-    axes[0][0].set_title("Held-out subjects (number of clips above each bar)", fontsize=10)
+    handles: list[Any] = [Patch(color=colour) for colour in colours.values()]
+    handles.append(Line2D([], [], color=palette.BLACK, linestyle=":", linewidth=1))
+    names = [*map(in_picture, colours), "guessing"]
+    figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    seeds = max((len(runs) for runs in subjects.values()), default=1)
+    counted = f", shares over {seeds} seeds" if seeds > 1 else ""
+    axes[0][0].set_title(
+        f"Held-out subjects (number of clips above each bar{counted})", fontsize=10
+    )
     return figure

@@ -7,12 +7,12 @@ import importlib.resources
 import io
 from typing import Any
 
-from experiments.database_names import in_order, in_words
 from experiments.summary import Records
 from experiments.table_formats import Table
 from experiments.tables import epoch_rule
 from input_pipeline import packaged_table
 from input_pipeline.clips import CLASS_NAMES, DATABASES_OF
+from input_pipeline.database_names import in_order, in_words
 
 
 @functools.cache

@@ -4,13 +4,13 @@ import pathlib
 from typing import Any, NamedTuple
 
 from experiments import paired, run_facts, tables
-from experiments.database_names import in_words
 from experiments.models import size_in_words
 from experiments.published import clips_in_words, published_table
 from experiments.summary import Records, summarise
 from experiments.workdir import canonical_json
 from input_pipeline import escaping
 from input_pipeline.clips import entitled
+from input_pipeline.database_names import in_words
 from input_pipeline.whole_file import write_whole
 
 SUMMARY_FILE = "summary.json"
@@ -43,7 +43,7 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     parts += [scores.markdown(), _ABOUT_SCORES]
     parts += [beside.markdown()] if beside else []
     parts += [confusion.markdown(), _link("confusion_matrix")]
-    parts += [_link("curves")] if "curves.png" in pictures else []
+    parts += [_link("curves")] if "curves" in pictures else []
     parts += [tables.clips_table(records).markdown()]
     parts += [tables.subjects_table(records).markdown(), _link("subjects")]
     parts += [run_facts.facts_table(records).markdown()]

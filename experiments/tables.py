@@ -7,11 +7,11 @@ import numpy as np
 
 from ahmsa_jax.metrics import subject_scores
 from experiments import chance, paired
-from experiments.database_names import in_order, in_words, place
 from experiments.run_files import Prediction
 from experiments.summary import Records, confusion_of
 from experiments.table_formats import Table
 from input_pipeline.clips import CLASS_NAMES
+from input_pipeline.database_names import in_order, in_words, place
 
 
 def epoch_rule(records: Records) -> str:

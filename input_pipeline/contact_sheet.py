@@ -9,13 +9,14 @@ import tqdm
 
 from input_pipeline import regions, whole_file
 from input_pipeline.clips import CLASS_NAMES, FLOW_CHANNELS, MAP_SIZE, Clips, entitled
+from input_pipeline.database_names import in_words
 
 ROWS_PER_PAGE = 24
 _ENLARGED = 5
 _PICTURE = MAP_SIZE * _ENLARGED
 _GAP = 8
 _LABEL_WIDTH = 180
-_HEADER_HEIGHT = 58
+_HEADER_HEIGHT = 76
 _TEXT_SIZE = 13
 # Light grey, so that a white window shows on it.
 _PAPER = 216
@@ -31,6 +32,11 @@ REGION_COLOURS = {
 _COLUMNS = (
     *(f"{channel}, whole face" for channel in FLOW_CHANNELS),
     *(f"{channel}, as input" for channel in FLOW_CHANNELS),
+)
+# Data sets hold the stretched values alone, so zero cannot be drawn here.
+_ABOUT_VALUES = (
+    "each channel from the clip's least value (0, dark) to its largest (255, light): in u and v "
+    "the shade of no motion differs from clip to clip, and is not the middle one"
 )
 _WIDTH = _LABEL_WIDTH + len(_COLUMNS) * (_PICTURE + _GAP)
 
@@ -100,9 +106,10 @@ def _enlarged(picture_HxWx3: np.ndarray) -> np.ndarray:
 
 
 def _draw_header(draw: Any, font: Any, clips: Clips, title: str) -> None:
-    shown = f"{clips.dataset}, layout {clips.layout}, {title}; values 0 (dark) to 255 (light)"
+    shown = f"{in_words(clips.dataset)}, layout {clips.layout}, {title}"
     shown = entitled(shown, pretend=clips.pretend)
     draw.text((_GAP, 6), shown, "black", font)
+    draw.text((_GAP, 26), _ABOUT_VALUES, "black", font)
     left = draw.textlength(shown, font) + 4 * _GAP
     names = [
         window.name
@@ -122,7 +129,7 @@ def _column_left(column: int) -> int:
 
 def _draw_row(draw: Any, font: Any, clips: Clips, index: int, top: int) -> None:
     lines = (
-        str(clips.database_N[index]),
+        in_words(str(clips.database_N[index])),
         str(clips.subject_N[index]),
         str(clips.clip_N[index]),
         CLASS_NAMES[clips.label_N[index]],

@@ -14,6 +14,8 @@ from input_pipeline.clip_maps import ClipMaps
 from input_pipeline.clip_table import ClipRecord
 from input_pipeline.clips import CLASS_NAMES, MAP_SIZE, entitled
 from input_pipeline.contact_sheet import REGION_COLOURS
+from input_pipeline.database_names import in_words
+from input_pipeline.signed_colours import signed_colours, zero_of
 from input_pipeline.whole_file import write_whole
 
 ROWS_PER_PAGE = 12
@@ -21,12 +23,13 @@ WARNING = "LICENSED MATERIAL: shows faces of a database, do not publish or pass 
 _SIDE = 168
 _GAP = 8
 _LABEL_WIDTH = 170
-_HEADER_HEIGHT = 64
+_HEADER_HEIGHT = 68
 _TEXT_SIZE = 13
 _COLUMNS = (
     "onset", "apex, landmarks", "flow (hue: direction)", "strain, regions",
-    "map of the network: u", "v", "strain",
+    "input u (red: right)", "input v (red: down)", "input strain",
 )  # fmt: skip
+_ABOUT_SIGNS = "input u, v: white is no motion; red is right or down, blue left or up"
 _WIDTH = _LABEL_WIDTH + len(_COLUMNS) * (_SIDE + _GAP)
 
 
@@ -52,7 +55,7 @@ def write_pages(
             starts = range(0, len(own), ROWS_PER_PAGE)
             for number, start in enumerate(starts, start=1):
                 shown = own[start : start + ROWS_PER_PAGE]
-                title = f"{database}, layout {layout}, page {number} of {len(starts)}"
+                title = f"{in_words(database)}, layout {layout}, page {number} of {len(starts)}"
                 # The warning stays: of a composite, one part may be pretend and another real.
                 title = entitled(f"{WARNING} - {title}", pretend=pretend)
                 buffer = io.BytesIO()
@@ -78,10 +81,11 @@ def _page(
     draw = ImageDraw.Draw(page)
     font = ImageFont.load_default(_TEXT_SIZE)
     draw.text((_GAP, 6), title, "#b00000", font)
+    draw.text((_GAP, 22), _ABOUT_SIGNS, "black", font)
     for column, name in enumerate(_COLUMNS):
         draw.text((_left(column), _HEADER_HEIGHT - 24), name, "black", font)
     for row, record in enumerate(records):
-        top = _HEADER_HEIGHT + row * (_SIDE + _GAP)
+        top, _ = place(row, 0)
         maps = maps_of(record)
         for column, picture in enumerate(_pictures(layout, maps)):
             page.paste(Image.fromarray(picture).resize((_SIDE, _SIDE)), (_left(column), top))
@@ -97,6 +101,11 @@ def _page(
     return page
 
 
+def place(row: int, column: int) -> tuple[int, int]:
+    """Top and left of a picture on its page, in pixels."""
+    return _HEADER_HEIGHT + row * (_SIDE + _GAP), _left(column)
+
+
 def _left(column: int) -> int:
     return _LABEL_WIDTH + column * (_SIDE + _GAP)
 
@@ -104,13 +113,16 @@ def _left(column: int) -> int:
 def _pictures(layout: str, maps: ClipMaps) -> list[np.ndarray]:
     face_SxSxC, _ = strain.normalise_to_255(maps.flow_SxSxC)
     composed_HxWxC = regions.compose(layout, face_SxSxC, maps.landmarks_5x2)
-    enlarged = np.rint(composed_HxWxC.repeat(6, axis=0).repeat(6, axis=1)).astype(np.uint8)
+    enlarged = composed_HxWxC.repeat(6, axis=0).repeat(6, axis=1)
+    # The flow in pixels tells where no motion lies on the network's scale of 0..255.
+    zeros = [zero_of(maps.flow_SxSxC[..., channel]) for channel in range(2)]
     grey = [maps.onset_SxS, maps.apex_SxS]
     return [
         *(np.repeat(crop[..., None], 3, axis=2) for crop in grey),
         _coloured_flow(maps.flow_SxSxC),
         np.repeat(np.rint(face_SxSxC[..., 2:]).astype(np.uint8), 3, axis=2),
-        *(np.repeat(enlarged[..., channel, None], 3, axis=2) for channel in range(3)),
+        *(signed_colours(enlarged[..., channel], zero) for channel, zero in enumerate(zeros)),
+        np.repeat(np.rint(enlarged[..., 2:]).astype(np.uint8), 3, axis=2),
     ]
 
 

@@ -133,7 +133,7 @@ def test_contact_sheets_are_marked(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", noted)
     contact_sheet.write_pages(few(), tmp_path)
-    assert drawn[0].startswith("PRETEND data: samm")
+    assert drawn[0].startswith("PRETEND data: SAMM")
     drawn.clear()
     contact_sheet.write_pages(real(), tmp_path)
     assert not any("PRETEND" in words for words in drawn)

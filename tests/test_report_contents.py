@@ -11,10 +11,10 @@ from command_runner import run_command
 
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
 from experiments import chance, paired, run_facts
-from experiments.database_names import in_order
 from experiments.summary import read_records
 from input_pipeline import build_report
 from input_pipeline.clip_table import ReadResult
+from input_pipeline.database_names import in_order
 
 # Given out of order; smic/s01 is right once of three times, all others always.
 ANSWERS = {
