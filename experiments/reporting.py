@@ -116,7 +116,7 @@ def remarks(records: Records) -> list[Remark]:
         )
         lines.append(Remark(part, "A part only:"))
     elif "part" in (clips := clips_in_words(records)):
-        part = f"{clips.removesuffix(', part')} clips; published scores are of all of them."
+        part = f"{clips.removesuffix(', part')} clips of the release; published scores are of more."
         lines.append(Remark(part, "A part only:"))
     if records.failed:
         lines.append(Remark(f"{_named(records.failed)}.", "Failed (the loss is no number):"))

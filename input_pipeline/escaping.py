@@ -13,7 +13,7 @@ _LINK = re.compile(r":(?=//)|(?<=www)\.|@", re.IGNORECASE)
 _BLOCK_MARKS = "#+-="
 _LATEX = (
     {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
     | {char: f"\\{char}" for char in "&%$#_{}"}
     | {"µ": r"$\mu$", "±": r"$\pm$"}
 )

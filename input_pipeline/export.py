@@ -5,7 +5,7 @@ import pathlib
 from absl import flags
 
 from input_pipeline import arrays_file, command, data_flags, loader
-from input_pipeline.clips import DATASETS
+from input_pipeline.clips import DATASETS, entitled
 from input_pipeline.errors import InputError
 
 _DATASET = flags.DEFINE_enum(
@@ -21,10 +21,11 @@ def main() -> int:
         _DATASET.value, data_flags.layout(), data_flags.data_dir(), data_flags.synthetic_size()
     )
     arrays_file.save_arrays(clips, output)
-    print(
+    written = (
         f"{len(clips)} clips of {clips.dataset}/{clips.layout} written to {output}, "
         f"{output.stat().st_size:,} bytes, content hash {clips.content_hash()[:12]}"
     )
+    print(entitled(written, pretend=clips.pretend))
     return 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 from PIL import Image
 
-from input_pipeline import pretend_database, pretend_faces
+from input_pipeline import expected_counts, pretend_database, pretend_faces
 from input_pipeline.read_clips import read_clips
 
 NAME = "input_pipeline.fake_database"
@@ -46,6 +46,12 @@ def test_the_composite_reads_without_unknown_faults(made, frames):
     left_out = [fault.key for fault in result.faults]
     cropped = ["casme2/sub16/EP01_08", "smic/s18/s18_sur_03"]
     assert left_out == (cropped if frames == "cropped" else [])
+
+
+@pytest.mark.parametrize(("pretend", "marked"), [(("samm",), True), ((), False)])
+def test_one_pretend_part_marks_the_whole(made, monkeypatch, pretend, marked):
+    monkeypatch.setattr(expected_counts, "is_pretend", lambda folder: folder.name in pretend)
+    assert read_clips("megc2019", made / "megc2019").pretend is marked
 
 
 @pytest.mark.parametrize("database", ["casme2", "samm", "smic", "casme3"])

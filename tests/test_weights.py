@@ -1,5 +1,7 @@
 """Weights kept by a run, and batches spread over devices, from the command line to the files."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -98,6 +100,7 @@ def test_weights_of_other_data_are_evaluated_with_a_note(workdir, tmp_path):
         assert finished.status == 0, finished.err
         assert (note in finished.out) == noted
         assert (note in (run / "summary.md").read_text()) == noted
+        assert json.loads((run / "config.json").read_text())["pretend"] is True
 
 
 def test_batches_spread_over_devices_give_the_same_run(workdir, tmp_path):
