@@ -21,8 +21,8 @@ _ABOUT_SCORES = (
     "its pooled counts. Guessing: each class with the same chance, scores on average.\n"
 )
 _PRETEND = (
-    "this program made the clips up. Their scores say nothing of people, so the "
-    "published rows are left out."
+    "this program made the clips up. Their scores say nothing of people, so the published rows "
+    "are left out."
 )
 
 
@@ -32,11 +32,16 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     from experiments import figures
 
     summary = summarise(records)
-    scores, confusion = (
-        tables.scores_table(records, summary),
-        tables.confusion_table(records, summary),
-    )
+    # What others compute with comes first: pictures need memory that may be short.
+    write_whole(output / SUMMARY_FILE, canonical_json(summary))
+    # Programs read the names as stored, readers as papers write them.
+    write_whole(output / "scores.csv", tables.scores_table(records, summary, str).csv())
+    write_whole(output / "subjects.csv", tables.subjects_table(records, str).csv())
+    scores = tables.scores_table(records, summary)
+    confusion = tables.confusion_table(records, summary)
     beside = published_table(records, summary)
+    shown = [scores, confusion, *([beside] if beside else [])]
+    write_whole(output / "scores.tex", "".join(table.latex() for table in shown))
     pictures = figures.draw_all(records, output)
     parts = [f"# {escaping.markdown(title(records))}\n"]
     parts += [f"{remark.markdown()}\n" for remark in remarks(records)]
@@ -47,13 +52,7 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     parts += [tables.clips_table(records).markdown()]
     parts += [tables.subjects_table(records).markdown(), _link("subjects")]
     parts += [run_facts.facts_table(records).markdown()]
-    write_whole(output / SUMMARY_FILE, canonical_json(summary))
     write_whole(output / "summary.md", "\n".join(parts))
-    # Programs read the names as stored, readers as papers write them.
-    write_whole(output / "scores.csv", tables.scores_table(records, summary, str).csv())
-    write_whole(output / "subjects.csv", tables.subjects_table(records, str).csv())
-    shown = [scores, confusion, *([beside] if beside else [])]
-    write_whole(output / "scores.tex", "".join(table.latex() for table in shown))
     return summary
 
 
