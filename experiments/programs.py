@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from ahmsa_jax.batch_parallel import BatchEngine
+from ahmsa_jax.clip_order import rank_of_clips
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.engine import Engine
 from ahmsa_jax.folds import EpochShape
@@ -93,7 +94,11 @@ class Programs:
     def data(self, engine: Engine) -> Data:
         """The data set on the devices, put there once."""
         if self._data is None:
-            self._data = engine.place_data(self.clips.flow_NxHxWxC, self.clips.label_N)
+            clips = self.clips
+            rank_N = rank_of_clips(
+                self.train_config.order, clips.label_N, clips.subject_N, clips.clip_N
+            )
+            self._data = engine.place_data(clips.flow_NxHxWxC, clips.label_N, rank_N)
         return self._data
 
     def need(self, shape: EpochShape, size: int) -> int:

@@ -58,6 +58,7 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
     """Train and store these chunks of one fold each; returns their results by number."""
     import numpy as np
 
+    from ahmsa_jax.clip_order import rank_of_clips
     from experiments import chunk_files
     from experiments.baselines.torch_folds import FoldTrainer
     from experiments.progress import Progress
@@ -67,6 +68,9 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
         run.train_config,
         run.clips.flow_NxHxWxC,
         run.clips.label_N,
+        rank_N=rank_of_clips(
+            run.train_config.order, run.clips.label_N, run.clips.subject_N, run.clips.clip_N
+        ),
         eval_every=run.config["eval_every"],
     )
     _print_header(run, workdir, trainer.device)

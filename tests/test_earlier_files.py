@@ -6,7 +6,7 @@ import pathlib
 import shutil
 
 import pytest
-from command_runner import run_command
+from command_runner import assert_mistake, run_command
 
 from input_pipeline import loader
 
@@ -19,6 +19,11 @@ SMALL = ("--base_dim=6", "--blocks=1,1,1", "--folds_at_once=2", SUBJECTS)
 @pytest.fixture
 def finished(tmp_path):
     return shutil.copytree(FIXTURE / "finished", tmp_path / "finished")
+
+
+@pytest.fixture
+def killed(tmp_path):
+    return shutil.copytree(FIXTURE / "killed", tmp_path / "killed")
 
 
 def summary(folder) -> dict:
@@ -67,6 +72,17 @@ def test_weights_of_a_finished_run_give_its_predictions(finished, tmp_path):
         assert [float(p) for p in (p1, p2, p3)] == pytest.approx(
             [float(q) for q in (q1, q2, q3)], abs=1e-5
         )
+
+
+def test_a_killed_run_of_other_code_is_refused_and_its_finished_folds_reported(killed, tmp_path):
+    files = {path: path.read_bytes() for path in killed.rglob("*") if path.is_file()}
+    again = run_command("experiments.loso", *SMALL, "--epochs=6", f"--workdir={killed}")
+    assert_mistake(again, "unfinished run of another code version", "sources: stored")
+    assert {path: path.read_bytes() for path in files} == files
+    report = run_command("experiments.report", f"--workdir={killed}", f"--output={tmp_path}/r")
+    assert report.status == 0, report.err
+    assert "2 of 4 folds finished" in report.out
+    assert summary(tmp_path / "r")["missing_folds"] == ["synthetic-b/b04", "synthetic-b/b08"]
 
 
 def test_a_data_set_and_its_export_are_read_and_train(tmp_path):

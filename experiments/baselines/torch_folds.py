@@ -2,7 +2,7 @@
 
 Needs the baselines extra. Initial parameters, batch orders and dropout come from PyTorch's own
 random numbers, seeded by the seed and the held-out subject. Letters in array names: N clips of
-the data set, E epochs, V evaluated epochs, K classes.
+the data set, M training clips, E epochs, V evaluated epochs, K classes.
 """
 
 import time
@@ -34,9 +34,14 @@ class FoldTrainer:
         flow_NxHxWxC: np.ndarray,
         label_N: np.ndarray,
         *,
+        rank_N: np.ndarray | None = None,
         eval_every: int = 0,
     ) -> None:
-        """Put the data set on the device; with `eval_every`, held-out clips are predicted too."""
+        """Put the data set on the device; with `eval_every`, held-out clips are predicted too.
+
+        `rank_N` as from clip_order.rank_of_clips.
+        """
+        self._rank_N = np.arange(len(label_N)) if rank_N is None else rank_N
         self.device = pick_device()
         self._model_config = model_config
         self._train_config = train_config
@@ -77,7 +82,8 @@ class FoldTrainer:
     def _epoch(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, job: Job) -> float:
         """One pass over the training clips; returns the mean loss over them, nats."""
         network.train()
-        index = torch.from_numpy(np.flatnonzero(job.fold.train_N)).to(self.device)
+        index_M = np.flatnonzero(job.fold.train_N)
+        index = torch.from_numpy(index_M[np.argsort(self._rank_N[index_M])]).to(self.device)
         if self._train_config.shuffle:
             index = index[torch.randperm(len(index)).to(self.device)]
         total = torch.zeros((), device=self.device)
