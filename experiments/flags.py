@@ -171,7 +171,7 @@ def settings_from_flags(dataset: str, image_size: int) -> tuple[Any, TrainConfig
 
     model_config = dataclasses.replace(build(model.config), image_size=image_size)
     train_config = build(TrainConfig)
-    if train_config.shuffle and not values["order"].present:
+    if train_config.shuffle and not ("order" in values and values["order"].present):
         # A recipe's order goes with its epochs without shuffling.
         train_config = dataclasses.replace(train_config, order="data")
     model_config.validate()
