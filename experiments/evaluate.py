@@ -16,7 +16,7 @@ from experiments import given_weights, jax_settings
 from experiments.given_weights import GivenWeights
 from experiments.models import plain
 from experiments.request import read_clips, requested_subjects, workdir_of
-from experiments.workdir import bind, canonical_json, claimed
+from experiments.workdir import canonical_json, claimed
 from input_pipeline import command
 from input_pipeline.clips import Clips
 from input_pipeline.errors import InputError
@@ -59,10 +59,9 @@ def main() -> int:
     folds_here = [fold for fold in folds if fold.subject_key in set(requested)]
     finished = _predicted(clips, folds_here, weights)
     workdir = workdir_of(config)
-    with claimed(workdir):
-        notes = _notes(weights, clips)
-        facts = {"folds": requested, "subjects_in_data_set": len(folds), "notes": notes}
-        bind(workdir, config, facts)
+    notes = _notes(weights, clips)
+    facts = {"folds": requested, "subjects_in_data_set": len(folds), "notes": notes}
+    with claimed(workdir, config, facts):
         return _report(workdir, clips, finished, config)
 
 

@@ -14,7 +14,7 @@ from experiments import jax_settings
 from experiments.interruption import Interruption
 from experiments.models import size_in_words
 from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
-from experiments.workdir import CONFIG_FILE, bind, canonical_json, claimed, refuse_other_code
+from experiments.workdir import CONFIG_FILE, canonical_json, claimed, refuse_other_code
 from input_pipeline import command
 from input_pipeline.clips import CLASS_NAMES
 from input_pipeline.errors import InputError
@@ -36,8 +36,7 @@ def main() -> int:
         if flags.FLAGS.dry_run:
             _dry_run(run, workdir, interruption)
             return 0
-        with claimed(workdir):
-            bind(workdir, run.config, facts_of(run))
+        with claimed(workdir, run.config, facts_of(run)):
             return _train_and_report(run, workdir, interruption)
 
 

@@ -15,7 +15,7 @@ from experiments import flags as run_flags
 from experiments import state_files
 from experiments.models import size_in_words
 from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
-from experiments.workdir import bind, canonical_json, claimed, refuse_other_code
+from experiments.workdir import canonical_json, claimed, refuse_other_code
 from input_pipeline import command
 from input_pipeline.errors import InputError
 from input_pipeline.whole_file import write_whole
@@ -31,8 +31,7 @@ def main() -> int:
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
     run = read_run(framework="pytorch")
     workdir = workdir_of(run.config)
-    with claimed(workdir):
-        bind(workdir, run.config, facts_of(run))
+    with claimed(workdir, run.config, facts_of(run)):
         return _train_and_report(run, workdir)
 
 
