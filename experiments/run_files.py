@@ -11,15 +11,18 @@ import json
 import math
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
-from experiments.chunk_files import ChunkResult
-from experiments.plan import Chunk
 from input_pipeline.clips import CLASS_NAMES, Clips
 from input_pipeline.whole_file import read_text, write_whole
+
+if TYPE_CHECKING:
+    # Reports read these files without JAX.
+    from experiments.chunk_files import ChunkResult
+    from experiments.plan import Chunk
 
 PREDICTIONS_FILE = "predictions.csv"
 FOLDS_FILE = "folds.csv"
@@ -82,7 +85,7 @@ class LogEntry:
 
 
 def write_run_files(
-    workdir: pathlib.Path, clips: Clips, finished: Sequence[tuple[Chunk, ChunkResult]]
+    workdir: pathlib.Path, clips: Clips, finished: Sequence[tuple["Chunk", "ChunkResult"]]
 ) -> None:
     """Write predictions.csv, folds.csv and metrics.jsonl of the chunks finished so far."""
     predictions: list[tuple[Any, ...]] = []
@@ -138,7 +141,7 @@ def write_run_files(
 
 
 def _log_lines(
-    seed: int, key: str, row: int, result: ChunkResult
+    seed: int, key: str, row: int, result: "ChunkResult"
 ) -> list[tuple[int, int, str, str]]:
     epochs = result.loss_SxE.shape[1]
     every = max(1, -(-epochs // LOGGED_EPOCHS))

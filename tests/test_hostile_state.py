@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import json
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.engine import Job
 from ahmsa_jax.folds import EpochShape, loso_folds
-from experiments import checkpoint, chunk_files
+from experiments import checkpoint, chunk_files, weight_files
 from experiments.plan import Chunk
+from input_pipeline.errors import InputError
 
 JOBS = tuple(Job(0, fold) for fold in loso_folds(["lab/a", "lab/b", "lab/b"]))
 CHUNK = Chunk(0, EpochShape(1, 8, 8), 2, JOBS)
@@ -170,3 +173,44 @@ def test_orbax_failing_for_its_own_reason_is_not_called_an_io_error(tmp_path, mo
         ConfigError, match=r"Orbax says sharding of leaf 7 is odd; --checkpoint_min"
     ):
         checkpoint.save(tmp_path, 3, JOBS, record(1), STATE)
+
+
+def weights(path, kind: str, size: int, facts: str) -> None:
+    """A safetensors file of four zeros with any kind of header."""
+    header = {
+        "w": {"dtype": kind, "shape": [4], "data_offsets": [0, size]},
+        "__metadata__": {"fold": facts},
+    }
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(size))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "facts", "part"),
+    [
+        ("F8_E4M3", 4, "{}", "holds F8_E4M3 values"),
+        ("F8_E5M2", 4, "{}", "holds F8_E5M2 values"),
+        ("F4", 2, "{}", "holds F4 values"),
+        ("F32", 16, "null", "fold is NoneType, not an object"),
+        ("F32", 16, "[]", "fold is list, not an object"),
+        ("F32", 16, "[" * 100_000 + "]" * 100_000, "recursion"),
+        ("F32", 16, '{"sha256": 1}', "another SHA-256"),
+        *[
+            ("F32", 16, json.dumps({"sha256": "SUM", "model": "ahmsa", "model_config": odd}),
+             "header's model_config is")
+            for odd in (None, [], "x")
+        ],
+    ],
+)  # fmt: skip
+def test_weights_with_an_odd_header_are_one_line(tmp_path, kind, size, facts, part):
+    path = tmp_path / "lab_a.safetensors"
+    right = weight_files._digest({"w": np.zeros(4, np.float32)})
+    weights(path, kind, size, facts.replace("SUM", right))
+    with pytest.raises(InputError, match=part):
+        weight_files.load(path)
+
+
+def test_weights_that_are_a_pipe_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "lab_a.safetensors")
+    with pytest.raises(InputError, match="no regular file"):
+        weight_files.load(tmp_path / "lab_a.safetensors")

@@ -61,6 +61,7 @@ def test_bad_flags(arguments, parts):
         (["--workdir=/nonexistent"], ["is no run's workdir"]),
         (["--workdir=/nonexistent,/nonexistent"], ["need --output"]),
         (["--workdir=/nonexistent", "stray"], ["unexpected argument"]),
+        (["--workdir=/nonexistent", "--output="], ["--output is empty"]),
     ],
 )
 def test_bad_report_flags(arguments, parts):
