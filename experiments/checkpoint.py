@@ -54,6 +54,10 @@ class Record:
         """Epochs trained."""
         return int(self.loss_SxE.shape[1])
 
+    def latest_counts(self) -> np.ndarray | None:
+        """Counts of the jobs' held-out clips when last predicted, rows the truth; None before."""
+        return self.confusion_SxVxKxK[:, -1].sum(axis=0) if len(self.evaluated_V) else None
+
 
 def save(
     workdir: pathlib.Path,

@@ -29,6 +29,10 @@ class ChunkResult:
     confusion_SxVxKxK: np.ndarray  # of the held-out clips, rows the truth
     seconds: float  # wall time, compiling included
 
+    def final_counts(self) -> np.ndarray:
+        """Counts of all held-out clips after the last epoch, rows the truth."""
+        return self.confusion_SxVxKxK[:, -1].sum(axis=0)
+
     def finished(self, row: int) -> bool:
         """Whether the job ended with finite losses and probabilities."""
         return bool(

@@ -11,8 +11,8 @@ import numpy as np
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
+from experiments import compile_cache, given_weights, jax_settings
 from experiments import flags as run_flags
-from experiments import given_weights, jax_settings
 from experiments.given_weights import GivenWeights
 from experiments.models import plain
 from experiments.request import read_clips, requested_subjects, workdir_of
@@ -54,7 +54,7 @@ def main() -> int:
         "subjects": requested if values.subjects is not None else None,
         "shard": None,
     }
-    jax_settings.local_devices()
+    jax_settings.local_devices(values.compile_cache)
     # All files are read and predicted with before anything is written.
     folds_here = [fold for fold in folds if fold.subject_key in set(requested)]
     finished = _predicted(clips, folds_here, weights)
@@ -159,6 +159,7 @@ if __name__ == "__main__":
     run_flags.define_data_flags()
     run_flags.define_model_flags()
     run_flags.define_workdir_flags()
+    compile_cache.define_flag()
     flags.DEFINE_string(
         "weights_dir", None,
         "Folder with one file per held-out subject: PyTorch state dicts named as published "

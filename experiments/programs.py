@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.engine import Engine
 from ahmsa_jax.folds import EpochShape
 from ahmsa_jax.train import Data
+from experiments import compile_cache, progress
 from experiments.memory import available_bytes
 from experiments.plan import count_parameters
 from input_pipeline.clips import Clips
@@ -66,6 +68,7 @@ class Programs:
         self.devices = list(devices or jax.local_devices())
         self.have = available_bytes(self.devices)
         self.note: Callable[[str], None] = _to_stderr
+        self.waiting: Callable[[str], AbstractContextManager[None]] = progress.waiting
         self._test_places = test_places
         self.eval_every = eval_every
         self._engine_class = BatchEngine if parallel == "batch" else Engine
@@ -135,17 +138,19 @@ class Programs:
 
     def _compile(self, shape: EpochShape, size: int) -> int:
         engine = self.engine(shape, size)
-        began = time.monotonic()
+        began, hits = time.monotonic(), compile_cache.hits()
+        what = f"{size} folds of {shape.steps} step(s) per epoch"
         try:
-            need = engine.compile(*engine.shapes(len(self.clips)))
+            with self.waiting(f"compiling for {what}"):
+                need = engine.compile(*engine.shapes(len(self.clips)))
         except jax.errors.JaxRuntimeError as error:
             if not is_exhausted(error):
                 raise
             self._exhausted[shape, size] = one_line(error)
             return 2 * self.have
+        how = "read the compiled program" if compile_cache.hits() > hits else "compiled"
         self.note(
-            f"compiled for {size} folds of {shape.steps} step(s) per epoch in "
-            f"{time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB per device, "
-            f"{self.have / 2**20:,.0f} MiB can be used"
+            f"{how} for {what} in {time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB "
+            f"per device, {self.have / 2**20:,.0f} MiB can be used"
         )
         return need

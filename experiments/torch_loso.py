@@ -75,13 +75,14 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
     _print_header(run, workdir, trainer.device)
     _store_surroundings(run, workdir, trainer.device)
     progress = Progress(done + len(chunks), run.train_config.epochs, done)
+    progress.restart_clock()
     found = {}
     try:
         for chunk in chunks:
             (job,) = chunk.jobs
 
-            def report(epoch: int, loss: float, rate: float) -> None:
-                progress.advance(1, epoch, np.array([loss]), rate)
+            def report(epoch: int, loss: float) -> None:
+                progress.advance(1, epoch, np.array([loss]))
 
             result, params = trainer.train(job, report)
             if run.config["save_weights"]:
@@ -90,7 +91,7 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
                 state_files.write(target, run.model_config, params)
             chunk_files.save(workdir, chunk.number, chunk.jobs, result)
             found[chunk.number] = result
-            progress.finish_chunk(1)
+            progress.finish_chunk(1, result.final_counts())
     finally:
         progress.close()
     return found

@@ -20,8 +20,8 @@ from experiments.baselines import twins
 from experiments.baselines.torch_training import pick_device, set_tf32
 from experiments.chunk_files import ChunkResult
 
-# Told after each epoch: the epoch, its mean loss and the clips per second.
-Report = Callable[[int, float, float], None]
+# Told after each epoch: the epoch and its mean loss.
+Report = Callable[[int, float], None]
 
 
 class FoldTrainer:
@@ -60,10 +60,8 @@ class FoldTrainer:
         losses, evaluated, confusions = [], [], []
         probability = np.zeros((0, self._model_config.num_classes), np.float32)
         for epoch in range(1, config.epochs + 1):
-            started = time.monotonic()
             losses.append(self._epoch(network, optimizer, job))
-            seconds = max(time.monotonic() - started, 1e-9)
-            report(epoch, losses[-1], job.fold.n_train / seconds)
+            report(epoch, losses[-1])
             every = self._eval_every
             if epoch == config.epochs or (every and epoch % every == 0):
                 probability = self._predict(network, job)
