@@ -6,10 +6,11 @@ their help text from here.
 """
 
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 Activation = Literal["gelu", "relu"]
+Order = Literal["data", "class", "class_021", "class_210"]
 
 
 class ConfigError(ValueError):
@@ -18,6 +19,11 @@ class ConfigError(ValueError):
 
 def _setting(default: Any, meaning: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": meaning})
+
+
+def _later_setting(default: Any, meaning: str) -> Any:
+    """A setting that earlier versions did not have: stored only where it is not the default."""
+    return dataclasses.field(default=default, metadata={"help": meaning, "later": True})
 
 
 class Hierarchy:
@@ -149,6 +155,12 @@ class TrainConfig:
         True,
         "A new order of the training clips in each epoch. Open in the paper; HTNet keeps one.",
     )
+    order: Order = _later_setting(
+        "data",
+        "Order of the clips in an epoch without shuffling: the data set's, or one class after the "
+        "other by subject and clip name, as the public scripts of STSTNet (class_021: negative, "
+        "surprise, positive) and HTNet (class_210) list their folders.",
+    )
     precision: Precision = _setting(
         "tf32",
         "float32; tf32 (on a GPU, else float32); bfloat16 (compute; master weights float32).",
@@ -162,6 +174,12 @@ class TrainConfig:
             raise ConfigError(
                 f"--learning_rate={self.learning_rate:g} is out of range; allowed is a number "
                 "above 0 and up to 10, such as 5e-6."
+            )
+        if self.order not in get_args(Order):
+            raise ConfigError(f"--order={self.order}: allowed are {', '.join(get_args(Order))}.")
+        if self.shuffle and self.order != "data":
+            raise ConfigError(
+                f"--order={self.order} is for epochs that are not shuffled; give --noshuffle too."
             )
         if self.precision not in ("float32", "tf32", "bfloat16"):
             raise ConfigError(

@@ -85,9 +85,18 @@ class Engine:
         self._predict = pmap(jax.vmap(self._predict_one, in_axes=(0, 0, None)))
         self._compiled_train: Any = None
 
-    def place_data(self, flow_NxHxWxC: np.ndarray, label_N: np.ndarray) -> train.Data:
-        """Put the whole data set on every device once: leading axis A."""
-        data = train.Data(jnp.asarray(flow_NxHxWxC, jnp.float32), jnp.asarray(label_N, jnp.int32))
+    def place_data(
+        self, flow_NxHxWxC: np.ndarray, label_N: np.ndarray, rank_N: np.ndarray | None = None
+    ) -> train.Data:
+        """Put the whole data set on every device once: leading axis A.
+
+        `rank_N` as from clip_order.rank_of_clips.
+        """
+        data = train.Data(
+            jnp.asarray(flow_NxHxWxC, jnp.float32),
+            jnp.asarray(label_N, jnp.int32),
+            None if rank_N is None else jnp.asarray(rank_N, jnp.int32),
+        )
         copies = jax.tree.map(
             lambda array: np.broadcast_to(array, (len(self.devices), *array.shape)), data
         )
@@ -117,7 +126,8 @@ class Engine:
         label: Any = jax.ShapeDtypeStruct((mapped[0], num_clips), jnp.int32)
         test_AxSxT: Any = jax.ShapeDtypeStruct((*mapped, self.test_places), jnp.int32)
         inputs = train.FoldInput(dead, train_AxSxN, test_AxSxT, key)
-        return ChunkState(state, inputs), train.Data(flow, label)
+        rank = None if self.train_config.order == "data" else label
+        return ChunkState(state, inputs), train.Data(flow, label, rank)
 
     def host_state(self, chunk: ChunkState) -> dict[str, np.ndarray]:
         """What training changes, on the host and by name, each array with leading axis (size,).
@@ -229,8 +239,9 @@ class Engine:
         def body(place: Any, carry: Any) -> Any:
             state, loss_E, predicted_ExT = carry
             state, loss = train.train_epoch(
-                step, state, fold, first + place, self.shape, shuffle=self.train_config.shuffle
-            )
+                step, state, fold, first + place, self.shape,
+                shuffle=self.train_config.shuffle, rank_N=data.rank_N,
+            )  # fmt: skip
             if self.eval_every:
                 # The epoch is the same for all folds, so that vmap leaves this a true branch.
                 predicted_T = jax.lax.cond(

@@ -44,6 +44,8 @@ class Data(NamedTuple):
 
     flow_NxHxWxC: jax.Array  # float32, 0..255
     label_N: jax.Array  # int32
+    # int32: places of the clips in an epoch without shuffling; None: in the data set's order.
+    rank_N: jax.Array | None = None
 
 
 # One optimizer step: state, clips, which of them are no padding, key of its noise -> state, loss.
@@ -95,19 +97,26 @@ def init_fold(
 
 
 def epoch_order(
-    fold: FoldInput, epoch: jax.Array, shape: EpochShape, *, shuffle: bool
+    fold: FoldInput,
+    epoch: jax.Array,
+    shape: EpochShape,
+    *,
+    shuffle: bool,
+    rank_N: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Training clips in this epoch's order: indices and mask, both (places,).
 
-    The random numbers are drawn for every clip of the data set, so that they do not depend on the
-    padding. Padding repeats a training clip: no held-out clip is ever read here.
+    Without shuffling that is `rank_N`'s, or the data set's own. The random numbers are drawn for
+    every clip of the data set, so that they do not depend on the padding. Padding repeats a
+    training clip: no held-out clip is ever read here.
     """
     count = fold.train_N.shape[0]
     if shuffle:
         shuffle_key = jax.random.fold_in(fold.key, 1)
         rank_N = jax.random.uniform(jax.random.fold_in(shuffle_key, epoch), (count,))
     else:
-        rank_N = jnp.arange(count, dtype=jnp.float32) / count
+        place_N = jnp.arange(count) if rank_N is None else rank_N
+        rank_N = place_N.astype(jnp.float32) / count
     # Held-out clips rank behind every training clip, whose ranks lie in 0..1.
     order_N = jnp.argsort(jnp.where(fold.train_N, rank_N, 2.0))
     # A fold's places may outnumber the data set's clips by the rounding to a multiple of 8.
@@ -185,9 +194,10 @@ def train_epoch(
     shape: EpochShape,
     *,
     shuffle: bool,
+    rank_N: jax.Array | None = None,
 ) -> tuple[FoldState, jax.Array]:
     """One pass over the fold's training clips; returns the mean loss over them."""
-    index, real = epoch_order(fold, epoch, shape, shuffle=shuffle)
+    index, real = epoch_order(fold, epoch, shape, shuffle=shuffle, rank_N=rank_N)
     noise_key = jax.random.fold_in(jax.random.fold_in(fold.key, 2), epoch)
     full = (shape.steps - 1) * shape.batch_size
     loss_sum = jnp.zeros(())

@@ -18,7 +18,7 @@ from absl import flags
 
 from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
 from ahmsa_jax.peer_configs import STSTNetConfig
-from experiments import jax_settings, models
+from experiments import compile_cache, jax_settings, models
 from input_pipeline import command
 from input_pipeline.errors import InputError
 from input_pipeline.whole_file import write_whole
@@ -103,7 +103,7 @@ def _require_compiler() -> None:
 
 def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
-    device = jax_settings.local_devices()[0]
+    device = jax_settings.local_devices(flags.FLAGS.compile_cache)[0]
     from experiments import benchmark_rows, environment, floors, precision_parity
     from experiments.contenders import Problem
 
@@ -185,6 +185,8 @@ def _define_flags() -> None:
     flags.DEFINE_integer("batch_size", 256, "Clips per optimizer step (Table 3).")
     flags.DEFINE_integer("folds", 8, "Folds per round, and the largest chunk on a CPU.")
     flags.DEFINE_integer("steps", 2, "Optimizer steps per fold and round; even.")
+    # Its compiling is measured too.
+    compile_cache.define_flag(default=compile_cache.OFF)
     flags.DEFINE_integer("rounds", 5, "Rounds, each of all contenders in turn.")
 
 

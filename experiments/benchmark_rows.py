@@ -17,7 +17,7 @@ from experiments.contenders import (
 )
 from experiments.floors import Ceilings, floor_seconds, step_bytes, step_operations
 from experiments.plan import count_parameters
-from experiments.tables import Table
+from experiments.table_formats import Table
 
 # Largest difference of the first steps' losses, in nats, between programs of true float32.
 LOSS_TOLERANCE = 1e-4

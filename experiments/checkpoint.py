@@ -14,15 +14,18 @@ import io
 import os
 import pathlib
 import shutil
+import stat
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from absl import logging
 
+from ahmsa_jax.config import ConfigError
 from ahmsa_jax.engine import Job
 from input_pipeline.dataset_folder import require_free_space
-from input_pipeline.whole_file import write_whole
+from input_pipeline.whole_file import read_text, read_whole, write_whole
 
 FOLDER = "checkpoints"
 SUMS = "SHA256SUMS"
@@ -32,6 +35,8 @@ _STATE = "state"
 _RECORD = "record.npz"
 _PREFIX = "epoch-"
 _HASH_THREADS = 8
+# A list of 10,000 files, and a record of 10,000 folds and epochs, stay below.
+_MOST_LIST_BYTES, _MOST_RECORD_BYTES = 2**20, 4 * 2**30
 _STRAGGLER_SECONDS = 0.5
 
 
@@ -49,6 +54,10 @@ class Record:
         """Epochs trained."""
         return int(self.loss_SxE.shape[1])
 
+    def latest_counts(self) -> np.ndarray | None:
+        """Counts of the jobs' held-out clips when last predicted, rows the truth; None before."""
+        return self.confusion_SxVxKxK[:, -1].sum(axis=0) if len(self.evaluated_V) else None
+
 
 def save(
     workdir: pathlib.Path,
@@ -59,11 +68,11 @@ def save(
 ) -> None:
     """Write a checkpoint of chunk `number`; it is whole on the disk when this returns.
 
-    Keeps the newest two. Raises OSError that names the path and the bytes needed.
+    Keeps the newest two. Raises OSError that names the path and the bytes needed, and ConfigError
+    where Orbax fails for a reason of its own.
     """
     folder = _folder(workdir, number) / f"{_PREFIX}{record.epoch:06d}"
-    if folder.exists():
-        shutil.rmtree(folder)
+    _remove(folder)
     folder.mkdir(parents=True)
     needed = sum(array.nbytes for array in state.values())
     require_free_space(folder, needed)
@@ -76,7 +85,7 @@ def save(
     sums = zip(_hashes(folder, names), names, strict=True)
     write_whole(folder / SUMS, "".join(f"{digest}  {name}\n" for digest, name in sums))
     for old in _newest_first(workdir, number)[KEPT:]:
-        shutil.rmtree(old)
+        _remove(old)
 
 
 def load_newest(
@@ -99,7 +108,7 @@ def load_newest(
             break
         except _UnusableError as error:
             faults.append(f"the checkpoint of epoch {_epoch(folder)} ({error})")
-            shutil.rmtree(folder)
+            _remove(folder)
     if faults:
         start = f"goes on from epoch {found[0].epoch}" if found else "starts anew"
         note(f"chunk {number} {start}: {' and '.join(faults)} cannot be trusted")
@@ -110,8 +119,17 @@ def drop(workdir: pathlib.Path, number: int) -> None:
     """Remove the checkpoints of a chunk that needs them no more."""
     shutil.rmtree(_folder(workdir, number), ignore_errors=True)
     parent = workdir / FOLDER
-    if parent.exists() and not any(parent.iterdir()):
+    # A link to another disk stays for the next run.
+    if parent.exists() and not parent.is_symlink() and not any(parent.iterdir()):
         parent.rmdir()
+
+
+def _remove(path: pathlib.Path) -> None:
+    """Remove a checkpoint; of a link in its place the link alone, never what it leads to."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 class _UnusableError(Exception):
@@ -147,7 +165,12 @@ def _write_state(path: pathlib.Path, state: dict[str, np.ndarray], needed: int) 
             text = " ".join(str(error).split())
             # Its storage layer gives the system's reason as text only.
             known = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
-            number = next((n for n in known if os.strerror(n) in text), errno.EIO)
+            number = next((n for n in known if os.strerror(n) in text), None)
+            if number is None:
+                raise ConfigError(
+                    f"the checkpoint '{path}' cannot be written: Orbax says {text[:300]}; "
+                    "--checkpoint_minutes=0 goes on without checkpoints."
+                ) from error
             reason = f"{os.strerror(number)}, the checkpoint's {needed} bytes are needed"
             raise OSError(number, reason, os.fspath(path)) from error
 
@@ -183,8 +206,10 @@ def _load(
 
 def _verify(folder: pathlib.Path) -> None:
     """Raise _UnusableError unless the files are those of the list, with the hashes of the list."""
+    if folder.is_symlink() or not folder.is_dir():
+        raise _UnusableError("it is no folder of its own")
     try:
-        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
+        lines = read_text(folder / SUMS, _MOST_LIST_BYTES).splitlines()
         listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except FileNotFoundError:
         raise _UnusableError(f"unfinished: it has no {SUMS}") from None
@@ -204,7 +229,7 @@ def _verify(folder: pathlib.Path) -> None:
 
 
 def _file_names(folder: pathlib.Path) -> list[str]:
-    files = (path for path in folder.rglob("*") if not path.is_dir())
+    files = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = (path.relative_to(folder).as_posix() for path in files)
     return sorted(name for name in names if name != SUMS)
 
@@ -215,6 +240,9 @@ def _hashes(folder: pathlib.Path, names: Sequence[str]) -> list[str]:
 
 
 def _hash(path: pathlib.Path) -> str:
+    # A pipe would be waited for, a device read without end.
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", path.name)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -240,15 +268,24 @@ def _record_bytes(record: Record, jobs: Sequence[Job], size: int) -> bytes:
 
 
 def _read_record(path: pathlib.Path, jobs: Sequence[Job], size: int) -> Record:
-    with np.load(path, allow_pickle=False) as arrays:
+    try:
+        with np.load(io.BytesIO(read_whole(path, _MOST_RECORD_BYTES)), allow_pickle=False) as file:
+            arrays = dict(file)
         stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
         if stored != [(job.seed, job.fold.subject_key) for job in jobs]:
             raise _UnusableError("it is of other folds")
         if int(arrays["size"]) != size:
             raise _UnusableError(f"it has {int(arrays['size'])} places, the chunk here {size}")
-        return Record(
-            loss_SxE=arrays["loss"],
-            evaluated_V=arrays["evaluated"],
-            confusion_SxVxKxK=arrays["confusion"],
-            seconds=float(arrays["seconds"]),
-        )
+        loss, evaluated, confusion = (arrays[name] for name in ("loss", "evaluated", "confusion"))
+        if (
+            loss.ndim != 2
+            or len(loss) != len(jobs)
+            or evaluated.ndim != 1
+            or confusion.ndim != 4
+            or confusion.shape[:2] != (len(jobs), len(evaluated))
+        ):
+            raise _UnusableError(f"{path.name} holds arrays of other shapes")
+        return Record(loss, evaluated, confusion, seconds=float(arrays["seconds"]))
+    # Whatever an archive that somebody made may stumble over.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise _UnusableError(f"{path.name} cannot be read: {error}") from None

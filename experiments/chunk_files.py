@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import pathlib
+import zipfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,9 +12,11 @@ import numpy as np
 from ahmsa_jax.engine import Job
 from experiments.plan import Chunk
 from experiments.workdir import CONFIG_FILE, read_config
-from input_pipeline.whole_file import write_whole
+from input_pipeline.whole_file import read_text, read_whole, write_whole
 
 FOLDER = "chunks"
+# A chunk of 10,000 folds and 10,000 epochs stays below.
+MOST_BYTES = 4 * 2**30
 
 
 @dataclasses.dataclass
@@ -25,6 +28,10 @@ class ChunkResult:
     evaluated_V: np.ndarray  # epochs, counted from 1, at which held-out clips were predicted
     confusion_SxVxKxK: np.ndarray  # of the held-out clips, rows the truth
     seconds: float  # wall time, compiling included
+
+    def final_counts(self) -> np.ndarray:
+        """Counts of all held-out clips after the last epoch, rows the truth."""
+        return self.confusion_SxVxKxK[:, -1].sum(axis=0)
 
     def finished(self, row: int) -> bool:
         """Whether the job ended with finite losses and probabilities."""
@@ -63,30 +70,51 @@ def load_all(workdir: pathlib.Path, chunks: Sequence[Chunk]) -> dict[int, ChunkR
 def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult | None:
     """The results of a finished chunk, or None where there are none to trust.
 
-    None too where the file is cut, flipped, of other jobs or copied from another run: the
-    chunk is then trained again.
+    None too where the file is cut, flipped, of other jobs, copied from another run or no regular
+    file: the chunk is then trained again.
     """
     path = workdir / FOLDER / _name(number)
     try:
-        data = path.read_bytes()
-        digest = path.with_name(f"{path.name}.sha256").read_text().strip()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return None
-    if hashlib.sha256(data).hexdigest() != digest:
-        return None
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        wanted = [(job.seed, job.fold.subject_key) for job in jobs]
-        stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
-        if stored != wanted or str(arrays.get("run", "")) != _run_of(workdir):
+        data = read_whole(path, MOST_BYTES)
+        digest = read_text(path.with_name(f"{path.name}.sha256"), 200).strip()
+        if hashlib.sha256(data).hexdigest() != digest:
             return None
-        ends = np.cumsum([len(job.fold.test_index) for job in jobs])
-        return ChunkResult(
-            probability=np.split(arrays["probability"], ends[:-1]),
-            loss_SxE=arrays["loss"],
-            evaluated_V=arrays["evaluated"],
-            confusion_SxVxKxK=arrays["confusion"],
-            seconds=float(arrays["seconds"]),
-        )
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            arrays = dict(stored)
+        return _result(arrays, jobs, _run_of(workdir))
+    # Whatever an archive that somebody made may stumble over: it is none of ours.
+    except (FileNotFoundError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _result(arrays: dict[str, np.ndarray], jobs: Sequence[Job], run: str) -> ChunkResult | None:
+    """The arrays as results, or None where they are of other jobs, of another run, or unfit."""
+    wanted = [(job.seed, job.fold.subject_key) for job in jobs]
+    stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
+    if stored != wanted or str(arrays.get("run", "")) != run:
+        return None
+    counts = [len(job.fold.test_index) for job in jobs]
+    probability, evaluated = arrays["probability"], arrays["evaluated"]
+    classes = probability.shape[1]
+    loss, confusion = arrays["loss"], arrays["confusion"]
+    fit = (
+        probability.shape == (sum(counts), classes)
+        and loss.ndim == 2
+        and len(loss) == len(jobs)
+        and evaluated.ndim == 1
+        and confusion.shape == (len(jobs), len(evaluated), classes, classes)
+        and probability.dtype == loss.dtype == np.float32
+        and evaluated.dtype == confusion.dtype == np.int64
+    )
+    if not fit:
+        return None
+    return ChunkResult(
+        probability=np.split(probability, np.cumsum(counts)[:-1]),
+        loss_SxE=loss,
+        evaluated_V=evaluated,
+        confusion_SxVxKxK=confusion,
+        seconds=float(arrays["seconds"]),
+    )
 
 
 def _run_of(workdir: pathlib.Path) -> str:

@@ -4,22 +4,21 @@ Nothing here imports Ray or writes a file of the run: a worker needs this code, 
 version, and no folder shared with anybody.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
 import pathlib
 import platform
-import stat
 import tempfile
 import time
 from typing import Any
 
-import jax
 import numpy as np
 
 from ahmsa_jax.config import TrainConfig
 from ahmsa_jax.folds import EpochShape
-from experiments import forecast, jax_settings, training
+from experiments import compile_cache, forecast, jax_settings, training
 from experiments.chunk_files import ChunkResult
 from experiments.interruption import Interruption
 from experiments.memory import machine_bytes
@@ -60,6 +59,7 @@ class Work:
     have: int  # bytes that a chunk may use on a device, on the poorest machine
     automatic: bool  # whether the number of folds at once follows the memory
     code: dict[str, str]
+    compile_cache: str | None  # --compile_cache of the command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,6 @@ class News:
     number: int
     epoch: int
     loss_S: np.ndarray
-    clips_per_second: float
     where: str
 
 
@@ -100,7 +99,7 @@ class _Reporter(Progress):
     def __init__(self, board: Any, number: int, jobs: int) -> None:
         self._board, self._number = board, number
         self._told = 0.0
-        self._tell(0, np.zeros(jobs, np.float32), 0.0)
+        self._tell(0, np.zeros(jobs, np.float32))
 
     def note(self, text: str) -> None:
         pass
@@ -111,14 +110,16 @@ class _Reporter(Progress):
     def restart_clock(self) -> None:
         pass
 
-    def advance(self, epochs: int, epoch: int, loss_S: np.ndarray, clips_per_second: float) -> None:
+    def advance(
+        self, epochs: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
+    ) -> None:
         if time.monotonic() - self._told >= _TELL_SECONDS:
-            self._tell(epoch, loss_S, clips_per_second)
+            self._tell(epoch, loss_S)
 
-    def _tell(self, epoch: int, loss_S: np.ndarray, clips_per_second: float) -> None:
+    def _tell(self, epoch: int, loss_S: np.ndarray) -> None:
         self._told = time.monotonic()
         where = f"{platform.node()}, process {os.getpid()}"
-        self._board.tell.remote(News(self._number, epoch, loss_S, clips_per_second, where))
+        self._board.tell.remote(News(self._number, epoch, loss_S, where))
 
 
 def describe_worker(tasks_beside: int) -> WorkerDevice:
@@ -140,6 +141,7 @@ def compile_need(work: Work, shape: EpochShape, size: int) -> tuple[int, str | N
     programs = _programs(work)
     notes: list[str] = []
     programs.note = notes.append
+    programs.waiting = lambda text: contextlib.nullcontext()
     return programs.need(shape, size), programs.exhausted(shape, size), notes
 
 
@@ -152,6 +154,7 @@ def train_chunk(work: Work, chunk: Chunk, board: Any) -> ChunkResult | str:
     """The results of a chunk, or why it does not fit the memory."""
     programs = _programs(work)
     programs.note = lambda text: None
+    programs.waiting = lambda text: contextlib.nullcontext()
     # No run's files lie here, and none are written: the driver does that.
     with tempfile.TemporaryDirectory(prefix="ahmsa-jax-") as empty:
         settings = training.Settings(
@@ -170,7 +173,7 @@ def _code() -> dict[str, str]:
 
 def _device() -> Any:
     # One for a task, also where a machine shows more: as many as the plan counts on.
-    return jax_settings.local_devices()[0]
+    return jax_settings.load().local_devices()[0]
 
 
 # Programs of the run that this process works for, kept for its next chunk.
@@ -181,7 +184,8 @@ def _programs(work: Work) -> Programs:
     if differing := differences({"code": work.code}, {"code": _code()}):
         raise OtherCodeError(f"{platform.node()}: {'; '.join(differing)}")
     if not _kept:
-        _keep_compiled_programs()
+        # On a GPU Ray gives every chunk a process of its own: spare it compiling once more.
+        compile_cache.use(work.compile_cache)
         programs = Programs(
             work.clips,
             work.model_config,
@@ -193,17 +197,3 @@ def _programs(work: Work) -> Programs:
         programs.have = work.have
         _kept.append(programs)
     return _kept[0]
-
-
-def _keep_compiled_programs() -> None:
-    """On a GPU Ray gives every chunk a process of its own: spare it compiling once more.
-
-    The folder is this user's alone; where another user has taken its name, nothing is kept.
-    """
-    if _device().platform == "cpu" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    folder = pathlib.Path(tempfile.gettempdir(), f"ahmsa-jax-programs-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
-        jax.config.update("jax_compilation_cache_dir", str(folder))

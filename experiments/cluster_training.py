@@ -43,6 +43,7 @@ class RemotePrograms(Programs):
         test_places: int,
         eval_every: int,
         automatic: bool,
+        compile_cache: str | None,
     ) -> None:
         """Send the data set and the settings on their way."""
         poorest: Any = min(cluster.devices, key=lambda device: device.free_bytes)
@@ -66,6 +67,7 @@ class RemotePrograms(Programs):
                 have=self.have,
                 automatic=automatic,
                 code=code_version(),
+                compile_cache=compile_cache,
             )
         )
 
@@ -111,19 +113,15 @@ class _ManyProgress(Progress):
         self._running[news.number] = news
         self.restart_clock()
         if news.epoch:
-            rate = sum(other.clips_per_second for other in self._running.values())
             since = before.epoch if before else 0
-            self.advance(news.epoch - since, news.epoch, news.loss_S, rate)
+            self.advance(news.epoch - since, news.epoch, news.loss_S)
 
     def end(self, chunk: Chunk, result: ChunkResult) -> None:
         """A chunk is finished: what was not told yet counts now."""
         before = self._running.pop(chunk.number, None)
         left = self._epochs - (before.epoch if before else 0)
-        clips = self._epochs * sum(job.fold.n_train for job in chunk.jobs)
-        rate = sum(other.clips_per_second for other in self._running.values())
-        rate += clips / max(result.seconds, 1e-9)
-        self.advance(left, self._epochs, result.loss_SxE[:, -1], rate)
-        self.finish_chunk(len(chunk.jobs))
+        self.advance(left, self._epochs, result.loss_SxE[:, -1])
+        self.finish_chunk(len(chunk.jobs), result.final_counts())
 
     def give_up(self, chunk: Chunk) -> None:
         """A chunk is replaced by smaller ones: its epochs are lost."""
@@ -131,11 +129,8 @@ class _ManyProgress(Progress):
         if before:
             self._pass(-before.epoch * len(before.loss_S))
 
-    def _describe(self, epoch: int) -> None:
-        self._bar.set_description_str(
-            f"folds {self._done}/{self._jobs}, {len(self._running)} chunks in training:",
-            refresh=False,
-        )
+    def _words(self, epoch: int) -> str:
+        return f"folds {self._done}/{self._jobs}, {len(self._running)} chunks in training"
 
 
 class ClusterTrainer:
@@ -173,6 +168,8 @@ class ClusterTrainer:
         self._tell_kept()
         epochs = self._programs.train_config.epochs
         progress = _ManyProgress(self._all_jobs, epochs, self._done_jobs)
+        for chunk in finished:
+            progress.finish_chunk(0, stored[chunk.number].final_counts())
         progress.stop_clock()
         board = self._cluster.board()
         try:

@@ -82,7 +82,7 @@ def _draw_panel(axis: Axes, group: Sequence[Row]) -> None:
             axis.plot(
                 float(row.optimistic.uf1), number, MARKERS[PICKED], color=colour, fillstyle="none"
             )
-    axis.set_yticks(range(len(group)), [_name(row) for row in group], fontsize=_POINTS)
+    axis.set_yticks(range(len(group)), names(group), fontsize=_POINTS)
     for label, row in zip(axis.get_yticklabels(), group, strict=True):
         label.set_fontweight("bold" if row.is_ours else "normal")
     axis.set_ylim(len(group) - 0.5, -0.5)
@@ -95,13 +95,23 @@ def _draw_panel(axis: Axes, group: Sequence[Row]) -> None:
     axis.set_xlabel("UF1 of all clips", fontsize=_POINTS)
 
 
-def _name(row: Row) -> str:
-    """Ours with the run's name and, of a part, its clips; published ones with their year."""
-    if not row.is_ours:
-        return picture_text(row.method)
-    part = f", {row.clips}" if "part" in row.clips else ""
-    name = f"{row.source.removeprefix('run ')}: {row.method}{part}"
-    return picture_text(name if len(name) <= 50 else name[:47] + "...")
+def names(group: Sequence[Row]) -> list[str]:
+    """Ours with the run's name and, of a part, its clips; published ones as their paper has them.
+
+    Of a method with several scores each says where it comes from.
+    """
+    methods = [row.method for row in group]
+    found = []
+    for row in group:
+        name = row.method
+        if row.is_ours:
+            part = f", {row.clips}" if "part" in row.clips else ""
+            name = f"{row.source.removeprefix('run ')}: {name}{part}"
+        elif methods.count(name) > 1:
+            # Without the number of its row there.
+            name = f"{name} ({row.source.rpartition(', ')[0]})"
+        found.append(picture_text(name if len(name) <= 50 else name[:47] + "..."))
+    return found
 
 
 def _handles(rows: Sequence[Row]) -> list[Line2D]:

@@ -11,12 +11,12 @@ import numpy as np
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
+from experiments import compile_cache, given_weights, jax_settings
 from experiments import flags as run_flags
-from experiments import given_weights, jax_settings
 from experiments.given_weights import GivenWeights
 from experiments.models import plain
 from experiments.request import read_clips, requested_subjects, workdir_of
-from experiments.workdir import bind, canonical_json, claimed
+from experiments.workdir import canonical_json, claimed
 from input_pipeline import command
 from input_pipeline.clips import Clips
 from input_pipeline.errors import InputError
@@ -54,16 +54,18 @@ def main() -> int:
         "subjects": requested if values.subjects is not None else None,
         "shard": None,
     }
-    jax_settings.local_devices()
+    jax_settings.local_devices(values.compile_cache)
     # All files are read and predicted with before anything is written.
     folds_here = [fold for fold in folds if fold.subject_key in set(requested)]
     finished = _predicted(clips, folds_here, weights)
     workdir = workdir_of(config)
-    with claimed(workdir):
-        notes = _notes(weights, clips)
-        facts = {"folds": requested, "subjects_in_data_set": len(folds), "notes": notes}
-        facts["pretend"] = clips.pretend
-        bind(workdir, config, facts)
+    facts = {
+        "folds": requested,
+        "subjects_in_data_set": len(folds),
+        "notes": _notes(weights, clips),
+        "pretend": clips.pretend,
+    }
+    with claimed(workdir, config, facts):
         return _report(workdir, clips, finished, config)
 
 
@@ -161,6 +163,7 @@ if __name__ == "__main__":
     run_flags.define_data_flags()
     run_flags.define_model_flags()
     run_flags.define_workdir_flags()
+    compile_cache.define_flag()
     flags.DEFINE_string(
         "weights_dir", None,
         "Folder with one file per held-out subject: PyTorch state dicts named as published "

@@ -1,11 +1,11 @@
 """The flags of a LOSO run, made from the settings' dataclasses, and the run they describe."""
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.config import ConfigError, Order, TrainConfig
 from experiments.flag_values import ClusterParser, IntegersParser, ShardParser, TupleSerializer
 from experiments.models import FROM_DATA, MODELS, RECIPES, SETTINGS, SYNTHETIC_PRESET, presets
 from input_pipeline import data_flags
@@ -17,6 +17,7 @@ _CHOICES = {
     "activation": ["gelu", "relu"],
     "precision": ["float32", "tf32", "bfloat16"],
     "channel_order": ["uvs", "svu"],
+    "order": list(get_args(Order)),
 }
 
 
@@ -170,6 +171,9 @@ def settings_from_flags(dataset: str, image_size: int) -> tuple[Any, TrainConfig
 
     model_config = dataclasses.replace(build(model.config), image_size=image_size)
     train_config = build(TrainConfig)
+    if train_config.shuffle and not ("order" in values and values["order"].present):
+        # A recipe's order goes with its epochs without shuffling.
+        train_config = dataclasses.replace(train_config, order="data")
     model_config.validate()
     train_config.validate()
     return model_config, train_config, applied

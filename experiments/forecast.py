@@ -1,9 +1,11 @@
 """What a run is going to do and to take, said before it starts: plan, time, memory and disk."""
 
+import dataclasses
 import pathlib
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from ahmsa_jax.engine import Job
@@ -13,11 +15,13 @@ from experiments.plan import Chunk, Plan, checkpoint_bytes
 from experiments.programs import Programs
 from experiments.run_files import LOGGED_EPOCHS
 
-# Chunks told one by one; the rest are counted.
-TOLD_CHUNKS = 12
 # The dry run times so long, or an epoch, and so many epochs at most.
 TIMED_SECONDS = 2.0
 MOST_TIMED = 20
+# On a CPU it runs no program that needs more memory than this, bytes: others may need it.
+TIMED_BYTES = 2**30
+# A smaller look at a long run.
+LOOK_WIDTH, LOOK_EPOCHS, LOOK_RATE = 24, 60, 1e-4
 # Bytes as found in files of runs: a row of predictions.csv, a line of metrics.jsonl with and
 # without its confusion matrix, the pictures and tables of a report.
 _ROW, _LINE, _CONFUSION, _REPORT = 110, 90, 120, 500_000
@@ -25,11 +29,8 @@ _ROW, _LINE, _CONFUSION, _REPORT = 110, 90, 120, 500_000
 
 def print_plan(programs: Programs, plan: Plan) -> None:
     """Print the chunks, what each program needs of the memory, and earlier halvings."""
-    for chunk in plan.chunks[:TOLD_CHUNKS]:
-        print(f"chunk {chunk.number}: {len(chunk.jobs)} folds at once, "
-              f"{chunk.shape.steps} step(s) per epoch")  # fmt: skip
-    if len(plan.chunks) > TOLD_CHUNKS:
-        print(f"... and {len(plan.chunks) - TOLD_CHUNKS} more chunks")
+    for (shape, folds), count in Counter((c.shape, len(c.jobs)) for c in plan.chunks).items():
+        print(f"plan: {count} chunk(s) of {folds} folds at once, {shape.steps} step(s) per epoch")
     for shape, size in {(chunk.shape, chunk.size): None for chunk in plan.chunks}:
         if programs.is_compiled(shape, size):
             need = programs.need(shape, size)
@@ -65,7 +66,17 @@ def print_disk(
 
 
 def print_time(programs: Programs, plan: Plan) -> None:
-    """Print how long training will take, from some epochs of each program timed now."""
+    """Print how long training will take, from some epochs of each program timed now.
+
+    On a CPU large programs are not run for that: their time follows from their arithmetic.
+    """
+    needs = [programs.need(chunk.shape, chunk.size) for chunk in plan.chunks]
+    if programs.devices[0].platform == "cpu" and max(needs) > TIMED_BYTES:
+        jobs = [job for chunk in plan.chunks for job in chunk.jobs]
+        seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
+        print(f"training time here, roughly, from the arithmetic: {estimate.in_words(seconds)}",
+              flush=True)  # fmt: skip
+        return
     seconds = timed_seconds(programs, plan.chunks)
     print(f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
           flush=True)  # fmt: skip
@@ -104,14 +115,31 @@ def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
         return
     seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
     if seconds > estimate.LONG_RUN_SECONDS:
-        sized = hasattr(programs.model_config, "base_dim")
-        smaller = "--base_dim=24 --epochs=60 --learning_rate=1e-4" if sized else "--epochs=60"
         print(
             f"warning: no GPU is seen, and this run will take about {estimate.in_words(seconds)} "
-            f"on this CPU; for a smaller look give for example {smaller}",
+            f"on this CPU; {_smaller(programs, jobs)}",
             file=sys.stderr,
             flush=True,
         )
+
+
+def _smaller(programs: Programs, jobs: Sequence[Job]) -> str:
+    """What to give for a smaller look, in settings that are larger in this run."""
+    model, training = programs.model_config, programs.train_config
+    flags = []
+    if getattr(model, "base_dim", 0) > LOOK_WIDTH:
+        flags.append(f"--base_dim={LOOK_WIDTH}")
+        model = dataclasses.replace(model, base_dim=LOOK_WIDTH)
+        if training.learning_rate < LOOK_RATE:
+            flags.append(f"--learning_rate={LOOK_RATE:g}")
+    if training.epochs > LOOK_EPOCHS:
+        flags.append(f"--epochs={LOOK_EPOCHS}")
+        training = dataclasses.replace(training, epochs=LOOK_EPOCHS)
+    if not flags:
+        keys = list(dict.fromkeys(job.fold.subject_key for job in jobs))[:2]
+        return f"for a smaller look give fewer folds, such as --subjects={','.join(keys)}"
+    seconds = estimate.cpu_seconds(model, training, jobs)
+    return f"a smaller look, {' '.join(flags)}, takes about {estimate.in_words(seconds)}"
 
 
 def _result_bytes(jobs: Sequence[Job], epochs: int, evaluations: int) -> int:

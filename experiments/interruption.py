@@ -1,4 +1,4 @@
-"""Leaving on SIGTERM and Ctrl-C: at once, or inside training after a checkpoint, within 10 s.
+"""Leaving on SIGTERM, SIGHUP and Ctrl-C: at once, or in training after a checkpoint, within 10 s.
 
 Python runs a signal's handler on the main thread only, and not while that waits for a device or
 for the compiler. So the work goes to a thread of its own, and the main thread waits for both.
@@ -20,13 +20,13 @@ from input_pipeline.command import StoppedError
 # are promised.
 LEAVE_SECONDS = 8.0
 _POLL_SECONDS = 0.1
-_SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
+_SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP", signal.SIGINT: "Ctrl-C"}
 
 Result = TypeVar("Result")
 
 
 class Interruption:
-    """Handlers of SIGTERM and Ctrl-C, from entering to leaving the context.
+    """Handlers of SIGTERM, SIGHUP and Ctrl-C, from entering to leaving the context.
 
     Outside `run`, a signal raises StoppedError. Inside, it sets `requested`, for the work to see.
     """
@@ -47,7 +47,9 @@ class Interruption:
     def __enter__(self) -> Self:
         # Handlers belong to the main thread; a run started elsewhere does without.
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._receive) for number in _SIGNALS}
+            # What the process was started to ignore (nohup, a background job) stays ignored.
+            heeded = [n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self._receive) for number in heeded}
         return self
 
     def listen(self) -> None:
@@ -87,15 +89,16 @@ class Interruption:
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         if self.requested:
-            # A second SIGTERM is a scheduler's reminder, a second Ctrl-C a person's impatience.
+            # A second SIGTERM is a scheduler's reminder, a second Ctrl-C a person's impatience;
+            # closing a terminal sends SIGHUP more than once.
             if number == signal.SIGINT:
                 self._leave()
             return
-        self.requested = True
         self._number = number
-        self._deadline = time.monotonic() + LEAVE_SECONDS
         if not self._working:
             raise self.stopped()
+        self.requested = True
+        self._deadline = time.monotonic() + LEAVE_SECONDS
 
     def _line(self) -> str:
         how = _SIGNALS[signal.Signals(self._number)]

@@ -1,8 +1,10 @@
-"""Loads JAX for a command: with settings that no shell variable changes, and with its devices."""
+"""Loads JAX for a command: with settings that no shell variable changes, and its devices."""
 
+import os
 from typing import Any
 
 from ahmsa_jax.config import ConfigError
+from experiments import compile_cache
 
 # JAX reads each of these from a JAX_ variable too. They change numbers, random streams or what the
 # networks may write; a result is to follow from the command's flags alone.
@@ -21,6 +23,9 @@ FIXED = {
 
 def load() -> Any:
     """The module jax with FIXED in force; raises ConfigError where JAX refuses a variable."""
+    # Else XLA asks a user to report a bug where a program takes two minutes to compile; what goes
+    # wrong comes as an exception all the same.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import jax
     except ValueError as error:
@@ -32,10 +37,15 @@ def load() -> Any:
     return jax
 
 
-def local_devices() -> list[Any]:
-    """JAX's devices here, at least one; raises ConfigError where a wish cannot be filled."""
+def local_devices(programs: str | None) -> list[Any]:
+    """JAX's devices here, at least one; raises ConfigError where a wish cannot be filled.
+
+    `programs` is --compile_cache: where compiled programs are kept.
+    """
     try:
-        return load().local_devices()
+        jax = load()
+        compile_cache.use(programs)
+        return jax.local_devices()
     # JAX_PLATFORMS of blanks alone, and cuda without a CUDA plugin, end in an assertion.
     except (RuntimeError, AssertionError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]

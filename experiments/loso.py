@@ -9,12 +9,12 @@ from typing import Any
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
+from experiments import compile_cache, jax_settings
 from experiments import flags as run_flags
-from experiments import jax_settings
 from experiments.interruption import Interruption
 from experiments.models import size_in_words
 from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
-from experiments.workdir import CONFIG_FILE, bind, canonical_json, claimed, refuse_other_code
+from experiments.workdir import CONFIG_FILE, canonical_json, claimed, refuse_other_code
 from input_pipeline import command
 from input_pipeline.clips import CLASS_NAMES
 from input_pipeline.errors import InputError
@@ -36,15 +36,14 @@ def main() -> int:
         if flags.FLAGS.dry_run:
             _dry_run(run, workdir, interruption)
             return 0
-        with claimed(workdir):
-            bind(workdir, run.config, facts_of(run))
+        with claimed(workdir, run.config, facts_of(run)):
             return _train_and_report(run, workdir, interruption)
 
 
 def _check_devices(workdir: pathlib.Path) -> None:
     """Ask JAX for its devices before anything is written; a wish it cannot fill is a mistake."""
     if not flags.FLAGS.cluster:
-        jax_settings.local_devices()
+        jax_settings.local_devices(flags.FLAGS.compile_cache)
         return
     # The devices are the workers'; this process takes none from them.
     jax_settings.load().config.update("jax_platforms", "cpu")
@@ -175,6 +174,7 @@ def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned:
 
 if __name__ == "__main__":
     run_flags.define_run_flags()
+    compile_cache.define_flag()
     command.run(
         main,
         name=NAME,

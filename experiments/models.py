@@ -30,6 +30,8 @@ _PEER_TRAINING = {"learning_rate": 5e-5, "batch_size": 256, "epochs": 800}
 # What the published code does and its paper does not say: channels reversed by OpenCV, clips in
 # one order in all epochs.
 _AS_PUBLISHED = {"channel_order": "svu", "shuffle": False}
+# Of HTNet inferred from its published truth lists, of STSTNet from its published weights.
+_HTNET_ORDER, _STSTNET_ORDER = {"order": "class_210"}, {"order": "class_021"}
 _AS_DESCRIBED = {"channel_order": "uvs", "shuffle": True}
 MODELS = {
     "ahmsa": Model(ModelConfig, "five", {}, {}),
@@ -38,13 +40,16 @@ MODELS = {
         "quad_htnet",
         _PEER_TRAINING,
         # The code's region cut takes x for rows, which the paper's four regions do not.
-        {"published": _AS_PUBLISHED, "described": _AS_DESCRIBED | {"layout": "quad"}},
+        {
+            "published": _AS_PUBLISHED | _HTNET_ORDER,
+            "described": _AS_DESCRIBED | {"layout": "quad"},
+        },
     ),
     "ststnet": Model(
         STSTNetConfig,
         "whole",
         _PEER_TRAINING,
-        {"published": _AS_PUBLISHED, "described": _AS_DESCRIBED},
+        {"published": _AS_PUBLISHED | _STSTNET_ORDER, "described": _AS_DESCRIBED},
     ),
 }
 RECIPES = ("published", "described")
@@ -75,11 +80,17 @@ def presets(name: str, recipe: str | None) -> dict[str, Any]:
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """A settings object as JSON holds it: tuples as lists."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in dataclasses.asdict(config).items()
-    }
+    """A settings object as JSON holds it: tuples as lists.
+
+    Without settings that earlier versions did not have, where they stand at their default: what
+    was trained before keeps its hash.
+    """
+    kept = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not field.metadata.get("later") or value != field.default:
+            kept[field.name] = list(value) if isinstance(value, tuple) else value
+    return kept
 
 
 def size_in_words(config: dict[str, Any]) -> str:

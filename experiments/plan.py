@@ -16,8 +16,8 @@ from ahmsa_jax.initial import parameter_shapes
 from ahmsa_jax.networks import is_dead
 from ahmsa_jax.peer_configs import STSTNetConfig
 from ahmsa_jax.train import make_model
-from experiments.workdir import canonical_json, config_hash
-from input_pipeline.whole_file import write_whole
+from experiments.workdir import MOST_BYTES, canonical_json, config_hash
+from input_pipeline.whole_file import read_text, write_whole
 
 PLAN_FILE = "plan.json"
 # On a CPU chunks of 4 folds were the fastest per fold-step for every network and width tried: 8
@@ -210,7 +210,7 @@ def stored_plan(
         return None
     fold_of = {fold.subject_key: fold for fold in folds}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path, MOST_BYTES))
         if content.pop("plan_hash") != config_hash(content):
             raise ValueError("its hash does not fit its content")
         stored = content["chunks"]
@@ -229,7 +229,14 @@ def stored_plan(
             for entry in stored
         ]
         return Plan(tuple(chunks), tuple(content["halvings"]))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ConfigError(
             f"'{path}' is damaged ({error}); start again in another --workdir."
         ) from None

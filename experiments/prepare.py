@@ -40,7 +40,13 @@ def programs_of(run: Run, cluster: Any) -> Programs:
 
     automatic = not flags.FLAGS.folds_at_once
     return RemotePrograms(
-        cluster, run.clips, run.model_config, run.train_config, automatic=automatic, **settings
+        cluster,
+        run.clips,
+        run.model_config,
+        run.train_config,
+        automatic=automatic,
+        compile_cache=flags.FLAGS.compile_cache,
+        **settings,
     )
 
 

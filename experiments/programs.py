@@ -3,15 +3,18 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
 
 from ahmsa_jax.batch_parallel import BatchEngine
+from ahmsa_jax.clip_order import rank_of_clips
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.engine import Engine
 from ahmsa_jax.folds import EpochShape
 from ahmsa_jax.train import Data
+from experiments import compile_cache, progress
 from experiments.memory import available_bytes
 from experiments.plan import count_parameters
 from input_pipeline.clips import Clips
@@ -65,6 +68,7 @@ class Programs:
         self.devices = list(devices or jax.local_devices())
         self.have = available_bytes(self.devices)
         self.note: Callable[[str], None] = _to_stderr
+        self.waiting: Callable[[str], AbstractContextManager[None]] = progress.waiting
         self._test_places = test_places
         self.eval_every = eval_every
         self._engine_class = BatchEngine if parallel == "batch" else Engine
@@ -93,7 +97,11 @@ class Programs:
     def data(self, engine: Engine) -> Data:
         """The data set on the devices, put there once."""
         if self._data is None:
-            self._data = engine.place_data(self.clips.flow_NxHxWxC, self.clips.label_N)
+            clips = self.clips
+            rank_N = rank_of_clips(
+                self.train_config.order, clips.label_N, clips.subject_N, clips.clip_N
+            )
+            self._data = engine.place_data(clips.flow_NxHxWxC, clips.label_N, rank_N)
         return self._data
 
     def need(self, shape: EpochShape, size: int) -> int:
@@ -130,17 +138,19 @@ class Programs:
 
     def _compile(self, shape: EpochShape, size: int) -> int:
         engine = self.engine(shape, size)
-        began = time.monotonic()
+        began, hits = time.monotonic(), compile_cache.hits()
+        what = f"{size} folds of {shape.steps} step(s) per epoch"
         try:
-            need = engine.compile(*engine.shapes(len(self.clips)))
+            with self.waiting(f"compiling for {what}"):
+                need = engine.compile(*engine.shapes(len(self.clips)))
         except jax.errors.JaxRuntimeError as error:
             if not is_exhausted(error):
                 raise
             self._exhausted[shape, size] = one_line(error)
             return 2 * self.have
+        how = "read the compiled program" if compile_cache.hits() > hits else "compiled"
         self.note(
-            f"compiled for {size} folds of {shape.steps} step(s) per epoch in "
-            f"{time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB per device, "
-            f"{self.have / 2**20:,.0f} MiB can be used"
+            f"{how} for {what} in {time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB "
+            f"per device, {self.have / 2**20:,.0f} MiB can be used"
         )
         return need

@@ -20,6 +20,10 @@ def main() -> int:
     named = [pathlib.Path(part).expanduser() for part in flags.FLAGS.workdir or [] if part]
     if not named:
         raise ConfigError("--workdir is missing; name one folder of a run, or several with commas.")
+    if flags.FLAGS.output == "":
+        raise ConfigError(
+            "--output is empty; name a folder, or leave it out for the workdir's own."
+        )
     if flags.FLAGS.output:
         output = pathlib.Path(flags.FLAGS.output).expanduser()
     elif len(named) == 1:

@@ -89,7 +89,7 @@ def read_run(**particular: Any) -> Run:
         "data_sha256": clips.content_hash(),
         "model": values.model,
         "model_config": plain(model_config),
-        "train_config": dataclasses.asdict(train_config),
+        "train_config": plain(train_config),
         "seeds": seeds,
         "eval_every": values.eval_every,
         "subjects": requested if values.subjects is not None else None,

@@ -11,15 +11,18 @@ import json
 import math
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
-from experiments.chunk_files import ChunkResult
-from experiments.plan import Chunk
 from input_pipeline.clips import CLASS_NAMES, Clips
-from input_pipeline.whole_file import write_whole
+from input_pipeline.whole_file import read_text, write_whole
+
+if TYPE_CHECKING:
+    # Reports read these files without JAX.
+    from experiments.chunk_files import ChunkResult
+    from experiments.plan import Chunk
 
 PREDICTIONS_FILE = "predictions.csv"
 FOLDS_FILE = "folds.csv"
@@ -32,6 +35,8 @@ FOLD_COLUMNS = (
     "seed", "database", "subject", "n_train", "n_test", "steps_per_epoch", "correct",
     "final_loss", "status", "chunk", "seconds",
 )  # fmt: skip
+# Of one of these files: 100,000 folds with 200 lines each stay below.
+MOST_BYTES = 4 * 2**30
 # At most about so many epochs of a fold are logged, besides those evaluated and the last.
 LOGGED_EPOCHS = 200
 
@@ -80,7 +85,7 @@ class LogEntry:
 
 
 def write_run_files(
-    workdir: pathlib.Path, clips: Clips, finished: Sequence[tuple[Chunk, ChunkResult]]
+    workdir: pathlib.Path, clips: Clips, finished: Sequence[tuple["Chunk", "ChunkResult"]]
 ) -> None:
     """Write predictions.csv, folds.csv and metrics.jsonl of the chunks finished so far."""
     predictions: list[tuple[Any, ...]] = []
@@ -136,7 +141,7 @@ def write_run_files(
 
 
 def _log_lines(
-    seed: int, key: str, row: int, result: ChunkResult
+    seed: int, key: str, row: int, result: "ChunkResult"
 ) -> list[tuple[int, int, str, str]]:
     epochs = result.loss_SxE.shape[1]
     every = max(1, -(-epochs // LOGGED_EPOCHS))
@@ -227,7 +232,7 @@ def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:
     """Lines of metrics.jsonl; raises ConfigError on a missing or damaged file."""
     path = workdir / METRICS_FILE
     try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        entries = [json.loads(line) for line in read_text(path, MOST_BYTES).splitlines()]
         return [
             LogEntry(
                 int(entry["seed"]),
@@ -240,7 +245,7 @@ def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:
         ]
     except FileNotFoundError:
         raise _missing(path) from None
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _damaged(path, error) from None
 
 
@@ -248,18 +253,19 @@ def _confusion(rows: Any) -> np.ndarray:
     counts_KxK = np.array(rows, np.int64)
     if counts_KxK.shape != (len(CLASS_NAMES), len(CLASS_NAMES)):
         raise ValueError(f"a confusion matrix has the shape {counts_KxK.shape}")
+    if (counts_KxK < 0).any():
+        raise ValueError("a confusion matrix has a count below 0")
     return counts_KxK
 
 
 def _read_csv(path: pathlib.Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-            if tuple(reader.fieldnames or ()) != tuple(columns):
-                raise ValueError(f"its header is not {','.join(columns)}")
-            if any(None in row or None in row.values() for row in rows):
-                raise ValueError("a row has not as many fields as the header")
+        reader = csv.DictReader(io.StringIO(read_text(path, MOST_BYTES), newline=""))
+        rows = list(reader)
+        if tuple(reader.fieldnames or ()) != tuple(columns):
+            raise ValueError(f"its header is not {','.join(columns)}")
+        if any(None in row or None in row.values() for row in rows):
+            raise ValueError("a row has not as many fields as the header")
     except FileNotFoundError:
         raise _missing(path) from None
     except (ValueError, csv.Error) as error:

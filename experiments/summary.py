@@ -2,15 +2,16 @@
 
 import dataclasses
 import pathlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.metrics import Scores, confusion_matrix, pooled_scores, subject_scores
-from experiments import environment, run_files
+from ahmsa_jax.metrics import Scores, pooled_scores, subject_scores
+from experiments import consistency, environment, run_files
+from experiments.consistency import confusion_of
 from experiments.run_files import FoldKey, FoldRow, LogEntry, Prediction
 from experiments.workdir import differences, read_config
 from input_pipeline.synthetic import DATASET
@@ -70,9 +71,9 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
             )
     predictions = [row for workdir in workdirs for row in run_files.read_predictions(workdir)]
     folds = [row for workdir in workdirs for row in run_files.read_folds(workdir)]
-    _refuse_repeats(predictions, folds)
+    consistency.refuse_repeats(predictions, folds)
     log = [entry for workdir in workdirs for entry in run_files.read_metrics(workdir)]
-    _refuse_gaps(predictions, folds, log, stored[0]["config"])
+    consistency.refuse_gaps(predictions, folds, log, stored[0]["config"])
     expected = {
         (seed, key) for part in stored for seed in part["config"]["seeds"] for key in part["folds"]
     }
@@ -97,74 +98,6 @@ def _is_pretend(stored: dict[str, Any]) -> bool:
 
 def _shared(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in _PER_PART}
-
-
-def _refuse_repeats(predictions: Iterable[Prediction], folds: Iterable[FoldRow]) -> None:
-    names = [f"{row.database}/{row.subject}/{row.clip} (seed {row.seed})" for row in predictions]
-    names += [f"{row.subject_key} (seed {row.seed})" for row in folds]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ConfigError(
-            f"{twice[0]} stands in the files twice ({len(twice)} in all); each fold must come "
-            "from one workdir only."
-        )
-
-
-def _refuse_gaps(
-    predictions: Sequence[Prediction],
-    folds: Sequence[FoldRow],
-    log: Sequence[LogEntry],
-    config: dict[str, Any],
-) -> None:
-    """Refuse files that do not fit each other: a cut file must not turn into other scores."""
-    rows_of: dict[FoldKey, list[Prediction]] = defaultdict(list)
-    for row in predictions:
-        rows_of[row.fold].append(row)
-    last_of = {
-        (entry.seed, entry.subject_key): entry
-        for entry in log
-        if entry.epoch == config["train_config"]["epochs"]
-    }
-    evaluated = Counter((e.seed, e.subject_key) for e in log if e.confusion_KxK is not None)
-    epochs, every = config["train_config"]["epochs"], config["eval_every"]
-    wanted = epochs // every + bool(epochs % every) if every else 1
-    for fold in folds:
-        key = (fold.seed, fold.subject_key)
-        rows = rows_of.pop(key, [])
-        name = f"{fold.subject_key} (seed {fold.seed})"
-        if fold.status == "failed" and not rows:
-            continue
-        hits = sum(row.label == row.prediction for row in rows)
-        if (len(rows), hits) != (fold.n_test, fold.correct) or fold.status == "failed":
-            raise ConfigError(
-                f"{run_files.PREDICTIONS_FILE} holds {len(rows)} clips of {name}, {hits} right; "
-                f"{run_files.FOLDS_FILE} says {fold.n_test}, {fold.correct} right, {fold.status}. "
-                "Start the run's command again, which writes both anew."
-            )
-        last = last_of.get(key)
-        if (
-            last is None
-            or evaluated[key] != wanted
-            or last.confusion_KxK is None
-            or not np.array_equal(last.confusion_KxK, confusion_of(rows))
-        ):
-            raise ConfigError(
-                f"{run_files.METRICS_FILE} lacks epochs of {name}, or differs from the "
-                "predictions. Start the run's command again, which writes it anew."
-            )
-    if rows_of:
-        seed, subject_key = min(rows_of)
-        raise ConfigError(
-            f"{run_files.PREDICTIONS_FILE} holds clips of {subject_key} (seed {seed}), of which "
-            f"{run_files.FOLDS_FILE} says nothing. Start the run's command again."
-        )
-
-
-def confusion_of(rows: Iterable[Prediction]) -> np.ndarray:
-    """Pooled confusion matrix of some rows, rows the truth."""
-    rows = list(rows)
-    truth = np.array([row.label for row in rows], np.int64)
-    return confusion_matrix(truth, np.array([row.prediction for row in rows], np.int64))
 
 
 def mean_scores(scores: Sequence[Scores]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from experiments import flags as run_flags
 from experiments import state_files
 from experiments.models import size_in_words
 from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
-from experiments.workdir import bind, canonical_json, claimed, refuse_other_code
+from experiments.workdir import canonical_json, claimed, refuse_other_code
 from input_pipeline import command
 from input_pipeline.errors import InputError
 from input_pipeline.whole_file import write_whole
@@ -31,8 +31,7 @@ def main() -> int:
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
     run = read_run(framework="pytorch")
     workdir = workdir_of(run.config)
-    with claimed(workdir):
-        bind(workdir, run.config, facts_of(run))
+    with claimed(workdir, run.config, facts_of(run)):
         return _train_and_report(run, workdir)
 
 
@@ -58,6 +57,7 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
     """Train and store these chunks of one fold each; returns their results by number."""
     import numpy as np
 
+    from ahmsa_jax.clip_order import rank_of_clips
     from experiments import chunk_files
     from experiments.baselines.torch_folds import FoldTrainer
     from experiments.progress import Progress
@@ -67,18 +67,22 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
         run.train_config,
         run.clips.flow_NxHxWxC,
         run.clips.label_N,
+        rank_N=rank_of_clips(
+            run.train_config.order, run.clips.label_N, run.clips.subject_N, run.clips.clip_N
+        ),
         eval_every=run.config["eval_every"],
     )
     _print_header(run, workdir, trainer.device)
     _store_surroundings(run, workdir, trainer.device)
     progress = Progress(done + len(chunks), run.train_config.epochs, done)
+    progress.restart_clock()
     found = {}
     try:
         for chunk in chunks:
             (job,) = chunk.jobs
 
-            def report(epoch: int, loss: float, rate: float) -> None:
-                progress.advance(1, epoch, np.array([loss]), rate)
+            def report(epoch: int, loss: float) -> None:
+                progress.advance(1, epoch, np.array([loss]))
 
             result, params = trainer.train(job, report)
             if run.config["save_weights"]:
@@ -87,7 +91,7 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
                 state_files.write(target, run.model_config, params)
             chunk_files.save(workdir, chunk.number, chunk.jobs, result)
             found[chunk.number] = result
-            progress.finish_chunk(1)
+            progress.finish_chunk(1, result.final_counts())
     finally:
         progress.close()
     return found

@@ -66,7 +66,9 @@ class Trainer:
             print(f"resuming: {done_jobs} folds are finished already", flush=True)
         all_jobs = sum(len(chunk.jobs) for chunk in plan.chunks)
         progress = Progress(all_jobs, self._epochs, done_jobs)
-        self._programs.note = progress.note
+        for chunk in finished:
+            progress.finish_chunk(0, stored[chunk.number].final_counts())
+        self._programs.note, self._programs.waiting = progress.note, progress.waiting
         try:
             while waiting := [chunk for chunk in plan.chunks if chunk.number not in done]:
                 self._interruption.kept = f"{done_jobs} of {all_jobs} folds are finished"
@@ -77,7 +79,7 @@ class Trainer:
                     continue
                 done.add(chunk.number)
                 done_jobs += len(chunk.jobs)
-                progress.finish_chunk(len(chunk.jobs))
+                progress.finish_chunk(len(chunk.jobs), outcome.final_counts())
                 yield chunk, outcome
                 if self._interruption.requested and len(done) < len(plan.chunks):
                     self._interruption.kept = f"{done_jobs} of {all_jobs} folds are finished"
@@ -158,11 +160,12 @@ class Trainer:
                 predicted = engine.predicted(state, chunk.jobs, epoch - before - 1)
                 self._add_evaluation(record, epoch, chunk.jobs, predicted)
             if record.epoch == self._epochs:
+                # Compiled at its first call.
+                progress.stop_clock()
                 probability = engine.predict(state, data, chunk.jobs)
                 predicted = [found.argmax(axis=-1) for found in probability]
                 self._add_evaluation(record, record.epoch, chunk.jobs, predicted)
-            clips = count * sum(job.fold.n_train for job in chunk.jobs)
-            progress.advance(count, record.epoch, loss_SxE[:, -1], clips / seconds)
+            progress.advance(count, record.epoch, loss_SxE[:, -1], record.latest_counts())
             dispatch = int(max(1, min(MAX_DISPATCH_EPOCHS, DISPATCH_SECONDS * count // seconds)))
             record.seconds = time.monotonic() - started
             if record.epoch < self._epochs and self._saves(saved):

@@ -21,6 +21,7 @@ from input_pipeline.whole_file import write_whole
 FOLDER = "weights"
 SUFFIX = ".safetensors"
 _HEADER = "fold"
+_FACTS = {"model": str, "model_config": dict, "seed": int, "subject_key": str, "data_sha256": str}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +62,29 @@ def load(path: pathlib.Path) -> FoldWeights:
     from safetensors import SafetensorError, safe_open
 
     try:
+        # A pipe would be waited for without end.
+        if not path.is_file():
+            raise ValueError("it is no regular file")
         with safe_open(path, framework="numpy") as file:
-            params = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            if odd := [name for name, kind in kinds.items() if kind != "F32"]:
+                raise ValueError(f"{odd[0][:60]} holds {kinds[odd[0]]} values, not F32")
+            params = {name: file.get_tensor(name) for name in kinds}
             facts = json.loads((file.metadata() or {})[_HEADER])
+        if not isinstance(facts, dict):
+            raise ValueError(f"its header's {_HEADER} is {type(facts).__name__}, not an object")
         if facts.pop("sha256") != _digest(params):
             raise ValueError("its values have another SHA-256 than when they were written")
+        for field, kind in _FACTS.items():
+            if not isinstance(facts.get(field), kind):
+                raise ValueError(f"its header's {field} is {facts.get(field)!a:.40}")
         return FoldWeights(params=params, **facts)
     except KeyError as error:
         raise InputError(
             f"'{path}' holds no weights of a fold (its header has no {error}); give the files that "
             "experiments.loso --save_weights wrote."
         ) from None
-    except (SafetensorError, ValueError, TypeError) as error:
+    except (SafetensorError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"'{path}' is damaged ({error}); run the fold again with --save_weights."
         ) from None

@@ -4,10 +4,13 @@ absl alone exits 1 on --help, lists only one module's flags, lets stray argument
 takes two lines for a bad value; users of `python -m ...` expect none of that.
 """
 
+import contextlib
 import errno
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
@@ -15,6 +18,8 @@ from absl import app, flags, logging
 
 from input_pipeline.errors import InputError
 
+# A signal that came inside garbage collection comes again after so long.
+_AGAIN_SECONDS = 0.05
 _PACKAGES = ("__main__", "input_pipeline", "experiments")
 
 
@@ -43,12 +48,25 @@ def run(
     def parse(argv: Sequence[str]) -> list[str]:
         if any(word in ("--help", "-help", "-h", "-?") for word in argv[1:]):
             sys.exit(_print_help(name, _help(name, purpose)))
+        for word in argv[1:]:
+            if not word.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in word):
+                _leave(
+                    name,
+                    f"the argument {word!a} is no text in UTF-8; rename the file or folder, or "
+                    "set a locale that knows its letters (such as LC_ALL=C.UTF-8).",
+                )
+        told = io.StringIO()
         try:
-            stray = flags.FLAGS(list(argv))[1:]
+            with contextlib.redirect_stderr(told):
+                stray = flags.FLAGS(list(argv))[1:]
         except flags.Error as error:
             _leave(name, str(error))
         except UnicodeDecodeError as error:
             _leave(name, f"the file of --flagfile is no text in UTF-8: {error}.")
+        if "circular flagfile" in told.getvalue():
+            file = told.getvalue().strip().rpartition(" ")[2]
+            _leave(name, f"--flagfile={file} names itself, by way of others or at once.")
+        sys.stderr.write(told.getvalue())
         if stray:
             _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
         for flag in flags.FLAGS.flag_values_dict():
@@ -80,11 +98,18 @@ def run(
             return 130
         except BrokenPipeError:
             return _reader_left()
+        except (MemoryError, ImportError) as error:
+            text = str(error)
+            if isinstance(error, ImportError) and "map segment" not in text:
+                raise
+            _leave(name, f"the memory allowed is used up ({text or 'by Python itself'}); allow "
+                   "more (ulimit -v) or ask for less.")  # fmt: skip
         except OSError as error:
             if error.errno is None:
                 raise
             _leave(name, _unwritable(error))
 
+    sys.unraisablehook = _raise_again
     # Pictures go to files alone; a notebook's shell names a backend that may not be installed.
     os.environ["MPLBACKEND"] = "agg"
     # Closed by the shell (>&-), a stream is None.
@@ -95,6 +120,24 @@ def run(
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     app.run(guarded, flags_parser=parse)
+
+
+def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again whose exception met a place that cannot pass it on.
+
+    Python prints and forgets what is raised inside garbage collection.
+    """
+    error = lost.exc_value
+    if isinstance(error, StoppedError):
+        number = error.status - 128
+    elif isinstance(error, KeyboardInterrupt):
+        number = signal.SIGINT
+    else:
+        sys.__unraisablehook__(lost)
+        return
+    again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _nowhere() -> TextIO:

@@ -6,21 +6,23 @@ folder beside it and is renamed into place, under a lock that dies with its proc
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from input_pipeline import lock_file
 from input_pipeline.errors import InputError
 
 VERSION = "1.0.0"
 # TensorFlow Datasets ignores folders with this prefix.
 _UNFINISHED = "incomplete."
 _REPLACED = f"{_UNFINISHED}replaced_{VERSION}"
+_STAGING = r"incomplete\.[a-z0-9_]{8}"
 
 
 def dataset_path(data_dir: pathlib.Path, dataset: str, layout: str) -> pathlib.Path:
@@ -43,18 +45,22 @@ def build_lock(path: pathlib.Path) -> Iterator[None]:
 
     Raises InputError if another process is building it. Clears away what killed builds left.
     """
-    parent = path.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with open(parent / "build.lock", "a", encoding="utf-8") as lock_file:
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"'{path}' is being built by another process; wait for it to end and run the "
-                "same command again."
-            ) from error
-        _sweep(path)
-        yield
+    lock = path.parent / "build.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with lock_file.held(lock):
+            _sweep(path)
+            yield
+    except lock_file.HeldError as owner:
+        raise InputError(
+            f"'{path}' is being built by another process ({owner}); wait for it to end and run the "
+            "same command again."
+        ) from None
+    except lock_file.ForeignError as what:
+        raise InputError(
+            f"'{lock}' is {what}, not the lock of a build; move it away or choose another "
+            "--data_dir."
+        ) from None
 
 
 def _sweep(path: pathlib.Path) -> None:
@@ -64,7 +70,10 @@ def _sweep(path: pathlib.Path) -> None:
     if replaced.exists() and not path.exists():
         replaced.rename(path)
     for leftover in path.parent.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(leftover)
+        # Only what `staging_folder` and `publish` make: another thing of that name is somebody's.
+        made_here = leftover == replaced or re.fullmatch(_STAGING, leftover.name)
+        if made_here and leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import os
 import pathlib
 import subprocess
 import sys
@@ -120,6 +121,41 @@ def test_a_flagfile_that_is_no_text_is_one_line(tmp_path):
     (tmp_path / "flags").write_bytes(bytes(range(256)))
     finished = run_command("input_pipeline.import_maps", f"--flagfile={tmp_path / 'flags'}")
     assert_mistake(finished, "--flagfile is no text")
+
+
+def test_flagfiles_that_name_each_other_are_one_line(tmp_path):
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / one).write_text(f"--flagfile={tmp_path / other}\n")
+    finished = run_command("input_pipeline.export", f"--flagfile={tmp_path / 'a'}")
+    assert_mistake(finished, f"--flagfile={tmp_path / 'a'} names itself")
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+@pytest.mark.parametrize("flag", ["--arrays=", "--workdir="])
+def test_a_path_that_is_no_text_is_one_line(tmp_path, flag, locale):
+    word = flag.encode() + os.fsencode(tmp_path) + b"/\xff"
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.loso", word],
+        cwd=ROOT, env={**os.environ, "LC_ALL": locale}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1, done.stderr
+    assert b"is no text in UTF-8" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_memory_that_is_used_up_is_one_line(monkeypatch, capsys):
+    status, line = leave(monkeypatch, capsys, raising(MemoryError("std::bad_alloc")))
+    assert status == 2
+    assert "the memory allowed is used up (std::bad_alloc)" in line
+    unmapped = ImportError("libx.so: failed to map segment from shared object")
+    assert "failed to map segment" in leave(monkeypatch, capsys, raising(unmapped))[1]
+    with pytest.raises(ImportError, match="no module of ours"):
+        leave(monkeypatch, capsys, raising(ImportError("no module of ours")))
+
+
+def test_a_report_needs_no_jax_until_it_is_asked_for():
+    assert not loaded_after("import experiments.report") & {"jax", "matplotlib"}
 
 
 HEAVY = {"array_record", "cv2", "jax", "matplotlib", "PIL", "tensorflow", "tensorflow_datasets"}

@@ -1,17 +1,20 @@
 """The plan follows the memory: what a chunk may take, how many folds that is, and halving."""
 
 import json
+import re
 import types
 
+import jax
 import numpy as np
 import pytest
 import restart_faults
 from small_runs import KEYS, loso, rows
 
-from ahmsa_jax.config import ConfigError
+from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
 from ahmsa_jax.engine import Job
 from ahmsa_jax.folds import EpochShape, loso_folds
-from experiments import plan
+from ahmsa_jax.peer_configs import STSTNetConfig
+from experiments import forecast, plan
 from experiments.memory import machine_bytes
 
 GIB = 2**30
@@ -192,8 +195,7 @@ def test_a_dry_run_tells_plan_memory_time_and_disk_from_the_compiled_need(tmp_pa
     )  # fmt: skip
     assert finished.status == 0, finished.err
     # Six folds of 10 MiB do not fit into 50 MiB: two chunks of three.
-    for number in (0, 1):
-        assert f"chunk {number}: 3 folds at once, 1 step(s) per epoch" in finished.out
+    assert "plan: 2 chunk(s) of 3 folds at once, 1 step(s) per epoch" in finished.out
     assert "memory: 3 folds of 1 step(s) need 30 MiB of the 50 MiB per device" in finished.out
     assert "estimated training time here, from epochs timed now: " in finished.out
     assert "for checkpoints (2 are kept while the next is written" in finished.out
@@ -213,3 +215,45 @@ def test_numbers_of_a_plan_are_those_of_its_folds():
     found = plan.Plan(plan.make_plan(JOBS, SHAPE_OF, dict.fromkeys(SHAPES, 2), 1))
     assert_each_job_once(found)
     assert np.diff([chunk.number for chunk in found.chunks]).tolist() == [1] * 5
+
+
+def test_a_large_dry_run_on_a_cpu_runs_nothing(monkeypatch, capsys):
+    chunk = plan.Chunk(0, SHAPES[0], 4, tuple(JOBS[:2]))
+
+    class Large:
+        """Programs whose need is told, and which must not be run."""
+
+        devices = jax.local_devices()
+        model_config, train_config = ModelConfig(), TrainConfig()
+
+        def need(self, shape, size):
+            return forecast.TIMED_BYTES + 1
+
+    forecast.print_time(Large(), plan.Plan((chunk,)))
+    assert re.search(r"roughly, from the arithmetic: \S+ (s|min|h|days)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "advice"),
+    [
+        (ModelConfig(), TrainConfig(), "--base_dim=24 --learning_rate=0.0001 --epochs=60, takes"),
+        (ModelConfig(base_dim=16), TrainConfig(), "smaller look, --epochs=60, takes about"),
+        (
+            ModelConfig(),
+            TrainConfig(epochs=20, learning_rate=3e-4),
+            "smaller look, --base_dim=24, takes about",
+        ),
+        (STSTNetConfig(), TrainConfig(epochs=800), "smaller look, --epochs=60, takes about"),
+        (ModelConfig(base_dim=16), TrainConfig(epochs=60), "give fewer folds"),
+    ],
+)
+def test_the_advice_for_a_smaller_look_names_what_is_larger_here(
+    monkeypatch, capsys, model, training, advice
+):
+    class Long:
+        devices = jax.local_devices()
+        model_config, train_config = model, training
+
+    monkeypatch.setattr(forecast.estimate, "LONG_RUN_SECONDS", 0)
+    forecast.warn_if_long(Long(), JOBS)
+    assert advice in capsys.readouterr().err

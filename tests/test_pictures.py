@@ -1,5 +1,6 @@
 """Pictures fit for a paper: axes, bands, chance, colours, names, marks, and files."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -177,6 +178,19 @@ def test_a_panel_holds_our_runs_and_at_most_ten_published_rows():
     # Best first; of the published ones the honest, the paper's own, then the eight highest.
     assert names[:8] == [f"method {n}" for n in range(19, 11, -1)]
     assert names[8:] == ["other", "ours", "AHMSA-Net (2024)", "honest"]
+
+
+def test_names_in_a_panel_tell_its_lines_apart():
+    ours = row("ahmsa (five)", 0.3, LAST, is_ours=True, clips="6 of 442, part")
+    paper = dataclasses.replace(row("HTNet", 0.2), source="HTNet, Table 2, row 13")
+    code = dataclasses.replace(row("HTNet", 0.1), source="HTNet code, prediction list, row 1")
+    shown = comparison_figure.names([ours, paper, code, row("HSTA", 0.1)])
+    assert shown == [
+        "source: ahmsa (five), 6 of 442, part",
+        "HTNet (HTNet, Table 2)",
+        "HTNet (HTNet code, prediction list)",
+        "HSTA",
+    ]
 
 
 def test_the_comparison_has_a_panel_a_data_set_and_a_shape_a_rule():

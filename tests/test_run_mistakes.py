@@ -7,7 +7,7 @@ import injected_faults
 import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
-from small_runs import SMALL, loso
+from small_runs import KEYS, SMALL, loso
 
 from input_pipeline import synthetic
 from input_pipeline.arrays_file import save_arrays
@@ -61,6 +61,7 @@ def test_bad_flags(arguments, parts):
         (["--workdir=/nonexistent"], ["is no run's workdir"]),
         (["--workdir=/nonexistent,/nonexistent"], ["need --output"]),
         (["--workdir=/nonexistent", "stray"], ["unexpected argument"]),
+        (["--workdir=/nonexistent", "--output="], ["--output is empty"]),
     ],
 )
 def test_bad_report_flags(arguments, parts):
@@ -140,7 +141,7 @@ def test_a_full_disk_is_said_with_path_and_bytes_and_the_run_goes_on_afterwards(
 def test_a_dry_run_prints_the_plan_and_touches_nothing(tmp_path):
     finished = loso(tmp_path / "run", "--dry_run")
     assert finished.status == 0, finished.err
-    assert "chunk 0: 3 folds at once, 1 step(s) per epoch" in finished.out
+    assert "plan: 2 chunk(s) of 3 folds at once, 1 step(s) per epoch" in finished.out
     assert "estimated training time here, from epochs timed now: " in finished.out
     assert not (tmp_path / "run").exists()
 
@@ -150,6 +151,10 @@ def test_a_long_run_on_a_cpu_starts_with_a_warning_and_an_estimate(tmp_path):
     assert finished.status == 0, finished.err
     first = finished.err.splitlines()[0]
     assert re.match(r"warning: no GPU is seen, and this run will take about \d+ s on this", first)
+    # Its width and its epochs are below those of the usual advice.
+    assert first.endswith(
+        f"for a smaller look give fewer folds, such as --subjects={KEYS[0]},{KEYS[1]}"
+    )
     assert "warning" not in loso(tmp_path / "run").err
 
 

@@ -2,7 +2,7 @@
 
 Needs the baselines extra. Initial parameters, batch orders and dropout come from PyTorch's own
 random numbers, seeded by the seed and the held-out subject. Letters in array names: N clips of
-the data set, E epochs, V evaluated epochs, K classes.
+the data set, M training clips, E epochs, V evaluated epochs, K classes.
 """
 
 import time
@@ -20,8 +20,8 @@ from experiments.baselines import twins
 from experiments.baselines.torch_training import pick_device, set_tf32
 from experiments.chunk_files import ChunkResult
 
-# Told after each epoch: the epoch, its mean loss and the clips per second.
-Report = Callable[[int, float, float], None]
+# Told after each epoch: the epoch and its mean loss.
+Report = Callable[[int, float], None]
 
 
 class FoldTrainer:
@@ -34,9 +34,14 @@ class FoldTrainer:
         flow_NxHxWxC: np.ndarray,
         label_N: np.ndarray,
         *,
+        rank_N: np.ndarray | None = None,
         eval_every: int = 0,
     ) -> None:
-        """Put the data set on the device; with `eval_every`, held-out clips are predicted too."""
+        """Put the data set on the device; with `eval_every`, held-out clips are predicted too.
+
+        `rank_N` as from clip_order.rank_of_clips.
+        """
+        self._rank_N = np.arange(len(label_N)) if rank_N is None else rank_N
         self.device = pick_device()
         self._model_config = model_config
         self._train_config = train_config
@@ -55,10 +60,8 @@ class FoldTrainer:
         losses, evaluated, confusions = [], [], []
         probability = np.zeros((0, self._model_config.num_classes), np.float32)
         for epoch in range(1, config.epochs + 1):
-            started = time.monotonic()
             losses.append(self._epoch(network, optimizer, job))
-            seconds = max(time.monotonic() - started, 1e-9)
-            report(epoch, losses[-1], job.fold.n_train / seconds)
+            report(epoch, losses[-1])
             every = self._eval_every
             if epoch == config.epochs or (every and epoch % every == 0):
                 probability = self._predict(network, job)
@@ -77,7 +80,8 @@ class FoldTrainer:
     def _epoch(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, job: Job) -> float:
         """One pass over the training clips; returns the mean loss over them, nats."""
         network.train()
-        index = torch.from_numpy(np.flatnonzero(job.fold.train_N)).to(self.device)
+        index_M = np.flatnonzero(job.fold.train_N)
+        index = torch.from_numpy(index_M[np.argsort(self._rank_N[index_M])]).to(self.device)
         if self._train_config.shuffle:
             index = index[torch.randperm(len(index)).to(self.device)]
         total = torch.zeros((), device=self.device)

@@ -1,0 +1,150 @@
+"""Compiled programs kept on disk between starts, so that only the first start compiles.
+
+JAX's own persistent cache, bounded in size, in one folder per processor type and jaxlib: a program
+compiled for one processor must not run on another. Results are the same bytes with and without it.
+"""
+
+import contextlib
+import errno
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from absl import flags
+
+from ahmsa_jax.config import ConfigError
+
+OFF = "off"
+MOST_BYTES = 2 * 2**30
+# JAX's variable for the same; a user's own setting wins over our default.
+_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+_HIT = "/jax/compilation_cache/cache_hits"
+_hits = 0
+
+
+def define_flag(default: str | None = None) -> None:
+    """Define --compile_cache; call once, before parsing."""
+    flags.DEFINE_string(
+        "compile_cache", default,
+        "Folder for compiled programs, which later starts read instead of compiling; off: none. By "
+        "default below the user's cache folder ($XDG_CACHE_HOME, else ~/.cache).",
+    )  # fmt: skip
+
+
+def use(wanted: str | None) -> None:
+    """Tell JAX where to keep programs, as --compile_cache says; one note where that cannot be.
+
+    Raises ConfigError where the flag is empty.
+    """
+    import jax
+
+    if wanted == "":
+        raise ConfigError("--compile_cache is empty; name a folder, or off for none.")
+    jax.monitoring.register_event_listener(_count)
+    if wanted is None and (named := os.environ.get(_VARIABLE)):
+        _tell_once_of_faults(pathlib.Path(named))
+        return
+    if wanted == OFF:
+        jax.config.update("jax_enable_compilation_cache", False)
+        return
+    base = pathlib.Path(wanted).expanduser() if wanted else _users_folder()
+    folder = base / f"{_processor()}-jaxlib-{importlib.metadata.version('jaxlib')}"
+    if reason := _unusable(folder):
+        _note(folder, reason)
+        jax.config.update("jax_enable_compilation_cache", False)
+        return
+    _drop_half_written(folder)
+    _tell_once_of_faults(folder)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
+    # Small programs too: together they take as long as a large one.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def hits() -> int:
+    """Programs read instead of compiled, in this process so far."""
+    return _hits
+
+
+def _count(event: str, **_: Any) -> None:
+    global _hits
+    _hits += event == _HIT
+
+
+def _users_folder() -> pathlib.Path:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The standard asks that a relative path be ignored.
+    folder = pathlib.Path(base) if os.path.isabs(base) else pathlib.Path("~/.cache").expanduser()
+    return folder / "ahmsa-jax" / "programs"
+
+
+def _processor() -> str:
+    """A short name of the processor's model and instruction sets."""
+    told = platform.processor()
+    with contextlib.suppress(OSError):
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = ("model name", "flags", "CPU part", "Features")
+        told = "\n".join(dict.fromkeys(line for line in lines if line.startswith(names)))
+    return f"{platform.machine()}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+
+def _unusable(folder: pathlib.Path) -> str | None:
+    """Why no file can be written into the folder; it is made where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _drop_half_written(folder: pathlib.Path) -> None:
+    """Remove programs of a process that was killed while it wrote them: they have no time yet."""
+    import filelock
+
+    # As JAX holds it while it writes.
+    lock = filelock.FileLock(folder / ".lockfile", timeout=0)
+    with contextlib.suppress(filelock.Timeout, OSError), lock:
+        for program in folder.glob("*-cache"):
+            if not program.with_name(f"{program.name.removesuffix('-cache')}-atime").exists():
+                program.unlink()
+
+
+def _tell_once_of_faults(folder: pathlib.Path) -> None:
+    """One note instead of JAX's warning for every program that cannot be read or written."""
+    shown = warnings.showwarning
+    told: list[str] = []
+
+    def show(message: Any, *args: Any, **more: Any) -> None:
+        text = str(message)
+        if "persistent compilation cache" not in text and "maximum cache size" not in text:
+            shown(message, *args, **more)
+        elif not told:
+            told.append(text)
+            reason = next((word for word in _reasons() if word in text), text[-200:])
+            _note(folder, reason)
+
+    warnings.showwarning = show
+
+
+def _reasons() -> Iterator[str]:
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
+        yield os.strerror(number)
+
+
+def _note(folder: pathlib.Path, reason: str) -> None:
+    text = " ".join(reason.split())
+    print(
+        f"note: compiled programs cannot be kept in '{folder}' ({text}); they are compiled at each "
+        "start. Choose another --compile_cache, or off.",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,175 @@
+"""A folder given as --workdir or --data_dir: whose it is, and what of it may be removed."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+
+import pytest
+from command_runner import assert_mistake, run_command
+from small_runs import loso
+from written_runs import write
+
+from ahmsa_jax.config import ConfigError
+from experiments import workdir
+from experiments.summary import read_records, summarise
+from input_pipeline import dataset_folder
+from input_pipeline.errors import InputError
+from input_pipeline.whole_file import UnfitFileError, read_whole
+
+FIXTURE = pathlib.Path(__file__).parent / "fixture"
+CONFIG = {"seeds": [0]}
+FACTS = {"folds": ["lab/a"], "notes": [], "subjects_in_data_set": 1}
+HIDDEN = {".env.local": "KEY=1", ".pre-commit-config.yaml": "repos: []", ".data.csv.backup01": "x"}
+
+
+def claim(folder: pathlib.Path, config=CONFIG) -> None:
+    with workdir.claimed(folder, config, FACTS):
+        pass
+
+
+def contents(folder: pathlib.Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path):
+    for name, text in {**HIDDEN, "README.md": "hello", ".predictions.csv.abcdefgh": "x"}.items():
+        (tmp_path / name).write_text(text)
+    before = contents(tmp_path)
+    assert_mistake(loso(tmp_path), "is not empty and holds no run")
+    assert contents(tmp_path) == before
+
+
+def test_only_leftovers_of_this_program_are_swept(tmp_path):
+    claim(tmp_path)
+    (tmp_path / "chunks").mkdir()
+    for name, text in HIDDEN.items():
+        (tmp_path / name).write_text(text)
+    os.symlink(tmp_path / ".env.local", tmp_path / ".folds.csv.aaaaaaaa")
+    (tmp_path / ".plan.json.aaaaaaaa").mkdir()
+    kept = {path.name for path in tmp_path.iterdir()}
+    for name in (".predictions.csv.a1b2c3d_", "chunks/.chunk-0003.npz.abcdefgh"):
+        (tmp_path / name).write_text("half")
+    claim(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    assert not list((tmp_path / "chunks").iterdir())
+
+
+def test_every_file_of_a_run_would_be_swept_half_written(tmp_path):
+    folder = shutil.copytree(FIXTURE / "finished", tmp_path / "run")
+    assert run_command("experiments.report", f"--workdir={folder}").status == 0
+    names = [path.name for path in folder.rglob("*") if path.is_file()]
+    assert len(names) > 15
+    assert [name for name in names if not workdir.is_run_file(name)] == []
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "pipe", "folder"])
+def test_a_lock_that_is_not_ours_is_left_as_it_is(tmp_path, kind):
+    lock, elsewhere = tmp_path / "run" / ".lock", tmp_path / "notes"
+    lock.parent.mkdir()
+    elsewhere.write_text("mine")
+    if kind == "file":
+        lock.write_text("mine")
+    elif kind == "link":
+        lock.symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
+    with pytest.raises(ConfigError, match=r"\.lock' is .*, not the lock of a run; move it away"):
+        claim(lock.parent)
+    assert elsewhere.read_text() == "mine"
+    assert os.listdir(lock.parent) == [".lock"]
+    if kind == "file":
+        assert lock.read_text() == "mine"
+
+
+def test_other_settings_leave_no_lock_behind(tmp_path):
+    claim(tmp_path)
+    (tmp_path / ".lock").unlink()
+    with pytest.raises(ConfigError, match=r"seeds: stored \[0\], now \[1\]"):
+        claim(tmp_path, {"seeds": [1]})
+    assert os.listdir(tmp_path) == ["config.json"]
+
+
+def test_a_workdir_with_a_comma_is_refused_before_anything_is_made(tmp_path):
+    assert_mistake(loso(tmp_path / "a,b"), "has a comma", "choose a name without")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_sweep_of_a_build_takes_its_own_folders_alone(tmp_path):
+    path = dataset_folder.dataset_path(tmp_path, "casme2", "five")
+    for name in ("incomplete.thesis", "incomplete.ab12cd3_", "incomplete.replaced_1.0.0"):
+        (path.parent / name).mkdir(parents=True)
+        (path.parent / name / "file").write_text("x")
+    path.mkdir()
+    (path.parent / "incomplete.notesxyz").write_text("x")
+    with dataset_folder.build_lock(path):
+        pass
+    left = sorted(os.listdir(path.parent))
+    assert left == ["1.0.0", "build.lock", "incomplete.notesxyz", "incomplete.thesis"]
+    (path.parent / "build.lock").write_text("my own notes")
+    with (
+        pytest.raises(InputError, match="not the lock of a build"),
+        dataset_folder.build_lock(path),
+    ):
+        pass
+    assert (path.parent / "build.lock").read_text() == "my own notes"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("folds", ["lab/a", "lab/b"]), ("notes", ["x"]), ("subjects_in_data_set", 2), ("code", {})],
+)
+def test_changed_facts_of_a_run_are_noticed(tmp_path, field, value):
+    claim(tmp_path)
+    path = tmp_path / "config.json"
+    stored = json.loads(path.read_text())
+    assert workdir.read_config(tmp_path) == stored
+    path.write_text(json.dumps(stored | {field: value}))
+    with pytest.raises(ConfigError, match=r"is damaged \(its facts_hash does not fit its code"):
+        workdir.read_config(tmp_path)
+    # As an earlier version stored it.
+    earlier = {name: told for name, told in stored.items() if name != "facts_hash"}
+    path.write_text(json.dumps(earlier))
+    assert workdir.read_config(tmp_path) == earlier
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # One more clip of the second class at epoch 1 than the subject has.
+        (lambda matrix: matrix[1].__setitem__(1, 2), r"counts \[1, 2, 1\] clips .* at epoch 1"),
+        (lambda matrix: matrix[0].__setitem__(0, -1), "has a count below 0"),
+    ],
+)
+def test_a_changed_count_of_an_earlier_epoch_is_noticed(tmp_path, change, message):
+    answers = {"lab/a": ([0, 1, 2], [0, 1, 1]), "lab/b": ([0, 1], [0, 1])}
+    folder = write(tmp_path / "run", [answers], earlier=answers)
+    assert summarise(read_records([folder]))["optimistic_best_epoch_on_test"]["n"] == 5
+    path = folder / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    first = next(line for line in lines if line["epoch"] == 1 and line["fold"] == "lab/a")
+    change(first["confusion"])
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ConfigError, match=message):
+        read_records([folder])
+
+
+def test_files_that_never_end_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "large").write_bytes(b"12345")
+    for name in ("pipe", "zero"):
+        with pytest.raises(UnfitFileError, match="no regular file"):
+            read_whole(tmp_path / name, 10)
+    with pytest.raises(
+        UnfitFileError, match=re.escape("it has 5 bytes, and such a file at most 4")
+    ):
+        read_whole(tmp_path / "large", 4)
+    assert read_whole(tmp_path / "large", 5) == b"12345"
