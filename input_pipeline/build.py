@@ -65,7 +65,7 @@ def main() -> int:
     if not 0 <= _WORKERS.value <= 1024:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
     # The libraries of the preprocess extra load here, not for --help.
-    from input_pipeline import build_report, clip_workers, read_clips
+    from input_pipeline import build_report, clip_workers, map_cache, read_clips
 
     settings = _settings()
     data_dir, layout = data_flags.data_dir(), data_flags.layout()
@@ -89,6 +89,9 @@ def main() -> int:
         )
     cache_dir = data_dir / "map_cache"
     work = clip_workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
+    if not _CHECK_ONLY.value:
+        for sentence in map_cache.MapCache(cache_dir, settings).unusable(result.clips).told():
+            print(f"map cache: {sentence}", flush=True)
     outcomes = clip_workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
     faults = build_report.all_faults(result, outcomes, _FRAMES.value)

@@ -114,6 +114,17 @@ def test_the_cache_keeps_the_flow_in_full_resolution(built):
     np.testing.assert_allclose(flow_SxSxC[..., 2], strain.optical_strain(u, v), rtol=1e-6)
 
 
+def test_maps_of_another_clip_are_made_again_and_counted(pretend_smic, built):
+    cache = sorted((built[0] / "map_cache").glob("*.npz"))
+    whole = {path.name: path.read_bytes() for path in cache}
+    shutil.copy(cache[0], cache[1])
+    finished = build(pretend_smic, built[0], "--workers=1")
+    assert finished.status == 0, finished.err
+    assert "map cache: 1 stored maps are those of another clip" in finished.out
+    assert "already there with the same content" in finished.out
+    assert {path.name: path.read_bytes() for path in cache} == whole
+
+
 @pytest.fixture
 def damaged(pretend_smic, tmp_path):
     """A copy of the pretend database with three bad clips."""
