@@ -65,7 +65,7 @@ def main() -> int:
     if not 0 <= _WORKERS.value <= 1024:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
     # The libraries of the preprocess extra load here, not for --help.
-    from input_pipeline import build_report, clip_workers, map_cache, read_clips
+    from input_pipeline import build_report, clip_workers, known_defects, map_cache, read_clips
 
     settings = _settings()
     data_dir, layout = data_flags.data_dir(), data_flags.layout()
@@ -95,10 +95,13 @@ def main() -> int:
     outcomes = clip_workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
     faults = build_report.all_faults(result, outcomes, _FRAMES.value)
-    path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance)
+    worth = known_defects.worth(faults, _FRAMES.value)
+    path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance, worth)
     print(f"report: {path}")
     known = sum(1 for fault in faults if fault.known)
     print(f"{len(faults)} clips cannot be used, {known} of them known defects of the release")
+    for sentence in worth:
+        print(f"known defects of {sentence}")
     _stop_on_unknown(faults, path)
     if _CHECK_ONLY.value:
         print("checked only: no flow was computed and no data set written")

@@ -41,15 +41,16 @@ def write_report(
     outcomes: Sequence[Outcome],
     faults: Sequence[FaultyClip],
     provenance: dict[str, str],
+    worth: Sequence[str] = (),
 ) -> pathlib.Path:
     """Write build_report.md and clips.csv into `folder`; returns the former's path.
 
-    `faults` as from all_faults.
+    `faults` as from all_faults, `worth` as from known_defects.worth.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "clips.csv", _clips_csv(result, outcomes, faults))
     path = folder / "build_report.md"
-    write_whole(path, _markdown(title, result, outcomes, faults, provenance))
+    write_whole(path, _markdown(title, result, outcomes, faults, provenance, worth))
     return path
 
 
@@ -93,6 +94,7 @@ def _markdown(
     outcomes: Sequence[Outcome],
     faults: Sequence[FaultyClip],
     provenance: dict[str, str],
+    worth: Sequence[str],
 ) -> str:
     label_of = result.labels()
     used = [outcome for outcome in outcomes if outcome.quality is not None]
@@ -115,6 +117,7 @@ def _markdown(
                 for (code, known), count in sorted(codes.items())
             ],
         ),
+        _list("What known defects without a clip's name are worth", worth),
         _table(
             "Rules applied to usable clips",
             ("rule", "clips", "meaning"),

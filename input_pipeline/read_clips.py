@@ -66,7 +66,7 @@ def read_clips(
     deviating = list(result.deviations)
     notes = list(result.notes)
     for name, folder in raw_dirs.items():
-        deviating += expected_counts.deviations(name, result.labels(), folder)
+        deviating += expected_counts.deviations(name, result, folder)
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
     return dataclasses.replace(result, deviations=tuple(deviating), notes=tuple(notes))

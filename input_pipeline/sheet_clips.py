@@ -151,12 +151,12 @@ def _record(
 
 
 def require_near(frames: frame_files.Frames, name: str, number: int) -> None:
-    """Raises ClipFault (frame_missing) unless a frame stands within NEAREST of `number`."""
+    """Raises ClipFault (no_frames, frame_missing) unless one stands within NEAREST of `number`."""
     if any(abs(found - number) <= NEAREST for found, _ in frames):
         return
     if not frames:
         raise ClipFault(
-            "frame_missing", f"the {name} is frame {number}; no frame on disk is near the clip."
+            "no_frames", f"the {name} is frame {number}; no frame of the clip is on the disk."
         )
     nearest = frame_files.nearest(frames, number)
     assert nearest is not None

@@ -6,7 +6,7 @@ import pytest
 import small_releases as small
 from small_releases import casme2_row, casme3_row, codes, keys, samm_row, write_frames
 
-from input_pipeline import known_defects
+from input_pipeline import known_defects, packaged_table
 from input_pipeline.clip_table import FaultyClip
 from input_pipeline.errors import InputError
 from input_pipeline.read_clips import read_clips
@@ -236,16 +236,88 @@ def test_casme3_row_errors_of_the_release(tmp_path):
     assert len(result.corrections) == 5
 
 
-def test_casme3_frames_dropped_by_the_recorder_are_known_up_to_a_tenth():
-    def faults(count):
-        keys = [f"casme3/spNO.{n}/a_1" for n in range(count)]
-        return known_defects.marked([FaultyClip(k, "frame_missing", "x") for k in keys], "raw")
+def of_casme3(count: int, code: str = "frame_missing") -> list[FaultyClip]:
+    return [FaultyClip(f"casme3/spNO.{n:03d}/a_1", code, "x") for n in range(count)]
 
-    assert all(fault.known for fault in faults(86))
-    assert not any(fault.known for fault in faults(87))
+
+def test_casme3_frames_dropped_by_the_recorder_are_known_up_to_a_tenth():
+    assert all(fault.known for fault in known_defects.marked(of_casme3(86), "raw"))
+    # What exceeds the number stops a build, not all that came before it.
+    found = known_defects.marked(of_casme3(88), "raw")
+    assert [fault.key for fault in found if not fault.known] == [
+        "casme3/spNO.086/a_1",
+        "casme3/spNO.087/a_1",
+    ]
     # Marking again, with further faults, judges anew.
-    more = [*faults(86), FaultyClip("casme3/spNO.99/b_1", "no_frames", "x")]
-    assert not any(fault.known for fault in known_defects.marked(more, "raw"))
+    again = known_defects.marked([*found, FaultyClip("casme3/spNO.000/b", "frame_missing", "")], "")
+    assert [fault.key for fault in again if not fault.known] == [
+        "casme3/spNO.085/a_1",
+        "casme3/spNO.086/a_1",
+        "casme3/spNO.087/a_1",
+    ]
+
+
+def test_it_is_said_what_unnamed_known_defects_are_worth():
+    assert known_defects.worth([], "raw") == ()
+    (told,) = known_defects.worth(of_casme3(88), "raw")
+    assert told.startswith("casme3: at most 86 clips without a name (frames dropped")
+    assert told.endswith("issue 3): 88 met, 2 more than that")
+    covered = [*of_casme3(6, "no_face"), FaultyClip("casme3/spNO.2/e_138", "no_face", "x")]
+    # The named clip takes none of the five places.
+    assert sum(bool(fault.known) for fault in known_defects.marked(covered, "raw")) == 6
+    assert known_defects.worth(covered, "raw")[0].endswith("6 met, 1 more than that")
+
+
+def test_missing_folders_are_never_a_known_defect_of_casme3():
+    assert not any(fault.known for fault in known_defects.marked(of_casme3(2, "no_frames"), "raw"))
+
+
+def test_an_incomplete_casme3_does_not_pass(tmp_path):
+    emotions = ("disgust", "happy", "surprise")
+    rows = [casme3_row(f"spNO.{n}", "b", emotion=emotions[n % 3]) for n in range(1, 13)]
+    root = small.casme3(tmp_path / "db", rows)
+    small.write_counts(root, "casme3", {"*": (4, 4, 4)})
+    table = root / "pretend_database.csv"
+    table.write_text(table.read_text().replace("*,1", "*,12"))
+    assert read_clips("casme3", root).deviations == ()
+    videos = root / "part_A/data/part_A_split/part_A"
+    for number in (3, 7, 11):
+        shutil.rmtree(videos / f"spNO.{number}")
+    # Of this one the unpacking stopped in the middle of the video.
+    (frame,) = (videos / "spNO.5/b/color").glob("266.jpg")
+    for path in frame.parent.iterdir():
+        path.unlink()
+    (frame.parent / "8.jpg").write_bytes(b"x")
+    result = read_clips("casme3", root)
+    assert set(codes(result).values()) == {"no_frames"}
+    assert len(result.unknown_faults) == 4
+    assert result.deviations == (
+        "casme3: 8 clips (3/3/2, 8 subjects) instead of 12 clips (4/4/4, 12 subjects) (test).",
+        "casme3: nothing is there of 4 subjects: spNO.11, spNO.3, spNO.5, spNO.7.",
+    )
+
+
+def test_the_tables_are_true_to_the_sheet_of_casme3():
+    # The authors' list of covered faces, as far as it is in the 3-class protocol.
+    covered = {
+        ("spNO.2", "e_138"), ("spNO.145", "g_150"), ("spNO.146", "a_530"),
+        ("spNO.147", "d_1146"), ("spNO.179", "b_7"), ("spNO.200", "b_518"),
+        ("spNO.204", "a_606"), ("spNO.214", "k_4"), ("spNO.215", "f_2183"),
+    }  # fmt: skip
+    rows = [r for r in packaged_table.rows("known_defects.csv") if r["database"] == "casme3"]
+    assert {(row["subject"], row["clip"]) for row in rows if row["clip"] != "*"} == covered
+    unnamed = [(row["codes"], row["most"]) for row in rows if row["clip"] == "*"]
+    assert unnamed[0] == ("frame_missing", "86")
+    others = {
+        (row["subject"], row["clip"], row["field"])
+        for row in packaged_table.rows("corrections.csv")
+        if row["reason"].endswith("an others clip: outside the 3 classes")
+    }
+    assert others == {
+        ("sub07", "EP06_01", "offset"), ("spNO.216", "d_3647", "onset"),
+        ("spNO.216", "e_0", "onset"), ("spNO.216", "e_0", "apex"),
+        ("spNO.40", "e_1812", "offset"), ("spNO.40", "e_2327", "offset"),
+    }  # fmt: skip
 
 
 # SMIC.
