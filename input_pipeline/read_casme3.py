@@ -1,10 +1,12 @@
 """Reads CAS(ME)^3 Part A (Li et al., 2023): JpgIndex sheet and colour frames, as unzipped."""
 
+import dataclasses
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from input_pipeline import annotation_files, frame_files, sheet_clips
+from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import ReadResult
 from input_pipeline.errors import InputError
 from input_pipeline.frame_files import FrameName
@@ -30,16 +32,24 @@ LABELS = annotation_files.SheetForm(
         "offset": ("Offset",),
         "emotion": ("emotion",),
     },
-    optional={"objective_class": ("Objective class",)},
+    # The sheets of all expressions have macro-expressions as well.
+    optional={"objective_class": ("Objective class",), "expression": ("Expression type",)},
     names=(
         re.compile(r".*ME_label_JpgIndex_v2.*", re.IGNORECASE),
         re.compile(r".*ME_label_JpgIndex.*", re.IGNORECASE),
+        re.compile(r".*part_A_v\d.*", re.IGNORECASE),
     ),
-    first_clip=_VIDEO,
+    clip=_VIDEO,
+    never=re.compile(r".*(error_list|wrongly_labeled|MaE_label|part_C).*", re.IGNORECASE),
+)
+_OLDER = re.compile(r".*_v1\.\w+", re.IGNORECASE)
+_OLDER_TOLD = (
+    "the sheet {} is the older one of CAS(ME)^3 (755 clips of 89 subjects in the 3 classes), which "
+    "its authors have corrected; name cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx (699 of 88)."
 )
 
 
-def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of CAS(ME)^3; raises InputError where sheet or frames are not to be found.
 
     Both forms of the release are read, long videos and clip folders. A clip is named by the
@@ -48,7 +58,7 @@ def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str
     if frames == "cropped":
         raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
-    sheet = annotation_files.required(LABELS, annotations, source.sheet_files)
+    sheet = annotation_files.required(LABELS, given, source.sheet_files)
     trees = source.trees(frames, _OTHER_TREES)
 
     def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
@@ -58,7 +68,19 @@ def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str
 
     # Clips run on in the long videos, and single frames were dropped all over.
     layout = sheet_clips.Layout(DATABASE, _names, frames_of, offset_needed=False)
-    return source.noted(sheet_clips.read_rows(sheet.rows, layout), sheet, trees)
+    micro = [row for row in sheet.rows if not _is_macro(row.cells)]
+    result = sheet_clips.read_rows(micro, layout)
+    if len(micro) < len(sheet.rows):
+        dropped = {"no micro-expression": len(sheet.rows) - len(micro)}
+        result = dataclasses.replace(result, dropped={**result.dropped, **dropped})
+    if _OLDER.fullmatch(sheet.path.name):
+        older = _OLDER_TOLD.format(sheet.path.name)
+        result = dataclasses.replace(result, deviations=(older,))
+    return source.noted(result, (sheet,), trees)
+
+
+def _is_macro(cells: dict[str, str]) -> bool:
+    return "macro" in cells.get("expression", "").casefold()
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from input_pipeline import (
     read_smic,
     shared_frames,
 )
+from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import FaultyClip, ReadResult, merged
 from input_pipeline.clips import DATABASES_OF, STORED_DATASETS
 from input_pipeline.composite_list import CompositeList
@@ -55,16 +56,22 @@ def read_clips(
     raw_dir = raw_dir.expanduser()
     raw_dirs = _raw_dirs(dataset, raw_dir)
     official, sheets_of = _sorted_annotations(dataset, annotations)
+    above: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *raw_dirs)}
     if raw_dirs.keys() != {dataset}:
-        _add_top_sheets(raw_dir, sheets_of)
+        above = _top_sheets(raw_dir, tuple(raw_dirs))
     official = official or composite_list.best_list(_csv_files(raw_dir))
-    result = merged([_READERS[name](raw_dirs[name], sheets_of[name], frames) for name in raw_dirs])
+    results = []
+    for name, folder in raw_dirs.items():
+        given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
+        results.append(_READERS[name](folder, given, frames))
+    result = merged(results)
     if official and dataset != "casme3":
         result = _by_list(result, official, tuple(raw_dirs))
     result = _without_shared(result)
     result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames))
     deviating = list(result.deviations)
     notes = list(result.notes)
+    notes += [f"annotation sheet not used: {path.name} (other columns)" for path in above[""]]
     for name, folder in raw_dirs.items():
         deviating += expected_counts.deviations(name, result, folder)
         if expected_counts.is_pretend(folder):
@@ -102,21 +109,31 @@ def _sorted_annotations(
             continue
         fitting = [name for name in sheets_of if _fits(name, path)]
         if not fitting:
-            raise InputError(
-                f"the annotation file '{path.name}' is no sheet of {', '.join(sheets_of)} with the "
-                "columns that were delivered, nor a readable one; check --annotations."
-            )
+            raise _unfit(path, tuple(sheets_of))
         sheets_of[fitting[0]].append(path)
     return composite_list.best_list(lists), sheets_of
 
 
-def _add_top_sheets(raw_dir: pathlib.Path, sheets_of: dict[str, list[pathlib.Path]]) -> None:
-    """The composite's sheets may lie beside the databases' folders as well as inside them."""
+def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
+    forms = [form for name in databases for form in _FORMS[name]]
+    fitting = [annotation_files.wanted(forms)] if forms else []
+    if databases != ("casme3",):
+        fitting.append(f"the composite list {composite_list.NAME} (no header)")
+    return InputError(
+        f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
+        f"({annotation_files.described(path)}); fitting would be {' or '.join(fitting)}; check "
+        "--annotations."
+    )
+
+
+def _top_sheets(raw_dir: pathlib.Path, databases: Sequence[str]) -> dict[str, list[pathlib.Path]]:
+    """The sheets beside the databases' folders, by database; under "" those that fit none."""
     listed = frame_files.outer_folders(raw_dir, is_subject=lambda name: True)
+    found: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *databases)}
     for path in annotation_files.sheet_files(listed):
-        fitting = [name for name in sheets_of if not sheets_of[name] and _fits(name, path)]
-        if fitting:
-            sheets_of[fitting[0]].append(path)
+        fitting = [name for name in databases if _fits(name, path)]
+        found[fitting[0] if fitting else ""].append(path)
+    return found
 
 
 def _fits(database: str, path: pathlib.Path) -> bool:

@@ -2,9 +2,9 @@
 
 import pathlib
 import re
-from collections.abc import Sequence
 
 from input_pipeline import annotation_files, frame_files, sheet_clips
+from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import ReadResult
 from input_pipeline.frame_files import FrameName
 from input_pipeline.source_folder import SourceFolder
@@ -33,14 +33,14 @@ CODES = annotation_files.SheetForm(
         re.compile(r"SAMM_Micro_FACS_Codes_v2.*", re.IGNORECASE),
         re.compile(r".*SAMM.*(FACS|Micro).*", re.IGNORECASE),
     ),
-    first_clip=_CLIP,
+    clip=_CLIP,
 )
 
 
-def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of SAMM; raises InputError where sheet or frames are not to be found."""
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
-    sheet = annotation_files.required(CODES, annotations, source.sheet_files)
+    sheet = annotation_files.required(CODES, given, source.sheet_files)
     trees = source.trees(frames, _OTHER_TREES)
 
     def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
@@ -49,7 +49,7 @@ def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str
         return sheet_clips.first_with_frames(folders, _FRAME_NAME, raw_dir, numbers, shown)
 
     layout = sheet_clips.Layout(DATABASE, _names, frames_of)
-    return source.noted(sheet_clips.read_rows(sheet.rows, layout), sheet, trees)
+    return source.noted(sheet_clips.read_rows(sheet.rows, layout), (sheet,), trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from input_pipeline import frame_files, labels, sheet_clips
+from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_faults import ClipFault
 from input_pipeline.clip_table import ClipRecord, FaultyClip, ReadResult
 from input_pipeline.clips import CLASS_NAMES
@@ -29,15 +30,15 @@ _CODES = dict(zip(("ne", "po", "sur"), CLASS_NAMES, strict=True))
 _NEUTRAL = "non_micro"
 
 
-def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of SMIC-HS, onset at the first frame, offset at the last, no apex.
 
     Raises InputError where frames are not to be found, or a sheet is named: it would be of the
     extended clips.
     """
-    if annotations:
+    if given.named:
         raise InputError(
-            f"SMIC-HS needs no annotation sheet, got '{annotations[0].name}'; its classes are "
+            f"SMIC-HS needs no annotation sheet, got '{given.named[0].name}'; its classes are "
             "those of the folders; leave --annotations out."
         )
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
@@ -51,7 +52,7 @@ def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str
         except ClipFault as fault:
             key = f"{DATABASE}/{subject}/{clip}"
             faults.append(FaultyClip(key, fault.code, fault.detail, label))
-    return source.noted(ReadResult(clips=tuple(records), faults=tuple(faults)), None, trees)
+    return source.noted(ReadResult(clips=tuple(records), faults=tuple(faults)), (), trees)
 
 
 def _places(

@@ -23,7 +23,7 @@ class SourceFolder:
         """The folders above and beside the subjects."""
         return frame_files.outer_folders(self.raw_dir, self._is_subject)
 
-    @property
+    @functools.cached_property
     def sheet_files(self) -> list[pathlib.Path]:
         """Files that may be annotation sheets."""
         return annotation_files.sheet_files(self.folders)
@@ -39,14 +39,20 @@ class SourceFolder:
     def noted(
         self,
         result: ReadResult,
-        sheet: annotation_files.FoundSheet | None,
+        sheets: Sequence[annotation_files.FoundSheet],
         trees: Sequence[frame_files.OuterFolder],
     ) -> ReadResult:
-        """The result with notes on the sheet and the trees it comes from."""
-        notes = []
-        if sheet:
-            notes.append(f"annotation sheet: {sheet.path.name}")
-            notes += [f"annotation sheet not used: {path.name}" for path in sheet.others]
+        """The result with notes on the sheets and trees it comes from and the sheets left aside."""
+        notes = [f"annotation sheet: {sheet.path.name}" for sheet in sheets]
+        used = {sheet.path for sheet in sheets}
+        # The first sheet's reasons come last and stand.
+        why = dict.fromkeys(self.sheet_files, "none is needed")
+        why |= {path: reason for sheet in reversed(sheets) for path, reason in sheet.others}
+        notes += [
+            f"annotation sheet not used: {path.name} ({reason})"
+            for path, reason in why.items()
+            if path not in used
+        ]
         notes += [f"frames: {self._shown(tree.path)}" for tree in trees]
         return dataclasses.replace(result, notes=(*result.notes, *notes))
 
