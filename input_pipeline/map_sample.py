@@ -7,6 +7,7 @@ import tqdm
 
 from input_pipeline import regions
 from input_pipeline.clips import Clips, sorted_and_checked
+from input_pipeline.errors import Faults
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,30 @@ class MapSample:
     label: int
     map_HxWxC: np.ndarray
     landmarks_5x2: np.ndarray | None = None
+
+    @property
+    def key(self) -> str:
+        """`database/subject/clip`."""
+        return f"{self.database}/{self.subject}/{self.clip}"
+
+
+def check_unshared(samples: list[MapSample]) -> None:
+    """Raise InputError where clips of two subjects have the same map, unless it is constant.
+
+    One person's motion never repeats another's in every pixel: one of the two is mislabelled.
+    """
+    first_of: dict[bytes, MapSample] = {}
+    faults = Faults()
+    for sample in samples:
+        if (sample.map_HxWxC == sample.map_HxWxC[0, 0]).all():
+            continue
+        first = first_of.setdefault(sample.map_HxWxC.tobytes(), sample)
+        if (first.database, first.subject) != (sample.database, sample.subject):
+            faults.add(
+                f"the clips {first.key} and {sample.key} of two subjects have the same map; every "
+                "clip has one of its own; remove or replace the wrong one."
+            )
+    faults.raise_if_any()
 
 
 def to_clips(

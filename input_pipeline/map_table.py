@@ -165,4 +165,13 @@ def _landmarks(row: dict[str, str]) -> np.ndarray:
                 f"{MAP_SIZE}, in map pixels; correct it or remove all ten landmark columns."
             )
         values.append(value)
+    x_of = dict(zip(LANDMARKS, values[::2], strict=True))
+    for part in ("eye", "lip"):
+        left, right = x_of[f"{part}_left"], x_of[f"{part}_right"]
+        if left >= right:
+            raise InputError(
+                f"{part}_left_x is {left:g} and {part}_right_x is {right:g}; left and right are "
+                "those of the picture, so left must be the smaller; exchange the columns if they "
+                "mean the person's own sides."
+            )
     return np.array(values, np.float32).reshape(len(LANDMARKS), 2)

@@ -24,6 +24,7 @@ def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
             "folders of the pre-split form <subject>/u_train and <subject>/u_test were found; "
             "check --source."
         )
+    map_sample.check_unshared(samples)
     has_landmarks = samples[0].landmarks_5x2 is not None
     provenance = {
         "source": f"published maps, {form} form",
