@@ -54,6 +54,9 @@ _SMIC_APEX = flags.DEFINE_enum(
 _ZERO_MOTION = flags.DEFINE_enum(
     "zero_motion", "spot", ("spot", "drop", "keep"), "What to do where the apex is the onset."
 )
+_SPOT_SECONDS = flags.DEFINE_float(
+    "spot_seconds", 1.0, "How long after the onset an apex is looked for, where it is spotted."
+)
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes; 0: one for each processor.")
 
 
@@ -65,7 +68,14 @@ def main() -> int:
     if not 0 <= _WORKERS.value <= 1024:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
     # The libraries of the preprocess extra load here, not for --help.
-    from input_pipeline import build_report, clip_workers, known_defects, map_cache, read_clips
+    from input_pipeline import (
+        build_report,
+        clip_workers,
+        known_defects,
+        map_cache,
+        read_clips,
+        zero_motion,
+    )
 
     settings = _settings()
     data_dir, layout = data_flags.data_dir(), data_flags.layout()
@@ -100,6 +110,9 @@ def main() -> int:
     print(f"report: {path}")
     known = sum(1 for fault in faults if fault.known)
     print(f"{len(faults)} clips cannot be used, {known} of them known defects of the release")
+    still = zero_motion.rows(result.clips, outcomes)
+    if still:
+        print(f"the apex of {len(still)} clips is their onset; the report lists what was chosen")
     for sentence in worth:
         print(f"known defects of {sentence}")
     _stop_on_unknown(faults, path)
@@ -119,6 +132,7 @@ def _settings() -> "MapSettings":
             strain=_STRAIN.value,
             smic_apex=_SMIC_APEX.value,
             zero_motion=_ZERO_MOTION.value,
+            spot_seconds=_SPOT_SECONDS.value,
         )
     except ValueError as error:
         raise InputError(f"{error}.") from error

@@ -6,7 +6,7 @@ import io
 import pathlib
 from collections.abc import Sequence
 
-from input_pipeline import known_defects
+from input_pipeline import known_defects, zero_motion
 from input_pipeline.clip_faults import REASONS, RULES
 from input_pipeline.clip_table import FaultyClip, ReadResult
 from input_pipeline.clip_workers import Outcome
@@ -122,6 +122,11 @@ def _markdown(
             "Rules applied to usable clips",
             ("rule", "clips", "meaning"),
             [(name, str(count), RULES[name]) for name, count in sorted(rules.items())],
+        ),
+        _table(
+            "Clips whose apex is their onset",
+            zero_motion.COLUMNS,
+            zero_motion.rows(result.clips, outcomes),
         ),
         _table(
             "Corrections of the annotation",

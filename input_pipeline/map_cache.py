@@ -111,7 +111,9 @@ class MapCache:
 
     def _earlier_path(self, record: ClipRecord) -> pathlib.Path:
         """Where the first version, whose files hold no marks, kept these maps."""
-        digest = hashlib.sha256(json.dumps(self._provenance, sort_keys=True).encode())
+        # It knew no limit of the search for an apex.
+        settings = {name: v for name, v in self._provenance.items() if name != "spot_seconds"}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         told = [record.key, record.onset, record.apex, record.offset]
         digest.update(json.dumps(told).encode())
         for frame in _frame_marks(record):

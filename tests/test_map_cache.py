@@ -75,7 +75,8 @@ def test_a_copy_made_with_other_settings_is_not_used(two, tmp_path):
 def test_files_without_marks_are_counted_and_made_again(two, tmp_path):
     _, first, second, path, _ = two
     # As the first version wrote them: named by this formula, no marks inside.
-    digest = hashlib.sha256(json.dumps(FAST.provenance(), sort_keys=True).encode())
+    settings = {name: v for name, v in FAST.provenance().items() if name != "spot_seconds"}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(json.dumps([first.key, 1, 5, 9]).encode())
     for number, frame in first.frames:
         status = frame.stat()
@@ -96,6 +97,14 @@ def test_files_without_marks_are_counted_and_made_again(two, tmp_path):
     np.savez(path, **parts)
     assert MapCache(path.parent, FAST).load(first) is None
     assert MapCache(path.parent, FAST).unusable([first]) == (0, 1)
+
+
+def test_another_limit_of_the_search_for_an_apex_is_another_file(two):
+    cache, first, _, path, _ = two
+    longer = MapCache(path.parent, dataclasses.replace(FAST, spot_seconds=2.0))
+    assert cache.load(first) is not None
+    assert longer.load(first) is None
+    assert longer.unusable([first]) == (0, 0)
 
 
 def test_a_damaged_file_is_made_again(two):

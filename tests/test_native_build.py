@@ -216,6 +216,7 @@ def test_a_full_disk_is_said_with_path_and_bytes(pretend_smic, tmp_path):
         (["--dataset=synthetic", "--raw_dir=x"], ["--dataset=synthetic"]),
         (["--dataset=smic", "--raw_dir=x", "--workers=-1"], ["--workers=-1"]),
         (["--dataset=smic", "--raw_dir=x", "--strain=made_up"], ["made_up"]),
+        (["--dataset=smic", "--raw_dir=x", "--spot_seconds=0"], ["spot_seconds is 0"]),
         (["--dataset=smic", "--raw_dir=x", "--flow=lucas"], ["--flow=lucas"]),
         (["--dataset=smic", "--raw_dir=x", "stray"], ["unexpected argument 'stray'"]),
     ],
