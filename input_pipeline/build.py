@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from input_pipeline import command, data_flags
+from input_pipeline import command, data_flags, frame_choice
 from input_pipeline.clips import STORED_DATASETS
 from input_pipeline.errors import InputError
 
@@ -28,8 +28,11 @@ _RAW_DIR = flags.DEFINE_string(
 _ANNOTATIONS = flags.DEFINE_multi_string(
     "annotations", [], "An annotation sheet or composite list; by default found below --raw_dir."
 )
-_FRAMES = flags.DEFINE_enum(
-    "frames", "raw", ("raw", "cropped"), "Which pictures to start from: raw (or selected), cropped."
+_FRAMES = flags.DEFINE_string(
+    "frames",
+    frame_choice.DEFAULT,
+    "Which pictures to start from: raw (or selected), cropped, or one of them for each database, "
+    f"as {frame_choice.EXAMPLE}.",
 )
 _CHECK_ONLY = flags.DEFINE_bool(
     "check_only", False, "Everything but flow and writing the data set: sheets, frames, faces."

@@ -22,7 +22,7 @@ COLUMNS = (
 def all_faults(result: ReadResult, outcomes: Sequence[Outcome], frames: str) -> list[FaultyClip]:
     """Faults of reading and of processing in key order, known defects of the release marked.
 
-    `frames` is raw or cropped: some defects belong to one of the trees.
+    `frames` is a choice of frame_choice: some defects belong to one of the trees.
     """
     label_of = result.labels()
     processed = [

@@ -15,7 +15,6 @@ REASONS = {
     "annotation_number": "a frame number of the sheet is no whole number from 0",
     "apex_missing": "no apex is annotated in a database that annotates them",
     # The folder of one clip.
-    "outside_raw_dir": "a link leads out of the raw folder",
     "duplicate_frame": "two files of the clip bear the same frame number",
     "shared_frames": "two clips have the same onset and apex pictures",
     # The file of one frame.

@@ -119,14 +119,19 @@ def _details(
 def _names(keys_of: dict[tuple[str, int], list[str]], wanted: Expected) -> list[str]:
     """SMIC numbers the clips of a subject's class without gaps."""
     found = {f"smic/{subject}/{clip}" for (subject, _), clips in keys_of.items() for clip in clips}
-    named = {
-        f"smic/{subject}/{subject}_{code}_{number:02d}"
-        for subject, counts in wanted.per_subject.items()
-        for code, count in zip(_SMIC_CODES, counts, strict=True)
-        for number in range(1, count + 1)
-    }
+    named = smic_labels(wanted).keys()
     missing = [f"{key} is missing." for key in sorted(named - found)]
     return missing + [f"{key} is not part of the database." for key in sorted(found - named)]
+
+
+def smic_labels(wanted: Expected) -> dict[str, int]:
+    """Key and class of every clip of SMIC, whose numbers follow from the counts."""
+    return {
+        f"smic/{subject}/{subject}_{_SMIC_CODES[label]}_{number:02d}": label
+        for subject, counts in wanted.per_subject.items()
+        for label, count in enumerate(counts)
+        for number in range(1, count + 1)
+    }
 
 
 def _per_class(keys_of: dict[tuple[str, int], list[str]]) -> tuple[int, ...]:

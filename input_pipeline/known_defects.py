@@ -3,18 +3,19 @@
 import dataclasses
 from collections.abc import Iterable
 
-from input_pipeline import packaged_table
+from input_pipeline import frame_choice, packaged_table
 from input_pipeline.clip_table import FaultyClip
 
 _ANY = "*"
+_NO_FRAMES = "no_frames"
 
 
 def marked(faults: Iterable[FaultyClip], frames: str) -> tuple[FaultyClip, ...]:
     """The faults with `known` set where the release is known for them.
 
-    `frames` is raw or cropped. A row of the table that speaks of unnamed clips is worth at most
-    the number of clips it gives, the first in key order; what exceeds it stays unknown. So call
-    it with all faults of a database at once; what earlier calls marked is judged anew.
+    `frames` is a choice of frame_choice. A row of the table that speaks of unnamed clips is worth
+    at most the number of clips it gives, the first in key order; what exceeds it stays unknown.
+    So call it with all faults of a database at once; what earlier calls marked is judged anew.
     """
     return _judged(faults, frames)[0]
 
@@ -33,6 +34,16 @@ def worth(faults: Iterable[FaultyClip], frames: str) -> tuple[str, ...]:
             f"{', '.join(row['codes'].split('|'))}; {row['source']}): {met} met{excess}"
         )
     return tuple(sentences)
+
+
+def without_frames(database: str, frames: str) -> frozenset[str]:
+    """The keys of the named clips that the release has no frames of; `frames` as for `marked`."""
+    return frozenset(
+        f"{row['database']}/{row['subject']}/{row['clip']}"
+        for row in packaged_table.rows("known_defects.csv")
+        if row["database"] == database and row["clip"] != _ANY and _in_tree(row, frames)
+        if _NO_FRAMES in row["codes"].split("|")
+    )
 
 
 def _judged(
@@ -55,7 +66,7 @@ def _judged(
 
 
 def _in_tree(row: dict[str, str], frames: str) -> bool:
-    return row["frames"] in ("", frames)
+    return row["frames"] in ("", frame_choice.of(frames, row["database"]))
 
 
 def _covers(row: dict[str, str], fault: FaultyClip) -> bool:

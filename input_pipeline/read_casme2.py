@@ -16,7 +16,6 @@ _FRAME_NAMES = {
     "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
     "cropped": FrameName(re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"),
 }
-_NO_OTHER_TREES = re.compile(r"(?!)")
 _SUBJECT = re.compile(r"(?:sub)?0*(\d{1,2})", re.ASCII | re.IGNORECASE)
 _CLIP = re.compile(r"EP\w{1,30}", re.ASCII | re.IGNORECASE)
 
@@ -54,16 +53,16 @@ OBJECTIVE = annotation_files.SheetForm(
 def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of CASME II; raises InputError where sheet or frames are not to be found."""
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
-    sheet = annotation_files.required(CODING, given, source.sheet_files)
+    sheet = source.sheet(CODING, given)
     objective = _objective_sheet(given, source)
     rows_of_classes = objective.rows if objective else []
     classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
-    trees = source.trees(frames, _NO_OTHER_TREES)
+    trees = source.trees(frames)
 
     def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
         folders = sheet_clips.subject_and_clip_folders(trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
-        return sheet_clips.first_with_frames(folders, _FRAME_NAMES[frames], raw_dir, numbers, shown)
+        return sheet_clips.first_with_frames(folders, _FRAME_NAMES[frames], numbers, shown)
 
     layout = sheet_clips.Layout(DATABASE, _names, frames_of)
     rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]

@@ -10,15 +10,21 @@ from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import ReadResult
 from input_pipeline.errors import InputError
 from input_pipeline.frame_files import FrameName
-from input_pipeline.source_folder import SourceFolder
+from input_pipeline.source_folder import LeftOut, SourceFolder
 
 DATABASE = "casme3"
 # A subject's folder of the long videos (spNO.1), or a clip's own folder (spNO.1_a_355).
 SUBJECT_FOLDER = re.compile(r"spno\.?\d{1,4}(_[a-z]_\d+)?", re.ASCII | re.IGNORECASE)
 # Depth pictures are PNG and may lie where some copies have the colour frames.
-_FRAME_NAME = FrameName(re.compile(r"(\d+)", re.ASCII), "175.jpg", (".jpg", ".jpeg"))
+# Frames taken out of the videos anew are commonly called img_00175.jpg.
+_FRAME_NAME = FrameName(
+    re.compile(r"(?:img_?)?(\d+)", re.ASCII | re.IGNORECASE), "175.jpg", (".jpg", ".jpeg")
+)
 # Depth pictures have the colour frames' names; macro-expressions are other clips.
-_OTHER_TREES = re.compile(r"(^|/)(depth|video|[^/]*MaE[^/]*)(/|$)", re.IGNORECASE)
+_OTHER_TREES = LeftOut(
+    re.compile(r"(^|/)(depth|video|[^/]*MaE[^/]*)(/|$)", re.IGNORECASE),
+    "depth pictures, videos or macro-expressions",
+)
 _SUBJECT = re.compile(r"spno\.?0*(\d{1,4})", re.ASCII | re.IGNORECASE)
 _VIDEO = re.compile(r"[a-z]", re.ASCII | re.IGNORECASE)
 
@@ -57,14 +63,14 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """
     if frames == "cropped":
         raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
-    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
-    sheet = annotation_files.required(LABELS, given, source.sheet_files)
-    trees = source.trees(frames, _OTHER_TREES)
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    sheet = source.sheet(LABELS, given)
+    trees = source.trees(frames)
 
     def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
         folders = (folder for tree in trees for folder in _folders(tree.path, clip))
         shown = f"{clip.subject}/{clip.clip.split('_')[0]}"
-        return sheet_clips.first_with_frames(folders, _FRAME_NAME, raw_dir, numbers, shown)
+        return sheet_clips.first_with_frames(folders, _FRAME_NAME, numbers, shown)
 
     # Clips run on in the long videos, and single frames were dropped all over.
     layout = sheet_clips.Layout(DATABASE, _names, frames_of, offset_needed=False)
@@ -76,6 +82,10 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     if _OLDER.fullmatch(sheet.path.name):
         older = _OLDER_TOLD.format(sheet.path.name)
         result = dataclasses.replace(result, deviations=(older,))
+    renamed = [p.name for clip in result.clips for _, p in clip.frames if not p.stem.isdigit()]
+    if renamed:
+        told = f"frames named like {renamed[0]} are taken for those of their numbers"
+        result = dataclasses.replace(result, notes=(*result.notes, told))
     return source.noted(result, (sheet,), trees)
 
 
@@ -98,7 +108,7 @@ def _spelling(name: str) -> str:
 
 def _folders(tree: pathlib.Path, clip: sheet_clips.AnnotatedClip) -> Iterator[pathlib.Path]:
     yield from frame_files.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
-    for subject in frame_files.folders_named(tree, clip.subject, _spelling):
+    for subject in frame_files.subject_folders(tree, clip.subject, _spelling):
         for video in frame_files.folders_named(subject, clip.clip.split("_")[0], _spelling):
             # Beside the colour frames lie depth pictures; some copies have the frames right here.
             yield from frame_files.folders_named(video, "color")

@@ -8,6 +8,7 @@ from input_pipeline import (
     annotation_files,
     composite_list,
     expected_counts,
+    frame_choice,
     frame_files,
     known_defects,
     read_casme2,
@@ -15,6 +16,7 @@ from input_pipeline import (
     read_samm,
     read_smic,
     shared_frames,
+    wrong_folder,
 )
 from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import FaultyClip, ReadResult, merged
@@ -46,13 +48,15 @@ def read_clips(
 
     `raw_dir` holds one database, or for megc2019 the folders casme2, samm and smic. Sheets are
     found below it or named in `annotations`; the composite list is used where it is there.
-    `frames` is one of frame_files.FRAME_CHOICES. No picture is decoded. Raises InputError where
-    sheets or trees are missing or unreadable; faults of single clips are in the result.
+    `frames` is raw, cropped, or one of them by database (frame_choice). No picture is decoded.
+    Raises InputError where sheets or trees are missing or unreadable; faults of single clips are
+    in the result.
     """
     if dataset not in STORED_DATASETS:
         raise InputError(f"unknown data set '{dataset}'; allowed are {', '.join(STORED_DATASETS)}.")
     # Folders may have changed since an earlier call.
     frame_files.forget_listings()
+    frame_choice.checked(frames, DATABASES_OF[dataset])
     raw_dir = raw_dir.expanduser()
     raw_dirs = _raw_dirs(dataset, raw_dir)
     official, sheets_of = _sorted_annotations(dataset, annotations)
@@ -63,7 +67,7 @@ def read_clips(
     results = []
     for name, folder in raw_dirs.items():
         given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
-        results.append(_READERS[name](folder, given, frames))
+        results.append(_READERS[name](folder, given, frame_choice.of(frames, name)))
     result = merged(results)
     if official and dataset != "casme3":
         result = _by_list(result, official, tuple(raw_dirs))
@@ -88,9 +92,10 @@ def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:
     found = {name: frame_files.folders_named(raw_dir, name) for name in databases}
     missing = [name for name, folders in found.items() if not folders]
     if missing:
+        hint = wrong_folder.composite_hint(raw_dir, databases)
         raise InputError(
             f"'{raw_dir}' lacks the folder {missing[0]}; for {dataset} it must hold the folders "
-            f"{', '.join(databases)}, each with one database as unzipped."
+            f"{', '.join(databases)}, each with one database as unzipped{hint and '; '}{hint}."
         )
     return {name: folders[0] for name, folders in found.items()}
 

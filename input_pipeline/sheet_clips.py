@@ -199,14 +199,13 @@ def subject_and_clip_folders(
 ) -> Iterator[pathlib.Path]:
     """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
     for tree in trees:
-        for subject in frame_files.folders_named(tree.path, clip.subject):
+        for subject in frame_files.subject_folders(tree.path, clip.subject):
             yield from frame_files.folders_named(subject, clip.clip)
 
 
 def first_with_frames(
     folders: Iterable[pathlib.Path],
     name: frame_files.FrameName,
-    raw_dir: pathlib.Path,
     numbers: tuple[int, int] | None,
     shown: str,
 ) -> frame_files.Frames:
@@ -217,7 +216,7 @@ def first_with_frames(
     fault = ClipFault("no_frames", f"no folder is named '{shown}'.")
     for folder in folders:
         try:
-            return frame_files.numbered_frames(folder, name, raw_dir, numbers)
+            return frame_files.numbered_frames(folder, name, numbers)
         except ClipFault as found:
             if found.code != "no_frames":
                 raise

@@ -250,7 +250,9 @@ def test_casme3_frames_dropped_by_the_recorder_are_known_up_to_a_tenth():
         "casme3/spNO.087/a_1",
     ]
     # Marking again, with further faults, judges anew.
-    again = known_defects.marked([*found, FaultyClip("casme3/spNO.000/b", "frame_missing", "")], "")
+    again = known_defects.marked(
+        [*found, FaultyClip("casme3/spNO.000/b", "frame_missing", "")], "raw"
+    )
     assert [fault.key for fault in again if not fault.known] == [
         "casme3/spNO.085/a_1",
         "casme3/spNO.086/a_1",
