@@ -6,7 +6,7 @@ import pytest
 from command_runner import assert_mistake
 from fake_maps import import_maps, rewrite
 
-from input_pipeline import identifiers, map_split, map_table, published_maps
+from input_pipeline import identifiers, map_image, map_split, map_table, published_maps
 from input_pipeline.errors import InputError
 
 HOMOGLYPH = "EP02_01f".replace("E", "\N{CYRILLIC CAPITAL LETTER IE}")
@@ -69,3 +69,33 @@ def test_exchanged_sides_are_refused(tmp_path, part):
     source = fake_maps.write_table(tmp_path / "source", rows)
     told = f"{left} is {float(rows[3][left]):g} and {right} is {float(rows[3][right]):g}"
     assert_mistake(import_maps(source), "row 5", told, "exchange the columns")
+
+
+def counted_decodes(monkeypatch) -> list[int]:
+    decoded = []
+    honest = map_image.decode
+    monkeypatch.setattr(map_image, "decode", lambda data: decoded.append(1) or honest(data))
+    return decoded
+
+
+def write_rows(source, clips) -> None:
+    lines = ["database,subject,sample,label,map"]
+    lines += [f"casme2,sub01,{clip},positive,maps/sub01_EP02_01f.png" for clip in clips]
+    (source / "samples.csv").write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_duplicate_rows_are_refused_before_any_picture_is_decoded(tmp_path, monkeypatch):
+    table = fake_maps.write_table(tmp_path / "source")
+    decoded = counted_decodes(monkeypatch)
+    write_rows(table, ["EP02_01f"] * 20_000)
+    with pytest.raises(InputError, match=r"row 3: .* already stands in row 2.*19998 more faults"):
+        map_table.read_table(table, "megc2019")
+    assert decoded == []
+
+
+def test_a_picture_of_many_rows_is_decoded_once(tmp_path, monkeypatch):
+    table = fake_maps.write_table(tmp_path / "source")
+    decoded = counted_decodes(monkeypatch)
+    write_rows(table, [f"EP{number}" for number in range(500)])
+    assert len(map_table.read_table(table, "megc2019")) == 500
+    assert len(decoded) == 1
