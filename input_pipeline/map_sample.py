@@ -3,9 +3,8 @@
 import dataclasses
 
 import numpy as np
-import tqdm
 
-from input_pipeline import regions
+from input_pipeline import progress_lines, regions
 from input_pipeline.clips import Clips, sorted_and_checked
 from input_pipeline.errors import Faults
 
@@ -63,13 +62,15 @@ def to_clips(
         ]
     )
     whole_NxHxWxC = np.stack([sample.map_HxWxC for sample in samples]).astype(np.float32)
-    pairs = zip(whole_NxHxWxC, landmarks_Nx5x2, strict=True)
-    progress = tqdm.tqdm(pairs, "regions", len(samples), unit="map", disable=None, leave=False)
+    pairs = list(zip(whole_NxHxWxC, landmarks_Nx5x2, strict=True))
     clips = Clips(
         dataset=dataset,
         layout=layout,
         flow_NxHxWxC=np.stack(
-            [regions.compose(layout, face, landmarks) for face, landmarks in progress]
+            [
+                regions.compose(layout, face, landmarks)
+                for face, landmarks in progress_lines.over(pairs, "regions")
+            ]
         ),
         flow_whole_NxHxWxC=whole_NxHxWxC,
         label_N=np.array([sample.label for sample in samples]),

@@ -8,9 +8,8 @@ import stat
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
-from input_pipeline import identifiers, map_image
+from input_pipeline import identifiers, map_image, progress_lines
 from input_pipeline.clips import CLASS_NAMES, DATABASES_OF, MAP_SIZE
 from input_pipeline.errors import Faults, InputError
 from input_pipeline.map_sample import MapSample
@@ -74,7 +73,7 @@ def _samples(entries: "list[tuple[int, _Entry]]") -> list[MapSample]:
     faults = Faults()
     samples = []
     map_of: dict[pathlib.Path, np.ndarray] = {}
-    for number, entry in tqdm.tqdm(entries, "maps", unit="map", disable=None, leave=False):
+    for number, entry in progress_lines.over(entries, "maps"):
         try:
             if entry.path not in map_of:
                 map_of[entry.path] = map_image.decode(map_image.read_bytes(entry.path))

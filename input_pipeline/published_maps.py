@@ -9,7 +9,7 @@ from input_pipeline.errors import InputError
 
 def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
     """The published maps of a folder in either form; raises InputError on any fault in it."""
-    # These load NumPy's and tqdm's slower parts, which --help has no use for.
+    # These load NumPy's slower parts, which --help has no use for.
     from input_pipeline import map_sample, map_split, map_table
 
     if not source.is_dir():
