@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from input_pipeline import command, data_flags, frame_choice
+from input_pipeline import command, frame_choice, store_flags
 from input_pipeline.clips import STORED_DATASETS
 from input_pipeline.errors import InputError
 
@@ -81,7 +81,7 @@ def main() -> int:
     )
 
     settings = _settings()
-    data_dir, layout = data_flags.data_dir(), data_flags.layout()
+    data_dir, layout = store_flags.data_dir(), store_flags.layout()
     reports = data_dir / _DATASET.value / "reports" / layout
     result = read_clips.read_clips(
         _DATASET.value,
@@ -142,7 +142,7 @@ def _settings() -> "MapSettings":
 
 
 def _title() -> str:
-    return f"Build of {_DATASET.value}, layout {data_flags.layout()}"
+    return f"Build of {_DATASET.value}, layout {store_flags.layout()}"
 
 
 def _stop_on_unknown(faults: "list[FaultyClip]", report: pathlib.Path) -> None:
@@ -177,17 +177,17 @@ def _write(
         records,
         (_cached(cache, record) for record in records),
         dataset=_DATASET.value,
-        layout=data_flags.layout(),
+        layout=store_flags.layout(),
         provenance=provenance,
     )
-    written = flow_dataset.write(clips, data_flags.data_dir(), overwrite=_OVERWRITE.value)
+    written = flow_dataset.write(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
     print(f"{len(clips)} clips of {len(set(clips.subject_key_N))} subjects")
     print(f"content hash {clips.content_hash()[:12]}")
     contact_sheet.write_pages(clips, reports)
     pages = face_sheet.write_pages(
-        data_flags.layout(),
+        store_flags.layout(),
         records,
         lambda record: _cached(cache, record),
         reports,

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import injected_faults
@@ -223,6 +224,23 @@ def test_a_full_disk_is_said_with_path_and_bytes(pretend_smic, tmp_path):
 )
 def test_bad_flags(arguments, parts):
     assert_mistake(run_command(NAME, *arguments), *parts)
+
+
+@pytest.mark.parametrize(
+    ("module", "own"),
+    [
+        (NAME, {"raw_dir", "annotations", "frames", "check_only", "skip_bad", "accept_counts",
+                "flow", "strain", "smic_apex", "zero_motion", "spot_seconds", "workers",
+                "overwrite"}),
+        ("input_pipeline.import_maps", {"source", "overwrite"}),
+        ("input_pipeline.compare", {"maps"}),
+    ],
+)  # fmt: skip
+def test_help_lists_the_command_s_own_flags(module, own):
+    finished = run_command(module, "--help")
+    assert finished.status == 0
+    listed = re.findall(r"^  --(\w+):", finished.out, flags=re.MULTILINE)
+    assert set(listed) == {"dataset", "data_dir", "layout"} | own
 
 
 def test_a_built_data_set_trains(built, tmp_path):
