@@ -51,6 +51,7 @@ def main() -> int:
     ):
         if not least <= value <= most:
             raise InputError(f"--{name} is {value}; allowed are {least} to {most}.")
+    preprocess_extra.require()
     settings = clip_maps.MapSettings(flow=_FLOW.value)
     for name, text in settings.provenance().items():
         print(f"{name}: {text}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from input_pipeline import command, frame_choice, store_flags
+from input_pipeline import command, frame_choice, preprocess_extra, store_flags
 from input_pipeline.clips import STORED_DATASETS
 from input_pipeline.errors import InputError
 
@@ -70,6 +70,7 @@ def main() -> int:
         raise InputError(f"{missing} is missing; name both --dataset=NAME and --raw_dir=DIR.")
     if not 0 <= _WORKERS.value <= 1024:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
+    preprocess_extra.require()
     # The libraries of the preprocess extra load here, not for --help.
     from input_pipeline import (
         build_report,
