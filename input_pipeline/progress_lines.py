@@ -35,9 +35,13 @@ class Lines:
 
 
 def bar(total: int, what: str, out: TextIO | None = None) -> "tqdm[Any]":
-    """A bar over `total` things, advanced by its `update()`; `out` is stderr by default."""
-    out = out or sys.stderr
-    terminal = out.isatty()
+    """A bar over `total` things, advanced by its `update()`.
+
+    Drawn on stderr where that is a terminal. In a log the lines go to stdout, among the command's
+    other ones: on stderr a mistake stands alone.
+    """
+    out = out or (sys.stderr if sys.stderr.isatty() else sys.stdout)
+    terminal = out.isatty() and out is not sys.stdout
     return tqdm(
         total=total,
         desc=what,

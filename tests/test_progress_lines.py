@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 
 import fake_maps
 import pytest
@@ -61,6 +62,17 @@ def test_on_a_terminal_one_bar_is_redrawn_and_taken_away(monkeypatch):
     assert text.rsplit("\r", 2)[1].strip() == ""
 
 
+@pytest.mark.parametrize(("terminal", "drawn"), [(True, "err"), (False, "out")])
+def test_where_they_go(monkeypatch, terminal, drawn):
+    streams = {"out": io.StringIO(), "err": Terminal() if terminal else io.StringIO()}
+    monkeypatch.setattr(sys, "stdout", streams["out"])
+    monkeypatch.setattr(sys, "stderr", streams["err"])
+    clock = Clock(monkeypatch)
+    for _ in clock.work(progress_lines.over(range(3), "clips"), 11.0):
+        pass
+    assert [name for name, stream in streams.items() if stream.getvalue()] == [drawn]
+
+
 @pytest.fixture
 def _at_once(monkeypatch):
     monkeypatch.setattr(progress_lines, "PLAIN_INTERVAL", 0.0)
@@ -79,7 +91,7 @@ def test_a_build_writes_them(monkeypatch, capsys):
 
     monkeypatch.setattr(clip_workers, "_together", done)
     assert len(clip_workers.run(records, Work(MapSettings(), None), 1)) == 3
-    counted = re.findall(LINE.format("clips", 3), capsys.readouterr().err)
+    counted = re.findall(LINE.format("clips", 3), capsys.readouterr().out)
     assert counted[-3:] == ["1", "2", "3"]
 
 
@@ -91,7 +103,7 @@ def test_an_import_writes_them(tmp_path, capsys, form):
     else:
         samples = map_split.read_split(fake_maps.write_split(tmp_path), "megc2019")
     map_sample.to_clips(samples, "megc2019", "five", {})
-    err = capsys.readouterr().err
+    out = capsys.readouterr().out
     first = ("maps", 8) if form == "table" else ("folds", 5)
-    assert re.findall(LINE.format(*first), err)[-1] == str(first[1])
-    assert re.findall(LINE.format("regions", 8), err)[-1] == "8"
+    assert re.findall(LINE.format(*first), out)[-1] == str(first[1])
+    assert re.findall(LINE.format("regions", 8), out)[-1] == "8"
