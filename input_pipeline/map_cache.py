@@ -3,6 +3,7 @@
 The folder holds face crops and is licensed material like the database itself.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -10,8 +11,8 @@ import json
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from input_pipeline.clip_table import ClipRecord
 from input_pipeline.whole_file import write_whole
 
 _ARRAYS = ("flow_SxSxC", "landmarks_5x2", "landmarks_68x2", "onset_SxS", "apex_SxS")
+_UNMARKED = ""
 # What a damaged archive, or one that lacks a part, raises; its clip is then made anew.
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -62,7 +64,7 @@ class MapCache:
         """The stored maps, or None where there are none, or damaged or another clip's."""
         marks = self._marks(record)
         try:
-            with np.load(self._path(marks), allow_pickle=False) as stored:
+            with _opened(self._path(marks)) as stored:
                 if str(stored["marks"]) != marks:
                     return None
                 arrays = {name: stored[name] for name in _ARRAYS}
@@ -88,7 +90,9 @@ class MapCache:
             marks = self._marks(record)
             path = self._path(marks)
             if path.exists():
-                foreign += _marks_in(path) != marks
+                found = _marks_in(path)
+                unmarked += found == _UNMARKED
+                foreign += found not in (marks, _UNMARKED)
             else:
                 unmarked += self._earlier_path(record).exists()
         return Unusable(unmarked, foreign)
@@ -133,9 +137,18 @@ def _frame_marks(record: ClipRecord) -> list[tuple[int, str, int, int]]:
     return marks
 
 
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[Any]:
+    # A pipe would wait for a writer; NumPy leaves a file that it cannot read open.
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        yield stored
+
+
 def _marks_in(path: pathlib.Path) -> str | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return str(stored["marks"])
+        with _opened(path) as stored:
+            return str(stored["marks"]) if "marks" in stored.files else _UNMARKED
     except _UNREADABLE:
         return None

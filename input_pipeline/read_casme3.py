@@ -90,7 +90,8 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
 
 
 def _is_macro(cells: dict[str, str]) -> bool:
-    return "macro" in cells.get("expression", "").casefold()
+    # Macro-expression, MaE.
+    return cells.get("expression", "").casefold().startswith("ma")
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_files_without_marks_are_counted_and_made_again(two, tmp_path):
     # A file under today's name whose marks were lost counts as well.
     np.savez(path, **parts)
     assert MapCache(path.parent, FAST).load(first) is None
-    assert MapCache(path.parent, FAST).unusable([first]) == (0, 1)
+    assert MapCache(path.parent, FAST).unusable([first]) == (1, 0)
 
 
 def test_another_limit_of_the_search_for_an_apex_is_another_file(two):
@@ -112,4 +113,9 @@ def test_a_damaged_file_is_made_again(two):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+    assert cache.load(first) is None
+    path.write_bytes(data[:100])
+    assert cache.unusable([first]) == (0, 1)
+    path.unlink()
+    os.mkfifo(path)
     assert cache.load(first) is None
