@@ -52,7 +52,8 @@ class SourceFolder:
         try:
             return annotation_files.required(form, given, self.sheet_files)
         except InputError as error:
-            raise self._with_hint(error) from error
+            above = wrong_folder.sheet_above(self.raw_dir, form.names)
+            raise self._with_hint(error, above) from error
 
     def trees(self, frames: str) -> tuple[frame_files.OuterFolder, ...]:
         """The trees of the frames asked for, best first; raises InputError where there is none."""
@@ -107,8 +108,8 @@ class SourceFolder:
     def _is_left_out(self, folder: frame_files.OuterFolder) -> bool:
         return frame_files.is_left_out(folder, self.raw_dir, self._left_out.pattern)
 
-    def _with_hint(self, error: InputError) -> InputError:
-        hint = wrong_folder.hint(self.raw_dir, self.folders, self._is_subject)
+    def _with_hint(self, error: InputError, other: str = "") -> InputError:
+        hint = wrong_folder.hint(self.raw_dir, self.folders, self._is_subject) or other
         return InputError(f"{str(error).removesuffix('.')}; {hint}.") if hint else error
 
     def _shown(self, path: pathlib.Path) -> str:

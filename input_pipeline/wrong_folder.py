@@ -1,5 +1,6 @@
 """Why a raw folder holds no database: archives still packed, or a folder one level off."""
 
+import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,8 @@ from input_pipeline.frame_files import OuterFolder, folders_by_name
 _ARCHIVE = re.compile(r".*\.(zip|z\d\d|rar|7z|tar|tgz|gz|bz2|xz|\d{3})", re.IGNORECASE)
 # Beside the raw folder may lie a whole disk.
 _MOST_BESIDE = 100
+# From the frames of CAS(ME)^3 it is three folders up to that of its sheet.
+_MOST_UP = 4
 
 
 def archives(folders: Iterable[OuterFolder]) -> list[str]:
@@ -45,6 +48,19 @@ def hint(
     return ""
 
 
+def sheet_above(raw_dir: pathlib.Path, names: Sequence[re.Pattern[str]]) -> str:
+    """Where above the raw folder a sheet of one of these names lies; empty where there is none."""
+    for parent in raw_dir.resolve().parents[:_MOST_UP]:
+        for folder in (parent, *sorted(_folders_in(parent))[:_MOST_BESIDE]):
+            found = [name for name in _files_in(folder) if any(n.fullmatch(name) for n in names)]
+            if found:
+                return (
+                    f"'{found[0]}' lies in '{folder}': name '{parent}' with --raw_dir, or that "
+                    "sheet with --annotations"
+                )
+    return ""
+
+
 def composite_hint(raw_dir: pathlib.Path, databases: Sequence[str]) -> str:
     """What to do about a raw folder that lacks one of its databases' folders; may be empty."""
     packed = sorted(path.name for path in raw_dir.iterdir() if _ARCHIVE.fullmatch(path.name))
@@ -60,5 +76,13 @@ def composite_hint(raw_dir: pathlib.Path, databases: Sequence[str]) -> str:
 def _folders_in(folder: pathlib.Path) -> list[pathlib.Path]:
     try:
         return [path for paths in folders_by_name(folder).values() for path in paths]
+    except OSError:
+        return []
+
+
+def _files_in(folder: pathlib.Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_file())
     except OSError:
         return []

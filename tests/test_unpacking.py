@@ -120,6 +120,18 @@ def test_a_subject_s_own_folder(tmp_path, inside):
         read_clips("casme2", tree / inside)
 
 
+def test_a_folder_below_the_sheet(tmp_path):
+    root = small.casme3(tmp_path / "db", [casme3_row()])
+    frames = root / "part_A/data/part_A_split/part_A"
+    with pytest.raises(InputError, match=rf"_v2.xlsx' lies in '{root}/part_A/annotation': name"):
+        read_clips("casme3", frames)
+    sheet = next((root / "part_A/annotation").iterdir())
+    assert len(read_clips("casme3", frames, [sheet]).clips) == 1
+    root = small.casme2(tmp_path / "other", [casme2_row()])
+    with pytest.raises(InputError, match=rf"lies in '{root}': name '{root}' with --raw_dir"):
+        read_clips("casme2", root / "CASME2-RAW")
+
+
 def test_the_folder_beside_the_right_one(tmp_path):
     root = small.casme3(tmp_path / "db", [casme3_row()])
     annotation = root / "part_A" / "annotation"
