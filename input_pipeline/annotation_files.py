@@ -14,6 +14,10 @@ _NOTHING = re.compile(r"(?!)")
 _PRETEND = re.compile(r"pretend_\w+\.csv")
 
 
+class SheetNotFoundError(InputError):
+    """No file has the form that is needed."""
+
+
 class SheetForm(NamedTuple):
     """How a sheet is recognised: its columns, and the names it is delivered under, best first.
 
@@ -89,7 +93,8 @@ def find(form: SheetForm, files: Sequence[pathlib.Path]) -> FoundSheet | None:
 def required(form: SheetForm, given: GivenSheets, below: Sequence[pathlib.Path]) -> FoundSheet:
     """The sheet among the files named with --annotations, or else the best of those found.
 
-    `below` are the files below the database's folder. Raises InputError where there is none.
+    `below` are the files below the database's folder. Raises SheetNotFoundError where there is
+    none, InputError on a damaged one.
     """
     for path in given.named:
         if not path.is_file():
@@ -102,7 +107,7 @@ def required(form: SheetForm, given: GivenSheets, below: Sequence[pathlib.Path])
     sheet = find(form, found)
     if sheet is None:
         seen = "; ".join(f"'{path.name}' ({described(path)})" for path in found[:5]) or "none"
-        raise InputError(
+        raise SheetNotFoundError(
             f"{form.what} was not found; needed is a sheet with the columns {_needed(form)}; the "
             f"spreadsheets seen are {seen}; put it below the raw folder or name it with "
             "--annotations."

@@ -48,10 +48,10 @@ class SourceFolder:
     def sheet(
         self, form: annotation_files.SheetForm, given: annotation_files.GivenSheets
     ) -> annotation_files.FoundSheet:
-        """The sheet to read; raises InputError where there is none."""
+        """The sheet to read; raises InputError where there is none, or a damaged one."""
         try:
             return annotation_files.required(form, given, self.sheet_files)
-        except InputError as error:
+        except annotation_files.SheetNotFoundError as error:
             above = wrong_folder.sheet_above(self.raw_dir, form.names)
             raise self._with_hint(error, above) from error
 

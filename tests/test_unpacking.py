@@ -109,6 +109,15 @@ def test_archives_are_named_where_nothing_was_unpacked(tmp_path):
         read_clips("casme2", tmp_path / "packed")
 
 
+def test_a_damaged_sheet_beside_an_archive_is_told_as_damaged(tmp_path):
+    root = small.casme2(tmp_path / "db", [casme2_row()])
+    (root / "CASME2-coding-20140508.xlsx").write_bytes(b"PK no workbook")
+    (root / "Cropped.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match="cannot be read as a spreadsheet") as caught:
+        read_clips("casme2", root)
+    assert "unpacked" not in str(caught.value)
+
+
 @pytest.mark.parametrize("inside", ["sub01", "sub01/EP02_01f"])
 def test_a_subject_s_own_folder(tmp_path, inside):
     root = small.casme2(tmp_path / "db", [casme2_row()])
