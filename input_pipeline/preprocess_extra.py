@@ -12,8 +12,14 @@ from input_pipeline.errors import InputError
 INSTALL = "python -m pip install -c constraints.txt -e '.[preprocess]'"
 # What a build loads, in the order of use.
 _LIBRARIES = (
-    "openpyxl", "xlrd", "defusedxml", "cv2", "dlib", "face_recognition_models", "mediapipe",
-)  # fmt: skip
+    "openpyxl",
+    "xlrd",
+    "defusedxml",
+    "cv2",
+    "dlib",
+    "face_recognition_models",
+    "mediapipe",
+)
 # The last Python for which mediapipe 0.10.21 has wheels; later ones lack the face-mesh models.
 _LAST_PYTHON = (3, 12)
 _NOT_LATER = ("cv2", "mediapipe")

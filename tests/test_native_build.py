@@ -229,13 +229,28 @@ def test_bad_flags(arguments, parts):
 @pytest.mark.parametrize(
     ("module", "own"),
     [
-        (NAME, {"raw_dir", "annotations", "frames", "check_only", "skip_bad", "accept_counts",
-                "flow", "strain", "smic_apex", "zero_motion", "spot_seconds", "workers",
-                "overwrite"}),
+        (
+            NAME,
+            {
+                "raw_dir",
+                "annotations",
+                "frames",
+                "check_only",
+                "skip_bad",
+                "accept_counts",
+                "flow",
+                "strain",
+                "smic_apex",
+                "zero_motion",
+                "spot_seconds",
+                "workers",
+                "overwrite",
+            },
+        ),
         ("input_pipeline.import_maps", {"source", "overwrite"}),
         ("input_pipeline.compare", {"maps"}),
     ],
-)  # fmt: skip
+)
 def test_help_lists_the_command_s_own_flags(module, own):
     finished = run_command(module, "--help")
     assert finished.status == 0
