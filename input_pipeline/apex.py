@@ -3,6 +3,7 @@
 Every rule that was applied is named, with a key of clip_faults.RULES, so that it can be counted.
 """
 
+import math
 import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,8 +15,14 @@ SMIC_CHOICES = ("offset", "middle", "spot")
 ZERO_MOTION_CHOICES = ("spot", "drop", "keep")
 # A missing frame is replaced by the nearest one up to this many frame numbers away.
 NEAREST = 2
+# As the databases were recorded; SMIC is its high-speed camera.
+FRAMES_PER_SECOND = {"casme2": 200, "samm": 200, "smic": 100, "casme3": 30}
+# A micro-expression's apex follows its onset within this time; in a longer clip a later, larger
+# movement is another expression. Seconds.
+SPOT_SECONDS = 1.0
 # Spotting looks at every frame of a clip up to this length, in steps at a longer one.
 _SPOTTED_AT_ONCE = 100
+_NO_LIMIT = 1_000_000_000
 
 
 class Chosen(NamedTuple):
@@ -79,21 +86,28 @@ def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[s
     return None, ()
 
 
-def spot(record: ClipRecord, onset: int, mean_flow: Callable[[pathlib.Path], float]) -> Chosen:
+def spot(
+    record: ClipRecord,
+    onset: int,
+    mean_flow: Callable[[pathlib.Path], float],
+    seconds: float = SPOT_SECONDS,
+) -> Chosen:
     """The frame in onset..offset with the largest mean flow against the onset, the first of equals.
 
     `onset` is the number of the frame that serves as onset, `mean_flow` tells the mean magnitude
-    for a frame's file. A clip of more than 100 frames is searched in equal steps first, then
-    around the best of them. Raises ClipFault annotation_missing, frame_missing or no_motion.
+    for a frame's file. The search ends `seconds` after the onset. More than 100 frames are
+    searched in equal steps first, then around the best of them. Raises ClipFault
+    annotation_missing, frame_missing or no_motion.
     """
     if record.offset is None:
         raise ClipFault("annotation_missing", "the clip has no offset to spot the apex before.")
-    frames = [frame for frame in record.frames if onset < frame[0] <= record.offset]
+    last = min(record.offset, onset + _frames_within(record.database, seconds))
+    frames = [frame for frame in record.frames if onset < frame[0] <= last]
     if not frames:
-        raise ClipFault(
-            "frame_missing", f"no frame lies between the onset {onset} and {record.offset}."
-        )
+        raise ClipFault("frame_missing", f"no frame lies between the onset {onset} and {last}.")
     rules: tuple[str, ...] = ("apex_spotted",)
+    if last < record.offset:
+        rules = (*rules, "spotting_capped")
     measured: dict[int, float] = {}
 
     def best(indices: range) -> int:
@@ -112,3 +126,9 @@ def spot(record: ClipRecord, onset: int, mean_flow: Callable[[pathlib.Path], flo
             "no_motion", f"all {len(frames)} frames after the onset {onset} hold its pixels."
         )
     return Chosen(*frames[found], rules)
+
+
+def _frames_within(database: str, seconds: float) -> int:
+    # A database of another name has no known rate, and so no limit.
+    rate = FRAMES_PER_SECOND.get(database)
+    return _NO_LIMIT if rate is None else math.floor(seconds * rate)

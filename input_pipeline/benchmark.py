@@ -27,6 +27,8 @@ _FLOW = flags.DEFINE_enum("flow", "tvl1", METHODS, "Optical flow method, tvl1 or
 _IDENTITIES = flags.DEFINE_integer(
     "identities", 3, "Pretend faces behind the accuracy table; 0 leaves it out."
 )
+# A face of the accuracy table takes 64 flows.
+_MOST_CLIPS, _MOST_WORKERS, _MOST_IDENTITIES = 10_000, 1024, 1000
 STAGES = ("reading", "detector", "landmarks", "flow", "regions")
 STRENGTHS = (0.5, 1.0, 2.0, 3.0)
 NOISES = (0.0, 2.0)
@@ -42,13 +44,14 @@ class Timing(NamedTuple):
 
 def main() -> int:
     """Print the timing and the accuracy tables."""
-    for name, value, least in (
-        ("clips", _CLIPS.value, 2),
-        ("workers", _WORKERS.value, 1),
-        ("identities", _IDENTITIES.value, 0),
+    for name, value, least, most in (
+        ("clips", _CLIPS.value, 2, _MOST_CLIPS),
+        ("workers", _WORKERS.value, 1, _MOST_WORKERS),
+        ("identities", _IDENTITIES.value, 0, _MOST_IDENTITIES),
     ):
-        if value < least:
-            raise InputError(f"--{name} is {value}; at least {least} is needed.")
+        if not least <= value <= most:
+            raise InputError(f"--{name} is {value}; allowed are {least} to {most}.")
+    preprocess_extra.require()
     settings = clip_maps.MapSettings(flow=_FLOW.value)
     for name, text in settings.provenance().items():
         print(f"{name}: {text}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from input_pipeline import command, data_flags
+from input_pipeline import command, frame_choice, preprocess_extra, store_flags
 from input_pipeline.clips import STORED_DATASETS
 from input_pipeline.errors import InputError
 
@@ -28,8 +28,11 @@ _RAW_DIR = flags.DEFINE_string(
 _ANNOTATIONS = flags.DEFINE_multi_string(
     "annotations", [], "An annotation sheet or composite list; by default found below --raw_dir."
 )
-_FRAMES = flags.DEFINE_enum(
-    "frames", "raw", ("raw", "cropped"), "Which pictures to start from: raw (or selected), cropped."
+_FRAMES = flags.DEFINE_string(
+    "frames",
+    frame_choice.DEFAULT,
+    "Which pictures to start from: raw (or selected), cropped, or one of them for each database, "
+    f"as {frame_choice.EXAMPLE}.",
 )
 _CHECK_ONLY = flags.DEFINE_bool(
     "check_only", False, "Everything but flow and writing the data set: sheets, frames, faces."
@@ -54,6 +57,9 @@ _SMIC_APEX = flags.DEFINE_enum(
 _ZERO_MOTION = flags.DEFINE_enum(
     "zero_motion", "spot", ("spot", "drop", "keep"), "What to do where the apex is the onset."
 )
+_SPOT_SECONDS = flags.DEFINE_float(
+    "spot_seconds", 1.0, "How long after the onset an apex is looked for, where it is spotted."
+)
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes; 0: one for each processor.")
 
 
@@ -64,11 +70,19 @@ def main() -> int:
         raise InputError(f"{missing} is missing; name both --dataset=NAME and --raw_dir=DIR.")
     if not 0 <= _WORKERS.value <= 1024:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
+    preprocess_extra.require()
     # The libraries of the preprocess extra load here, not for --help.
-    from input_pipeline import build_report, clip_workers, read_clips
+    from input_pipeline import (
+        build_report,
+        clip_workers,
+        known_defects,
+        map_cache,
+        read_clips,
+        zero_motion,
+    )
 
     settings = _settings()
-    data_dir, layout = data_flags.data_dir(), data_flags.layout()
+    data_dir, layout = store_flags.data_dir(), store_flags.layout()
     reports = data_dir / _DATASET.value / "reports" / layout
     result = read_clips.read_clips(
         _DATASET.value,
@@ -89,13 +103,22 @@ def main() -> int:
         )
     cache_dir = data_dir / "map_cache"
     work = clip_workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
+    if not _CHECK_ONLY.value:
+        for sentence in map_cache.MapCache(cache_dir, settings).unusable(result.clips).told():
+            print(f"map cache: {sentence}", flush=True)
     outcomes = clip_workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
     faults = build_report.all_faults(result, outcomes, _FRAMES.value)
-    path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance)
+    worth = known_defects.worth(faults, _FRAMES.value)
+    path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance, worth)
     print(f"report: {path}")
     known = sum(1 for fault in faults if fault.known)
     print(f"{len(faults)} clips cannot be used, {known} of them known defects of the release")
+    still = zero_motion.rows(result.clips, outcomes)
+    if still:
+        print(f"the apex of {len(still)} clips is their onset; the report lists what was chosen")
+    for sentence in worth:
+        print(f"known defects of {sentence}")
     _stop_on_unknown(faults, path)
     if _CHECK_ONLY.value:
         print("checked only: no flow was computed and no data set written")
@@ -113,13 +136,14 @@ def _settings() -> "MapSettings":
             strain=_STRAIN.value,
             smic_apex=_SMIC_APEX.value,
             zero_motion=_ZERO_MOTION.value,
+            spot_seconds=_SPOT_SECONDS.value,
         )
     except ValueError as error:
         raise InputError(f"{error}.") from error
 
 
 def _title() -> str:
-    return f"Build of {_DATASET.value}, layout {data_flags.layout()}"
+    return f"Build of {_DATASET.value}, layout {store_flags.layout()}"
 
 
 def _stop_on_unknown(faults: "list[FaultyClip]", report: pathlib.Path) -> None:
@@ -154,18 +178,18 @@ def _write(
         records,
         (_cached(cache, record) for record in records),
         dataset=_DATASET.value,
-        layout=data_flags.layout(),
+        layout=store_flags.layout(),
         provenance=provenance,
         pretend=result.pretend,
     )
-    written = flow_dataset.write(clips, data_flags.data_dir(), overwrite=_OVERWRITE.value)
+    written = flow_dataset.write(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
     print(f"{len(clips)} clips of {len(set(clips.subject_key_N))} subjects")
     print(f"content hash {clips.content_hash()[:12]}")
     contact_sheet.write_pages(clips, reports)
     pages = face_sheet.write_pages(
-        data_flags.layout(),
+        store_flags.layout(),
         records,
         lambda record: _cached(cache, record),
         reports,

@@ -6,7 +6,7 @@ import io
 import pathlib
 from collections.abc import Sequence
 
-from input_pipeline import escaping, invocation, known_defects
+from input_pipeline import escaping, invocation, known_defects, zero_motion
 from input_pipeline.clip_faults import REASONS, RULES
 from input_pipeline.clip_table import FaultyClip, ReadResult
 from input_pipeline.clip_workers import Outcome
@@ -22,7 +22,7 @@ COLUMNS = (
 def all_faults(result: ReadResult, outcomes: Sequence[Outcome], frames: str) -> list[FaultyClip]:
     """Faults of reading and of processing in key order, known defects of the release marked.
 
-    `frames` is raw or cropped: some defects belong to one of the trees.
+    `frames` is a choice of frame_choice: some defects belong to one of the trees.
     """
     label_of = result.labels()
     processed = [
@@ -41,15 +41,16 @@ def write_report(
     outcomes: Sequence[Outcome],
     faults: Sequence[FaultyClip],
     provenance: dict[str, str],
+    worth: Sequence[str] = (),
 ) -> pathlib.Path:
     """Write build_report.md and clips.csv into `folder`; returns the former's path.
 
-    `faults` as from all_faults.
+    `faults` as from all_faults, `worth` as from known_defects.worth.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "clips.csv", _clips_csv(result, outcomes, faults))
     path = folder / "build_report.md"
-    write_whole(path, _markdown(title, result, outcomes, faults, provenance))
+    write_whole(path, _markdown(title, result, outcomes, faults, provenance, worth))
     return path
 
 
@@ -93,6 +94,7 @@ def _markdown(
     outcomes: Sequence[Outcome],
     faults: Sequence[FaultyClip],
     provenance: dict[str, str],
+    worth: Sequence[str],
 ) -> str:
     label_of = result.labels()
     used = [outcome for outcome in outcomes if outcome.quality is not None]
@@ -115,10 +117,16 @@ def _markdown(
                 for (code, known), count in sorted(codes.items())
             ],
         ),
+        _list("What known defects without a clip's name are worth", worth),
         _table(
             "Rules applied to usable clips",
             ("rule", "clips", "meaning"),
             [(name, str(count), RULES[name]) for name, count in sorted(rules.items())],
+        ),
+        _table(
+            "Clips whose apex is their onset",
+            zero_motion.COLUMNS,
+            zero_motion.rows(result.clips, outcomes),
         ),
         _table(
             "Corrections of the annotation",

@@ -15,7 +15,6 @@ REASONS = {
     "annotation_number": "a frame number of the sheet is no whole number from 0",
     "apex_missing": "no apex is annotated in a database that annotates them",
     # The folder of one clip.
-    "outside_raw_dir": "a link leads out of the raw folder",
     "duplicate_frame": "two files of the clip bear the same frame number",
     "shared_frames": "two clips have the same onset and apex pictures",
     # The file of one frame.
@@ -64,6 +63,7 @@ RULES = {
     "apex_is_offset": "SMIC: the last frame serves as apex",
     "apex_is_middle": "SMIC: the frame halfway between onset and offset serves as apex",
     "apex_spotted": "the apex is the frame with the largest mean flow against the onset",
+    "spotting_capped": "the clip runs on after the time in which an apex is looked for",
     "spotted_coarsely": "a long clip was searched in steps before the frames around the best",
     "zero_motion": "the annotated apex is the onset or holds the same pixels",
     "zero_motion_kept": "a clip without motion was kept on request; its maps are 0",

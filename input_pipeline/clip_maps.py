@@ -20,6 +20,7 @@ from input_pipeline.clip_table import ClipRecord
 _MOST_SHIFT = 0.15
 # Spotting compares many frames; at half the size it takes a quarter of the time.
 _SPOT_SHRINK = 2
+_MOST_SPOT_SECONDS = 3600.0
 # dlib's counterparts of regions.LANDMARKS.
 _DLIB_POINTS = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55))
 
@@ -32,6 +33,8 @@ class MapSettings:
     strain: str = "mfdan"
     smic_apex: str = "offset"
     zero_motion: str = "spot"
+    # How long after the onset an apex is looked for.
+    spot_seconds: float = apex.SPOT_SECONDS
 
     def __post_init__(self) -> None:
         choices = {
@@ -45,6 +48,12 @@ class MapSettings:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}"
                 )
+        # NaN fails this comparison as well.
+        if not 0 < self.spot_seconds <= _MOST_SPOT_SECONDS:
+            raise ValueError(
+                f"spot_seconds is {self.spot_seconds:g}; allowed are more than 0 and at most "
+                f"{_MOST_SPOT_SECONDS:g} seconds"
+            )
 
     def provenance(self) -> dict[str, str]:
         """What the maps depend on, as text for the data set: settings and versions."""
@@ -53,6 +62,7 @@ class MapSettings:
             "strain": self.strain,
             "smic_apex": self.smic_apex,
             "zero_motion": self.zero_motion,
+            "spot_seconds": f"{self.spot_seconds:g}",
             "face_size": str(faces.FACE_SIZE),
             "landmark_model_sha256": faces.LANDMARK_MODEL_SHA256,
             "dlib": preprocess_extra.load("dlib").__version__,
@@ -208,7 +218,9 @@ class _Clip:
         return self._spotted(onset)
 
     def _spotted(self, onset: apex.Chosen) -> tuple[int, np.ndarray]:
-        chosen = self._taken(apex.spot(self._record, onset.number, self._mean_flow))
+        chosen = self._taken(
+            apex.spot(self._record, onset.number, self._mean_flow, self._settings.spot_seconds)
+        )
         return chosen.number, self._crop(chosen.path, "apex")
 
     def _mean_flow(self, path: pathlib.Path) -> float:

@@ -35,6 +35,10 @@ class ClipRecord:
         return f"{self.database}/{self.subject}/{self.clip}"
 
 
+# Codes of clips that are not there at all, as against those that are and cannot be used.
+_ABSENT = ("no_frames", "not_found")
+
+
 @dataclasses.dataclass(frozen=True)
 class FaultyClip:
     """A clip of the protocol that cannot be used; `code` is a key of clip_faults.REASONS.
@@ -48,6 +52,11 @@ class FaultyClip:
     detail: str
     label: int = -1
     known: str = ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether nothing of the clip is on the disk, and the release is not known for that."""
+        return self.code in _ABSENT and not self.known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +76,9 @@ class ReadResult:
     """What a reader found: usable clips in key order, and everything that was not taken as is.
 
     `dropped` counts rows outside the protocol by reason; `deviations` says how the protocol's
-    clips (usable and faulty ones) differ from the published counts; `notes` names the sheets and
-    folders that were read, relative to the raw folder; `pretend` is set where one of the databases
-    was made by fake_database.
+    clips (those that are there, usable or not) differ from the published counts; `notes` names
+    the sheets and folders that were read, relative to the raw folder; `pretend` is set where one
+    of the databases was made by fake_database.
     """
 
     clips: tuple[ClipRecord, ...] = ()

@@ -11,8 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
-import tqdm
-
+from input_pipeline import progress_lines
 from input_pipeline.clip_faults import ClipFault
 from input_pipeline.clip_maps import MapSettings, Quality, check_clip, make_maps
 from input_pipeline.clip_table import ClipRecord
@@ -41,13 +40,12 @@ class Work:
 
 
 def run(records: Sequence[ClipRecord], work: Work, workers: int) -> list[Outcome]:
-    """Process the clips in `workers` processes, with a progress bar; outcomes in their order.
+    """Process the clips in `workers` processes, with their progress shown; outcomes in their order.
 
     Finished maps are in the cache, so that an interrupted build goes on where it was.
     """
     outcomes: dict[str, Outcome] = {}
-    bar = tqdm.tqdm(total=len(records), desc="clips", unit="clip", disable=None, leave=False)
-    with bar:
+    with progress_lines.bar(len(records), "clips") as bar:
         for outcome in _together(records, work, workers):
             outcomes[outcome.key] = outcome
             bar.update()

@@ -6,6 +6,7 @@ takes two lines for a bad value; users of `python -m ...` expect none of that.
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import signal
@@ -44,38 +45,6 @@ def run(
     errors, become one line on stderr and exit status 2; StoppedError becomes one line and its own
     status. Anything else is a fault of ours and keeps its traceback.
     """
-
-    def parse(argv: Sequence[str]) -> list[str]:
-        if any(word in ("--help", "-help", "-h", "-?") for word in argv[1:]):
-            sys.exit(_print_help(name, _help(name, purpose)))
-        for word in argv[1:]:
-            if not word.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in word):
-                _leave(
-                    name,
-                    f"the argument {word!a} is no text in UTF-8; rename the file or folder, or "
-                    "set a locale that knows its letters (such as LC_ALL=C.UTF-8).",
-                )
-        told = io.StringIO()
-        try:
-            with contextlib.redirect_stderr(told):
-                stray = flags.FLAGS(list(argv))[1:]
-        except flags.Error as error:
-            _leave(name, str(error))
-        except UnicodeDecodeError as error:
-            _leave(name, f"the file of --flagfile is no text in UTF-8: {error}.")
-        if "circular flagfile" in told.getvalue():
-            file = told.getvalue().strip().rpartition(" ")[2]
-            _leave(name, f"--flagfile={file} names itself, by way of others or at once.")
-        sys.stderr.write(told.getvalue())
-        if stray:
-            _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
-        for flag in flags.FLAGS.flag_values_dict():
-            if str(flags.FLAGS[flag].value).startswith("--"):
-                _leave(name, f"--{flag} has no value: '{flags.FLAGS[flag].value}' follows it.")
-        # Left at its default, absl would raise it and print the libraries' progress notes.
-        if flags.FLAGS["verbosity"].using_default_value:
-            logging.set_verbosity(logging.WARNING)
-        return list(argv[:1])
 
     def guarded(_: Sequence[str]) -> int:
         try:
@@ -119,7 +88,41 @@ def run(
         # A terminal without Unicode shows a code instead of ending a run with its last line.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app.run(guarded, flags_parser=parse)
+    app.run(guarded, flags_parser=functools.partial(_parse, name, purpose))
+
+
+def _parse(name: str, purpose: str, argv: Sequence[str]) -> list[str]:
+    """Read the flags; leaves where they ask for help, or with a line on what is wrong with them."""
+    if any(word in ("--help", "-help", "-h", "-?") for word in argv[1:]):
+        sys.exit(_print_help(name, _help(name, purpose)))
+    for word in argv[1:]:
+        if not word.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in word):
+            _leave(
+                name,
+                f"the argument {word!a} is no text in UTF-8; rename the file or folder, or "
+                "set a locale that knows its letters (such as LC_ALL=C.UTF-8).",
+            )
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            stray = flags.FLAGS(list(argv))[1:]
+    except flags.Error as error:
+        _leave(name, str(error))
+    except UnicodeDecodeError as error:
+        _leave(name, f"the file of --flagfile is no text in UTF-8: {error}.")
+    if "circular flagfile" in told.getvalue():
+        file = told.getvalue().strip().rpartition(" ")[2]
+        _leave(name, f"--flagfile={file} names itself, by way of others or at once.")
+    sys.stderr.write(told.getvalue())
+    if stray:
+        _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
+    for flag in flags.FLAGS.flag_values_dict():
+        if str(flags.FLAGS[flag].value).startswith("--"):
+            _leave(name, f"--{flag} has no value: '{flags.FLAGS[flag].value}' follows it.")
+    # Left at its default, absl would raise it and print the libraries' progress notes.
+    if flags.FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.WARNING)
+    return list(argv[:1])
 
 
 def _raise_again(lost: "sys.UnraisableHookArgs") -> None:

@@ -7,7 +7,7 @@ import pathlib
 
 from absl import flags
 
-from input_pipeline import command, comparison, data_flags, published_maps
+from input_pipeline import command, comparison, published_maps, store_flags
 from input_pipeline.clips import STORED_DATASETS
 from input_pipeline.errors import InputError
 
@@ -26,7 +26,7 @@ def main() -> int:
         raise InputError(f"{missing} is missing; name both --dataset=NAME and --maps=DIR.")
     from input_pipeline import loader
 
-    ours = loader.load(_DATASET.value, data_flags.layout(), data_flags.data_dir())
+    ours = loader.load(_DATASET.value, store_flags.layout(), store_flags.data_dir())
     folder = pathlib.Path(_MAPS.value).expanduser()
     theirs = published_maps.read_maps(folder, _DATASET.value, "whole")
     place_of = {key: index for index, key in enumerate(theirs.clip_key_N)}

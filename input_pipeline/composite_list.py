@@ -9,6 +9,7 @@ from input_pipeline import identifiers, sheets
 from input_pipeline.clips import CLASS_NAMES, DATABASES_OF
 from input_pipeline.errors import Faults, InputError
 
+NAME = "combined_3class_gt.csv"
 # The second official file lacks one clip of SAMM.
 _SECOND = re.compile(r".*gt-2.*", re.IGNORECASE)
 _DATABASES = DATABASES_OF["megc2019"]

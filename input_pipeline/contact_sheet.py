@@ -5,9 +5,8 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from input_pipeline import regions, whole_file
+from input_pipeline import progress_lines, regions, whole_file
 from input_pipeline.clips import CLASS_NAMES, FLOW_CHANNELS, MAP_SIZE, Clips, entitled
 from input_pipeline.database_names import in_words
 
@@ -52,7 +51,7 @@ def write_pages(clips: Clips, folder: pathlib.Path) -> list[pathlib.Path]:
     digits = max(2, len(str(len(starts))))
     palette_256x3 = _magma()
     pages = []
-    progress = tqdm.tqdm(starts, "contact sheet", unit="page", disable=None, leave=False)
+    progress = progress_lines.over(starts, "contact sheet")
     for number, start in enumerate(progress, start=1):
         buffer = io.BytesIO()
         _page(clips, start, f"page {number} of {len(starts)}", palette_256x3).save(buffer, "PNG")

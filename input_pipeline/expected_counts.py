@@ -5,6 +5,7 @@ import pathlib
 from typing import NamedTuple
 
 from input_pipeline import packaged_table, sheets
+from input_pipeline.clip_table import ReadResult
 from input_pipeline.clips import CLASS_NAMES
 from input_pipeline.errors import InputError
 
@@ -57,16 +58,19 @@ def is_pretend(raw_dir: pathlib.Path) -> bool:
     return (raw_dir / PRETEND_TABLE).is_file()
 
 
-def deviations(database: str, label_of: dict[str, int], raw_dir: pathlib.Path) -> list[str]:
-    """How the clips of one database (key -> class) differ from its counts; empty if they agree.
+def deviations(database: str, result: ReadResult, raw_dir: pathlib.Path) -> list[str]:
+    """How the clips of one database differ from its counts; empty if they agree.
 
-    The first sentence gives the totals, each further one a subject's clips of one class, or a
-    clip by name where names follow from the counts (SMIC).
+    A clip that is not on the disk counts as missing, whatever the sheet says. The first sentence
+    gives the totals, the second the subjects of whom nothing is there, each further one a
+    subject's clips of one class, or a clip by name where names follow from the counts (SMIC).
     """
     wanted = expected(database, raw_dir)
+    labels = {k: v for k, v in result.labels().items() if k.startswith(f"{database}/")}
+    missing = {fault.key for fault in result.faults if fault.is_missing}
     keys_of = collections.defaultdict(list)
-    for key, label in sorted(label_of.items()):
-        if key.startswith(f"{database}/"):
+    for key, label in sorted(labels.items()):
+        if key not in missing:
             keys_of[key.split("/")[1], label].append(key.split("/")[2])
     found_total = _per_class(keys_of)
     found_subjects = len({subject for subject, _ in keys_of})
@@ -81,6 +85,12 @@ def deviations(database: str, label_of: dict[str, int], raw_dir: pathlib.Path) -
         f"{database}: {_shown(found_total, found_subjects)} instead of "
         f"{_shown(wanted_total, wanted.subjects)} ({wanted.source})."
     )
+    known = {key.split("/")[1] for key in labels} | wanted.per_subject.keys() - {_ALL}
+    without = sorted(known - {subject for subject, _ in keys_of})
+    if without:
+        details.insert(
+            0, f"{database}: nothing is there of {len(without)} subjects: {', '.join(without)}."
+        )
     return [totals, *details]
 
 
@@ -109,14 +119,19 @@ def _details(
 def _names(keys_of: dict[tuple[str, int], list[str]], wanted: Expected) -> list[str]:
     """SMIC numbers the clips of a subject's class without gaps."""
     found = {f"smic/{subject}/{clip}" for (subject, _), clips in keys_of.items() for clip in clips}
-    named = {
-        f"smic/{subject}/{subject}_{code}_{number:02d}"
-        for subject, counts in wanted.per_subject.items()
-        for code, count in zip(_SMIC_CODES, counts, strict=True)
-        for number in range(1, count + 1)
-    }
+    named = smic_labels(wanted).keys()
     missing = [f"{key} is missing." for key in sorted(named - found)]
     return missing + [f"{key} is not part of the database." for key in sorted(found - named)]
+
+
+def smic_labels(wanted: Expected) -> dict[str, int]:
+    """Key and class of every clip of SMIC, whose numbers follow from the counts."""
+    return {
+        f"smic/{subject}/{subject}_{_SMIC_CODES[label]}_{number:02d}": label
+        for subject, counts in wanted.per_subject.items()
+        for label, count in enumerate(counts)
+        for number in range(1, count + 1)
+    }
 
 
 def _per_class(keys_of: dict[tuple[str, int], list[str]]) -> tuple[int, ...]:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from input_pipeline import preprocess_extra, regions, strain
+from input_pipeline import preprocess_extra, progress_lines, regions, strain
 from input_pipeline.clip_maps import ClipMaps
 from input_pipeline.clip_table import ClipRecord
 from input_pipeline.clips import CLASS_NAMES, MAP_SIZE, entitled
@@ -49,7 +48,7 @@ def write_pages(
     for record in records:
         by_database[record.database].append(record)
     pages = []
-    bar = tqdm.tqdm(total=len(records), desc="faces", unit="clip", disable=None, leave=False)
+    bar = progress_lines.bar(len(records), "faces")
     with bar:
         for database, own in sorted(by_database.items()):
             starts = range(0, len(own), ROWS_PER_PAGE)

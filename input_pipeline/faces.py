@@ -279,7 +279,7 @@ def landmark_model() -> pathlib.Path:
     if spec is None or not spec.origin:
         raise InputError(
             "preprocessing needs the package face_recognition_models, which is not installed; "
-            "run: pip install 'ahmsa-jax[preprocess]'."
+            f"from the checkout run: {preprocess_extra.INSTALL}"
         )
     path = pathlib.Path(spec.origin).parent / "models" / LANDMARK_MODEL
     if not path.is_file():

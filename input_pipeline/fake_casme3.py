@@ -26,14 +26,16 @@ CLIPS = (
     FakeClip("spNO.210", "f", "happy", 61, 65, 68, action_units="L14"),
     # There is no 0.jpg, and the sheet's apex is the onset.
     FakeClip("spNO.216", "e", "happy", 1, 1, 8, {"onset": 0, "apex": 0}, "14"),
-    FakeClip("spNO.3", "J", "happy", 88, 92, 95, action_units="12"),
+    # The release's one upper-case letter.
+    FakeClip("spNO.14", "J", "happy", 1012, 1016, 1019, action_units="12"),
     FakeClip("spNO.40", "e", "surprise", 1812, 1819, 1828, {"offset": 0}, "18", first=1811),
 )
 _OBJECTIVE = ("III", "II", "I", "II", "VII", "IV", "VII", "V", "VI", "VII", "I", "II")
 # Folders that are spelled otherwise than the sheet.
 _FOLDER_OF = {"spNO.12": "spNo.12", "spNO.210": "spNO210"}
 _IN_CLIP_FOLDERS = (("spNO.1", 455), ("spNO.12", 812))
-_UNREADABLE = ("spNO.3", "J")
+# Files of a video that do not open; no clip needs them.
+_UNREADABLE = ("spNO.14", range(1040, 1044))
 
 
 def names(clip: FakeClip) -> tuple[str, str]:
@@ -52,8 +54,8 @@ def write(root: pathlib.Path) -> None:
         video = videos / folder / clip.clip.lower()
         fake_clips.write_frames(video / "color", frames, _jpg)
         fake_clips.write_frames(video / "depth", _depth(frames), _png, stray=False)
-        if (clip.subject, clip.clip) == _UNREADABLE:
-            for number in clip.numbers:
+        if clip.subject == _UNREADABLE[0]:
+            for number in _UNREADABLE[1]:
                 (video / "color" / _jpg(number)).write_bytes(b"")
         if (clip.subject, clip.onset) in _IN_CLIP_FOLDERS:
             name = f"{clip.subject}_{clip.clip}_{clip.onset}"

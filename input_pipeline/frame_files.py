@@ -1,21 +1,20 @@
 """Finds the trees, clip folders and numbered frames of a database as it was unzipped.
 
-Roots may be doubled (X/X/...), folders differ in upper and lower case, numbers have any padding
-and stray files lie about. Names from a sheet are only compared with what a folder lists, never
-joined to a path, and links that leave the raw folder are refused.
+Roots and subjects may be doubled (X/X/...), folders differ in upper and lower case, numbers have
+any padding and stray files lie about. Names from a sheet are only compared with what a folder
+lists, never joined to a path. Symbolic links are followed, each folder once.
 """
 
 import functools
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from input_pipeline.clip_faults import ClipFault
 from input_pipeline.errors import InputError
 
-FRAME_CHOICES = ("raw", "cropped")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 # Folders above the subjects: a handful in every release.
 _MOST_OUTER_FOLDERS = 2000
@@ -33,11 +32,21 @@ class FrameName(NamedTuple):
 
 
 class OuterFolder(NamedTuple):
-    """A folder above or beside the subjects: what it lists, subjects apart from the rest."""
+    """A folder above or beside the subjects: what it lists, subjects apart from the rest.
+
+    `unfollowed` are links that lead nowhere or to a folder above the raw one.
+    """
 
     path: pathlib.Path
     subjects: tuple[str, ...]
     files: tuple[str, ...]
+    unfollowed: tuple[str, ...] = ()
+
+
+class _Listing(NamedTuple):
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+    broken: tuple[str, ...]
 
 
 def outer_folders(
@@ -45,22 +54,29 @@ def outer_folders(
 ) -> tuple[OuterFolder, ...]:
     """Every folder from `raw_dir` downwards that does not lie inside a subject's folder.
 
-    In the order of depth, then name. Raises InputError where `raw_dir` is no folder or holds too
-    many folders to be a database.
+    In the order of depth, then name; what only links lead to comes last. No folder is entered
+    twice, so that links cannot lead in circles. Raises InputError where `raw_dir` is no folder or
+    holds too many folders to be a database.
     """
     if not raw_dir.is_dir():
         raise InputError(f"the raw folder '{raw_dir}' does not exist; check --raw_dir.")
-    limit = raw_dir.resolve()
+    seen = {raw_dir.resolve(), *raw_dir.resolve().parents}
     found: list[OuterFolder] = []
-    level = [raw_dir]
-    for _ in range(_DEEPEST):
+    level, links = [raw_dir], list[pathlib.Path]()
+    for _ in range(2 * _DEEPEST):
+        if not level:
+            # What lies here by itself is known; a link to it would show it a second time.
+            level, links = _unseen(links, seen), []
         deeper: list[pathlib.Path] = []
         for folder in level:
-            names, files = _listed(folder)
+            names, files, broken = _listed(folder)
             subjects = tuple(name for name in names if is_subject(name))
-            found.append(OuterFolder(folder, subjects, files))
-            others = (folder / name for name in names if name not in subjects)
-            deeper += [path for path in others if _is_inside(path, limit)]
+            others = [folder / name for name in names if name not in subjects]
+            linked = [path for path in others if path.is_symlink()]
+            up = [path.name for path in linked if path.resolve() in raw_dir.resolve().parents]
+            found.append(OuterFolder(folder, subjects, files, (*broken, *up)))
+            links += linked
+            deeper += _unseen([path for path in others if path not in linked], seen)
         if len(found) + len(deeper) > _MOST_OUTER_FOLDERS:
             raise InputError(
                 f"'{raw_dir}' holds more than {_MOST_OUTER_FOLDERS} folders that belong to no "
@@ -68,6 +84,17 @@ def outer_folders(
             )
         level = deeper
     return tuple(found)
+
+
+def _unseen(folders: Iterable[pathlib.Path], seen: set[pathlib.Path]) -> list[pathlib.Path]:
+    """The folders that were not met under any name; they are met now."""
+    new = []
+    for folder in folders:
+        resolved = folder.resolve()
+        if resolved not in seen:
+            seen.add(resolved)
+            new.append(folder)
+    return new
 
 
 def kind_of(path: pathlib.Path, raw_dir: pathlib.Path) -> str:
@@ -83,28 +110,33 @@ def kind_of(path: pathlib.Path, raw_dir: pathlib.Path) -> str:
 def trees(
     folders: Iterable[OuterFolder], raw_dir: pathlib.Path, frames: str, left_out: re.Pattern[str]
 ) -> tuple[OuterFolder, ...]:
-    """The folders that hold subjects in the frames asked for (FRAME_CHOICES), best first.
+    """The folders that hold subjects in the frames asked for (raw or cropped), best first.
 
-    `left_out` matches, in the path below the raw folder, what no clip is read from: depth
-    pictures, other recordings. Whole recordings come before selected frames. Raises
-    InputError where there is none.
+    `left_out` matches, in the path below the raw folder, what no clip is read from. Whole
+    recordings come before selected frames.
     """
-    with_subjects = [folder for folder in folders if folder.subjects]
-    fitting = [f for f in with_subjects if not left_out.search("/".join(_below(f.path, raw_dir)))]
+    fitting = [f for f in folders if f.subjects and not is_left_out(f, raw_dir, left_out)]
     kinds = {folder.path: kind_of(folder.path, raw_dir) for folder in fitting}
     wanted = ("raw", "selected") if frames == "raw" else ("cropped",)
     chosen = [folder for folder in fitting if kinds[folder.path] in wanted]
-    if not chosen:
-        others = sorted({"/".join(_below(f.path, raw_dir)) or "." for f in with_subjects})
-        seen = (
-            f"found only {', '.join(others[:5])}" if others else "no folder of a subject is there"
-        )
-        other = "cropped" if frames == "raw" else "raw"
-        raise InputError(
-            f"'{raw_dir}' holds no {frames} frames ({seen}); check --raw_dir, or give "
-            f"--frames={other} if those are wanted."
-        )
     return tuple(sorted(chosen, key=lambda folder: wanted.index(kinds[folder.path])))
+
+
+def is_left_out(folder: OuterFolder, raw_dir: pathlib.Path, left_out: re.Pattern[str]) -> bool:
+    """Whether a folder's path below the raw folder matches `left_out`."""
+    return bool(left_out.search("/".join(_below(folder.path, raw_dir))))
+
+
+def subject_folders(
+    tree: pathlib.Path, name: str, spelling: Callable[[str], str] = str.casefold
+) -> Iterator[pathlib.Path]:
+    """The folders of a subject in a tree, and in each the one of the same name.
+
+    An archive of one subject, unpacked into a folder of its own, doubles it: sub01/sub01/EP02_01f.
+    """
+    for subject in folders_named(tree, name, spelling):
+        yield subject
+        yield from folders_named(subject, name, spelling)
 
 
 def folders_named(
@@ -123,7 +155,7 @@ def folders_by_name(
 ) -> dict[str, tuple[pathlib.Path, ...]]:
     """The folders in `parent` by their name as `spelling` writes it."""
     found: dict[str, tuple[pathlib.Path, ...]] = {}
-    for name in _listed(parent)[0]:
+    for name in _listed(parent).folders:
         found[spelling(name)] = (*found.get(spelling(name), ()), parent / name)
     return found
 
@@ -131,20 +163,14 @@ def folders_by_name(
 def numbered_frames(
     folder: pathlib.Path,
     name: FrameName,
-    raw_dir: pathlib.Path,
     numbers: tuple[int, int] | None = None,
 ) -> Frames:
     """The frames of a folder, ascending by number: (number, file).
 
     `numbers` limits them (both ends included). Files of other names are stray and ignored;
     whether a frame is readable is for its reader to say. Raises ClipFault (no_frames,
-    duplicate_frame, outside_raw_dir).
+    duplicate_frame).
     """
-    limit = raw_dir.resolve()
-    if not _is_inside(folder, limit):
-        raise ClipFault(
-            "outside_raw_dir", f"the folder '{folder.name}' is a link that leaves the raw folder."
-        )
     by_number = _numbered(folder, name)
     if not by_number:
         raise ClipFault("no_frames", _what_is_there(folder, name))
@@ -156,12 +182,7 @@ def numbered_frames(
             raise ClipFault(
                 "duplicate_frame", f"'{files[0]}' and '{files[1]}' are both frame {number}."
             )
-        path = folder / files[0]
-        if path.is_symlink() and not _is_inside(path, limit):
-            raise ClipFault(
-                "outside_raw_dir", f"the frame '{files[0]}' is a link that leaves the raw folder."
-            )
-        frames.append((number, path))
+        frames.append((number, folder / files[0]))
     return tuple(frames)
 
 
@@ -202,20 +223,26 @@ def _what_is_there(folder: pathlib.Path, name: FrameName) -> str:
     )
 
 
-def _listed(folder: pathlib.Path) -> tuple[list[str], tuple[str, ...]]:
-    """Names of the folders and of the files in a folder, hidden ones apart, sorted."""
+def _listed(folder: pathlib.Path) -> _Listing:
+    """Names of the folders, the files and the broken links in a folder, hidden ones apart."""
+    kinds: dict[str, list[str]] = {"folder": [], "file": [], "broken": []}
     with os.scandir(folder) as entries:
-        shown = [entry for entry in entries if not entry.name.startswith((".", "__MACOSX"))]
-        inner = sorted(entry.name for entry in shown if entry.is_dir())
-        return inner, tuple(sorted(entry.name for entry in shown if entry.is_file()))
+        for entry in entries:
+            if not entry.name.startswith((".", "__MACOSX")):
+                kinds.setdefault(_kind(entry), []).append(entry.name)
+    return _Listing(*(tuple(sorted(kinds[kind])) for kind in ("folder", "file", "broken")))
 
 
-def _is_inside(path: pathlib.Path, limit: pathlib.Path) -> bool:
+def _kind(entry: "os.DirEntry[str]") -> str:
     try:
-        return path.resolve().is_relative_to(limit)
-    # A loop of links.
-    except (OSError, RuntimeError):
-        return False
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+    except OSError:
+        # A link to itself.
+        return "broken"
+    return "broken" if entry.is_symlink() else "other"
 
 
 def _below(path: pathlib.Path, raw_dir: pathlib.Path) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from input_pipeline import png_chunks
 from input_pipeline.clip_faults import ClipFault
 
 # The largest frame of the four databases has about 2.2 million pixels.
@@ -181,6 +182,8 @@ def _png_header(name: str, data: bytes) -> _Header:
     # The size limit comes first: a picture may be refused for it however it ends.
     if width * height <= MOST_PIXELS and not data.endswith(_PNG_END):
         raise _damaged(name, "it is cut off before its end chunk")
+    if png_chunks.headers(data) > 1:
+        raise _damaged(name, "it has a second header")
     return _Header("PNG", width, height)
 
 

@@ -5,7 +5,7 @@ import pathlib
 
 from absl import flags
 
-from input_pipeline import command, data_flags, published_maps
+from input_pipeline import command, published_maps, store_flags
 from input_pipeline.clips import CLASS_NAMES, STORED_DATASETS, Clips
 from input_pipeline.errors import InputError
 
@@ -53,9 +53,9 @@ def main() -> int:
     if not _SOURCE.value or not _DATASET.value:
         missing = "--dataset" if _SOURCE.value else "--source"
         raise InputError(f"{missing} is missing; name both --source=DIR and --dataset=NAME.")
-    data_dir = data_flags.data_dir()
+    data_dir = store_flags.data_dir()
     source = pathlib.Path(_SOURCE.value).expanduser()
-    clips = published_maps.read_maps(source, _DATASET.value, data_flags.layout())
+    clips = published_maps.read_maps(source, _DATASET.value, store_flags.layout())
     print("\n".join(_summary(clips)))
 
     # Loading TFDS takes most of a second; faults in the source show before that.

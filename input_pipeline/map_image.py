@@ -8,6 +8,7 @@ import struct
 
 import numpy as np
 
+from input_pipeline import png_chunks
 from input_pipeline.clips import MAP_SIZE
 from input_pipeline.errors import InputError
 
@@ -68,6 +69,8 @@ def _check_header(data: bytes) -> None:
     width, height, bits, colour_type = struct.unpack(">IIBB", data[16:26])
     if (width, height) != (MAP_SIZE, MAP_SIZE):
         raise InputError(f"the map has {width}x{height} pixels; {_WANTED}.")
+    if png_chunks.headers(data) > 1:
+        raise InputError(f"the map has a second header, as no PNG may; {_WANTED}; copy it again.")
     if bits != 8 or colour_type != _RGB:
         mode = _COLOUR_TYPES.get(colour_type, f"of unknown colour type {colour_type}")
         raise InputError(f"the map is {mode} with {bits} bits a channel; {_WANTED}.")

@@ -3,10 +3,10 @@
 import dataclasses
 
 import numpy as np
-import tqdm
 
-from input_pipeline import regions
+from input_pipeline import progress_lines, regions
 from input_pipeline.clips import Clips, sorted_and_checked
+from input_pipeline.errors import Faults
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,30 @@ class MapSample:
     map_HxWxC: np.ndarray
     landmarks_5x2: np.ndarray | None = None
 
+    @property
+    def key(self) -> str:
+        """`database/subject/clip`."""
+        return f"{self.database}/{self.subject}/{self.clip}"
+
+
+def check_unshared(samples: list[MapSample]) -> None:
+    """Raise InputError where clips of two subjects have the same map, unless it is constant.
+
+    One person's motion never repeats another's in every pixel: one of the two is mislabelled.
+    """
+    first_of: dict[bytes, MapSample] = {}
+    faults = Faults()
+    for sample in samples:
+        if (sample.map_HxWxC == sample.map_HxWxC[0, 0]).all():
+            continue
+        first = first_of.setdefault(sample.map_HxWxC.tobytes(), sample)
+        if (first.database, first.subject) != (sample.database, sample.subject):
+            faults.add(
+                f"the clips {first.key} and {sample.key} of two subjects have the same map; every "
+                "clip has one of its own; remove or replace the wrong one."
+            )
+    faults.raise_if_any()
+
 
 def to_clips(
     samples: list[MapSample], dataset: str, layout: str, provenance: dict[str, str]
@@ -38,13 +62,15 @@ def to_clips(
         ]
     )
     whole_NxHxWxC = np.stack([sample.map_HxWxC for sample in samples]).astype(np.float32)
-    pairs = zip(whole_NxHxWxC, landmarks_Nx5x2, strict=True)
-    progress = tqdm.tqdm(pairs, "regions", len(samples), unit="map", disable=None, leave=False)
+    pairs = list(zip(whole_NxHxWxC, landmarks_Nx5x2, strict=True))
     clips = Clips(
         dataset=dataset,
         layout=layout,
         flow_NxHxWxC=np.stack(
-            [regions.compose(layout, face, landmarks) for face, landmarks in progress]
+            [
+                regions.compose(layout, face, landmarks)
+                for face, landmarks in progress_lines.over(pairs, "regions")
+            ]
         ),
         flow_whole_NxHxWxC=whole_NxHxWxC,
         label_N=np.array([sample.label for sample in samples]),

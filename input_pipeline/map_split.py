@@ -10,9 +10,7 @@ import os
 import pathlib
 from typing import NamedTuple
 
-import tqdm
-
-from input_pipeline import identifiers, map_image
+from input_pipeline import identifiers, map_image, progress_lines
 from input_pipeline.clips import CLASS_NAMES, DATABASES_OF
 from input_pipeline.errors import Faults, InputError
 from input_pipeline.map_sample import MapSample
@@ -54,7 +52,7 @@ def read_split(source: pathlib.Path, dataset: str) -> list[MapSample]:
     copies: dict[_Key, _Copy] = {}
     folds: dict[str, set[_Key]] = {}
     names = _entries(root)
-    for name in tqdm.tqdm(names, "folds", unit="fold", disable=None, leave=False):
+    for name in progress_lines.over(names, "folds"):
         try:
             fold = _read_fold(root, name, dataset, faults)
         except InputError as error:

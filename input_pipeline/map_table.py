@@ -5,11 +5,11 @@ import io
 import os
 import pathlib
 import stat
+from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
-from input_pipeline import identifiers, map_image
+from input_pipeline import identifiers, map_image, progress_lines
 from input_pipeline.clips import CLASS_NAMES, DATABASES_OF, MAP_SIZE
 from input_pipeline.errors import Faults, InputError
 from input_pipeline.map_sample import MapSample
@@ -25,6 +25,18 @@ _LABELS = {name: index for index, name in enumerate(CLASS_NAMES)} | {
 }
 
 
+class _Entry(NamedTuple):
+    """One row, checked, its picture not yet read."""
+
+    database: str
+    subject: str
+    clip: str
+    label: int
+    map_name: str
+    path: pathlib.Path
+    landmarks_5x2: np.ndarray | None
+
+
 def read_table(source: pathlib.Path, dataset: str) -> list[MapSample]:
     """The samples of a table, in its order.
 
@@ -35,22 +47,49 @@ def read_table(source: pathlib.Path, dataset: str) -> list[MapSample]:
     has_landmarks = LANDMARK_COLUMNS[0] in rows[0][1]
     resolved = source.resolve()
     faults = Faults()
-    samples = []
+    entries: list[tuple[int, _Entry]] = []
     first_row_of: dict[tuple[str, str, str], int] = {}
-    for number, row in tqdm.tqdm(rows, "maps", unit="map", disable=None, leave=False):
+    for number, row in rows:
         try:
-            sample = _sample(resolved, dataset, row, has_landmarks)
+            entry = _entry(resolved, dataset, row, has_landmarks)
         except InputError as error:
             faults.add(f"{TABLE_NAME} row {number}: {error}")
             continue
-        key = (sample.database, sample.subject, sample.clip)
+        key = (entry.database, entry.subject, entry.clip)
         if key in first_row_of:
             faults.add(
                 f"{TABLE_NAME} row {number}: the clip {'/'.join(key)} already stands in row "
                 f"{first_row_of[key]}; every key must be unique; remove one of the two rows."
             )
         first_row_of.setdefault(key, number)
-        samples.append(sample)
+        entries.append((number, entry))
+    # Before any picture is decoded: a table of thousands of wrong rows is refused at once.
+    faults.raise_if_any()
+    return _samples(entries)
+
+
+def _samples(entries: "list[tuple[int, _Entry]]") -> list[MapSample]:
+    """The entries with their pictures, of which each file is decoded once."""
+    faults = Faults()
+    samples = []
+    map_of: dict[pathlib.Path, np.ndarray] = {}
+    for number, entry in progress_lines.over(entries, "maps"):
+        try:
+            if entry.path not in map_of:
+                map_of[entry.path] = map_image.decode(map_image.read_bytes(entry.path))
+        except InputError as error:
+            faults.add(f"{TABLE_NAME} row {number}: '{entry.map_name}': {error}")
+            continue
+        samples.append(
+            MapSample(
+                database=entry.database,
+                subject=entry.subject,
+                clip=entry.clip,
+                label=entry.label,
+                map_HxWxC=map_of[entry.path],
+                landmarks_5x2=entry.landmarks_5x2,
+            )
+        )
     faults.raise_if_any()
     return samples
 
@@ -117,9 +156,7 @@ def _check_header(header: list[str]) -> None:
         raise InputError(f"{TABLE_NAME} has the column {twice[0]} twice; remove one of the two.")
 
 
-def _sample(
-    source: pathlib.Path, dataset: str, row: dict[str, str], has_landmarks: bool
-) -> MapSample:
+def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmarks: bool) -> _Entry:
     allowed = DATABASES_OF[dataset]
     database = row["database"].strip().lower()
     if database not in allowed:
@@ -136,17 +173,13 @@ def _sample(
             "0, 1, 2; correct the row."
         )
     landmarks_5x2 = _landmarks(row) if has_landmarks else None
-    path = map_image.path_inside(source, row["map"])
-    try:
-        map_HxWxC = map_image.decode(map_image.read_bytes(path))
-    except InputError as error:
-        raise InputError(f"'{row['map']}': {error}") from error
-    return MapSample(
+    return _Entry(
         database=database,
         subject=identifiers.canonical_subject(database, subject),
         clip=clip,
         label=label,
-        map_HxWxC=map_HxWxC,
+        map_name=row["map"],
+        path=map_image.path_inside(source, row["map"]),
         landmarks_5x2=landmarks_5x2,
     )
 
@@ -165,4 +198,13 @@ def _landmarks(row: dict[str, str]) -> np.ndarray:
                 f"{MAP_SIZE}, in map pixels; correct it or remove all ten landmark columns."
             )
         values.append(value)
+    x_of = dict(zip(LANDMARKS, values[::2], strict=True))
+    for part in ("eye", "lip"):
+        left, right = x_of[f"{part}_left"], x_of[f"{part}_right"]
+        if left >= right:
+            raise InputError(
+                f"{part}_left_x is {left:g} and {part}_right_x is {right:g}; left and right are "
+                "those of the picture, so left must be the smaller; exchange the columns if they "
+                "mean the person's own sides."
+            )
     return np.array(values, np.float32).reshape(len(LANDMARKS), 2)

@@ -9,7 +9,7 @@ from input_pipeline.errors import InputError
 
 def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
     """The published maps of a folder in either form; raises InputError on any fault in it."""
-    # These load NumPy's and tqdm's slower parts, which --help has no use for.
+    # These load NumPy's slower parts, which --help has no use for.
     from input_pipeline import map_sample, map_split, map_table
 
     if not source.is_dir():
@@ -24,6 +24,7 @@ def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
             "folders of the pre-split form <subject>/u_train and <subject>/u_test were found; "
             "check --source."
         )
+    map_sample.check_unshared(samples)
     has_landmarks = samples[0].landmarks_5x2 is not None
     provenance = {
         "source": f"published maps, {form} form",

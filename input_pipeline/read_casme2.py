@@ -2,9 +2,9 @@
 
 import pathlib
 import re
-from collections.abc import Sequence
 
 from input_pipeline import annotation_files, frame_files, sheet_clips
+from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import ReadResult
 from input_pipeline.frame_files import FrameName
 from input_pipeline.source_folder import SourceFolder
@@ -16,7 +16,6 @@ _FRAME_NAMES = {
     "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
     "cropped": FrameName(re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"),
 }
-_NO_OTHER_TREES = re.compile(r"(?!)")
 _SUBJECT = re.compile(r"(?:sub)?0*(\d{1,2})", re.ASCII | re.IGNORECASE)
 _CLIP = re.compile(r"EP\w{1,30}", re.ASCII | re.IGNORECASE)
 
@@ -36,7 +35,7 @@ CODING = annotation_files.SheetForm(
         re.compile(r".*coding.*20140508.*", re.IGNORECASE),
         re.compile(r".*coding.*", re.IGNORECASE),
     ),
-    first_clip=_CLIP,
+    clip=_CLIP,
 )
 OBJECTIVE = annotation_files.SheetForm(
     what="the objective classes of CASME II",
@@ -47,25 +46,28 @@ OBJECTIVE = annotation_files.SheetForm(
     },
     optional={},
     names=(re.compile(r".*objective.*", re.IGNORECASE),),
-    first_clip=_CLIP,
+    clip=_CLIP,
 )
 
 
-def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of CASME II; raises InputError where sheet or frames are not to be found."""
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
-    sheet = annotation_files.required(CODING, annotations, source.sheet_files)
-    classes = _objective_classes(annotations, source)
-    trees = source.trees(frames, _NO_OTHER_TREES)
+    sheet = source.sheet(CODING, given)
+    objective = _objective_sheet(given, source)
+    rows_of_classes = objective.rows if objective else []
+    classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
+    trees = source.trees(frames)
 
     def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
         folders = sheet_clips.subject_and_clip_folders(trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
-        return sheet_clips.first_with_frames(folders, _FRAME_NAMES[frames], raw_dir, numbers, shown)
+        return sheet_clips.first_with_frames(folders, _FRAME_NAMES[frames], numbers, shown)
 
     layout = sheet_clips.Layout(DATABASE, _names, frames_of)
     rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
-    return source.noted(sheet_clips.read_rows(rows, layout), sheet, trees)
+    also = (objective,) if objective else ()
+    return source.noted(sheet_clips.read_rows(rows, layout), (sheet, *also), trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:
@@ -74,14 +76,12 @@ def _names(cells: dict[str, str]) -> tuple[str, str]:
     return f"sub{int(subject[1]):02d}", clip[0]
 
 
-def _objective_classes(
-    annotations: Sequence[pathlib.Path], source: SourceFolder
-) -> dict[tuple[str, str], str]:
+def _objective_sheet(
+    given: GivenSheets, source: SourceFolder
+) -> annotation_files.FoundSheet | None:
     # Later coding sheets have such a column as well, but classes of another version.
     delivered = [path for path in source.sheet_files if "objective" in path.name.lower()]
-    found = annotation_files.find(OBJECTIVE, [*annotations, *delivered])
-    rows = found.rows if found else []
-    return {_plain(row.cells): row.cells["objective_class"] for row in rows}
+    return annotation_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
 
 
 def _plain(cells: dict[str, str]) -> tuple[str, str]:

@@ -1,22 +1,30 @@
 """Reads CAS(ME)^3 Part A (Li et al., 2023): JpgIndex sheet and colour frames, as unzipped."""
 
+import dataclasses
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from input_pipeline import annotation_files, frame_files, sheet_clips
+from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import ReadResult
 from input_pipeline.errors import InputError
 from input_pipeline.frame_files import FrameName
-from input_pipeline.source_folder import SourceFolder
+from input_pipeline.source_folder import LeftOut, SourceFolder
 
 DATABASE = "casme3"
 # A subject's folder of the long videos (spNO.1), or a clip's own folder (spNO.1_a_355).
 SUBJECT_FOLDER = re.compile(r"spno\.?\d{1,4}(_[a-z]_\d+)?", re.ASCII | re.IGNORECASE)
 # Depth pictures are PNG and may lie where some copies have the colour frames.
-_FRAME_NAME = FrameName(re.compile(r"(\d+)", re.ASCII), "175.jpg", (".jpg", ".jpeg"))
+# Frames taken out of the videos anew are commonly called img_00175.jpg.
+_FRAME_NAME = FrameName(
+    re.compile(r"(?:img_?)?(\d+)", re.ASCII | re.IGNORECASE), "175.jpg", (".jpg", ".jpeg")
+)
 # Depth pictures have the colour frames' names; macro-expressions are other clips.
-_OTHER_TREES = re.compile(r"(^|/)(depth|video|[^/]*MaE[^/]*)(/|$)", re.IGNORECASE)
+_OTHER_TREES = LeftOut(
+    re.compile(r"(^|/)(depth|video|[^/]*MaE[^/]*)(/|$)", re.IGNORECASE),
+    "depth pictures, videos or macro-expressions",
+)
 _SUBJECT = re.compile(r"spno\.?0*(\d{1,4})", re.ASCII | re.IGNORECASE)
 _VIDEO = re.compile(r"[a-z]", re.ASCII | re.IGNORECASE)
 
@@ -30,16 +38,24 @@ LABELS = annotation_files.SheetForm(
         "offset": ("Offset",),
         "emotion": ("emotion",),
     },
-    optional={"objective_class": ("Objective class",)},
+    # The sheets of all expressions have macro-expressions as well.
+    optional={"objective_class": ("Objective class",), "expression": ("Expression type",)},
     names=(
         re.compile(r".*ME_label_JpgIndex_v2.*", re.IGNORECASE),
         re.compile(r".*ME_label_JpgIndex.*", re.IGNORECASE),
+        re.compile(r".*part_A_v\d.*", re.IGNORECASE),
     ),
-    first_clip=_VIDEO,
+    clip=_VIDEO,
+    never=re.compile(r".*(error_list|wrongly_labeled|MaE_label|part_C).*", re.IGNORECASE),
+)
+_OLDER = re.compile(r".*_v1\.\w+", re.IGNORECASE)
+_OLDER_TOLD = (
+    "the sheet {} is the older one of CAS(ME)^3 (755 clips of 89 subjects in the 3 classes), which "
+    "its authors have corrected; name cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx (699 of 88)."
 )
 
 
-def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of CAS(ME)^3; raises InputError where sheet or frames are not to be found.
 
     Both forms of the release are read, long videos and clip folders. A clip is named by the
@@ -47,18 +63,35 @@ def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str
     """
     if frames == "cropped":
         raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
-    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
-    sheet = annotation_files.required(LABELS, annotations, source.sheet_files)
-    trees = source.trees(frames, _OTHER_TREES)
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    sheet = source.sheet(LABELS, given)
+    trees = source.trees(frames)
 
     def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
         folders = (folder for tree in trees for folder in _folders(tree.path, clip))
         shown = f"{clip.subject}/{clip.clip.split('_')[0]}"
-        return sheet_clips.first_with_frames(folders, _FRAME_NAME, raw_dir, numbers, shown)
+        return sheet_clips.first_with_frames(folders, _FRAME_NAME, numbers, shown)
 
     # Clips run on in the long videos, and single frames were dropped all over.
     layout = sheet_clips.Layout(DATABASE, _names, frames_of, offset_needed=False)
-    return source.noted(sheet_clips.read_rows(sheet.rows, layout), sheet, trees)
+    micro = [row for row in sheet.rows if not _is_macro(row.cells)]
+    result = sheet_clips.read_rows(micro, layout)
+    if len(micro) < len(sheet.rows):
+        dropped = {"no micro-expression": len(sheet.rows) - len(micro)}
+        result = dataclasses.replace(result, dropped={**result.dropped, **dropped})
+    if _OLDER.fullmatch(sheet.path.name):
+        older = _OLDER_TOLD.format(sheet.path.name)
+        result = dataclasses.replace(result, deviations=(older,))
+    renamed = [p.name for clip in result.clips for _, p in clip.frames if not p.stem.isdigit()]
+    if renamed:
+        told = f"frames named like {renamed[0]} are taken for those of their numbers"
+        result = dataclasses.replace(result, notes=(*result.notes, told))
+    return source.noted(result, (sheet,), trees)
+
+
+def _is_macro(cells: dict[str, str]) -> bool:
+    # Macro-expression, MaE.
+    return cells.get("expression", "").casefold().startswith("ma")
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:
@@ -76,7 +109,7 @@ def _spelling(name: str) -> str:
 
 def _folders(tree: pathlib.Path, clip: sheet_clips.AnnotatedClip) -> Iterator[pathlib.Path]:
     yield from frame_files.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
-    for subject in frame_files.folders_named(tree, clip.subject, _spelling):
+    for subject in frame_files.subject_folders(tree, clip.subject, _spelling):
         for video in frame_files.folders_named(subject, clip.clip.split("_")[0], _spelling):
             # Beside the colour frames lie depth pictures; some copies have the frames right here.
             yield from frame_files.folders_named(video, "color")

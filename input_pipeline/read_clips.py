@@ -8,6 +8,7 @@ from input_pipeline import (
     annotation_files,
     composite_list,
     expected_counts,
+    frame_choice,
     frame_files,
     known_defects,
     read_casme2,
@@ -15,7 +16,9 @@ from input_pipeline import (
     read_samm,
     read_smic,
     shared_frames,
+    wrong_folder,
 )
+from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import FaultyClip, ReadResult, merged
 from input_pipeline.clips import DATABASES_OF, STORED_DATASETS
 from input_pipeline.composite_list import CompositeList
@@ -45,28 +48,36 @@ def read_clips(
 
     `raw_dir` holds one database, or for megc2019 the folders casme2, samm and smic. Sheets are
     found below it or named in `annotations`; the composite list is used where it is there.
-    `frames` is one of frame_files.FRAME_CHOICES. No picture is decoded. Raises InputError where
-    sheets or trees are missing or unreadable; faults of single clips are in the result.
+    `frames` is raw, cropped, or one of them by database (frame_choice). No picture is decoded.
+    Raises InputError where sheets or trees are missing or unreadable; faults of single clips are
+    in the result.
     """
     if dataset not in STORED_DATASETS:
         raise InputError(f"unknown data set '{dataset}'; allowed are {', '.join(STORED_DATASETS)}.")
     # Folders may have changed since an earlier call.
     frame_files.forget_listings()
+    frame_choice.checked(frames, DATABASES_OF[dataset])
     raw_dir = raw_dir.expanduser()
     raw_dirs = _raw_dirs(dataset, raw_dir)
     official, sheets_of = _sorted_annotations(dataset, annotations)
+    above: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *raw_dirs)}
     if raw_dirs.keys() != {dataset}:
-        _add_top_sheets(raw_dir, sheets_of)
+        above = _top_sheets(raw_dir, tuple(raw_dirs))
     official = official or composite_list.best_list(_csv_files(raw_dir))
-    result = merged([_READERS[name](raw_dirs[name], sheets_of[name], frames) for name in raw_dirs])
+    results = []
+    for name, folder in raw_dirs.items():
+        given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
+        results.append(_READERS[name](folder, given, frame_choice.of(frames, name)))
+    result = merged(results)
     if official and dataset != "casme3":
         result = _by_list(result, official, tuple(raw_dirs))
     result = _without_shared(result)
     result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames))
     deviating = list(result.deviations)
     notes = list(result.notes)
+    notes += [f"annotation sheet not used: {path.name} (other columns)" for path in above[""]]
     for name, folder in raw_dirs.items():
-        deviating += expected_counts.deviations(name, result.labels(), folder)
+        deviating += expected_counts.deviations(name, result, folder)
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
     pretend = any(expected_counts.is_pretend(folder) for folder in raw_dirs.values())
@@ -84,9 +95,10 @@ def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:
     found = {name: frame_files.folders_named(raw_dir, name) for name in databases}
     missing = [name for name, folders in found.items() if not folders]
     if missing:
+        hint = wrong_folder.composite_hint(raw_dir, databases)
         raise InputError(
             f"'{raw_dir}' lacks the folder {missing[0]}; for {dataset} it must hold the folders "
-            f"{', '.join(databases)}, each with one database as unzipped."
+            f"{', '.join(databases)}, each with one database as unzipped{hint and '; '}{hint}."
         )
     return {name: folders[0] for name, folders in found.items()}
 
@@ -105,21 +117,31 @@ def _sorted_annotations(
             continue
         fitting = [name for name in sheets_of if _fits(name, path)]
         if not fitting:
-            raise InputError(
-                f"the annotation file '{path.name}' is no sheet of {', '.join(sheets_of)} with the "
-                "columns that were delivered, nor a readable one; check --annotations."
-            )
+            raise _unfit(path, tuple(sheets_of))
         sheets_of[fitting[0]].append(path)
     return composite_list.best_list(lists), sheets_of
 
 
-def _add_top_sheets(raw_dir: pathlib.Path, sheets_of: dict[str, list[pathlib.Path]]) -> None:
-    """The composite's sheets may lie beside the databases' folders as well as inside them."""
+def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
+    forms = [form for name in databases for form in _FORMS[name]]
+    fitting = [annotation_files.wanted(forms)] if forms else []
+    if databases != ("casme3",):
+        fitting.append(f"the composite list {composite_list.NAME} (no header)")
+    return InputError(
+        f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
+        f"({annotation_files.described(path)}); fitting would be {' or '.join(fitting)}; check "
+        "--annotations."
+    )
+
+
+def _top_sheets(raw_dir: pathlib.Path, databases: Sequence[str]) -> dict[str, list[pathlib.Path]]:
+    """The sheets beside the databases' folders, by database; under "" those that fit none."""
     listed = frame_files.outer_folders(raw_dir, is_subject=lambda name: True)
+    found: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *databases)}
     for path in annotation_files.sheet_files(listed):
-        fitting = [name for name in sheets_of if not sheets_of[name] and _fits(name, path)]
-        if fitting:
-            sheets_of[fitting[0]].append(path)
+        fitting = [name for name in databases if _fits(name, path)]
+        found[fitting[0] if fitting else ""].append(path)
+    return found
 
 
 def _fits(database: str, path: pathlib.Path) -> bool:

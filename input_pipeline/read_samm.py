@@ -2,19 +2,20 @@
 
 import pathlib
 import re
-from collections.abc import Sequence
 
-from input_pipeline import annotation_files, frame_files, sheet_clips
+from input_pipeline import annotation_files, frame_choice, frame_files, sheet_clips
+from input_pipeline.annotation_files import GivenSheets
 from input_pipeline.clip_table import ReadResult
+from input_pipeline.errors import InputError
 from input_pipeline.frame_files import FrameName
-from input_pipeline.source_folder import SourceFolder
+from input_pipeline.source_folder import LeftOut, SourceFolder
 
 DATABASE = "samm"
 SUBJECT_FOLDER = re.compile(r"\d{3}", re.ASCII)
 # Numbers are those of the long recording, with four digits or five.
 _FRAME_NAME = FrameName(re.compile(r"\d{1,3}_(\d+)", re.ASCII), "006_05588.jpg")
 # The long videos hold the same numbers, one folder for each recording.
-_OTHER_TREES = re.compile(r"long", re.IGNORECASE)
+_OTHER_TREES = LeftOut(re.compile(r"long", re.IGNORECASE), "the long videos")
 _SUBJECT = re.compile(r"0*(\d{1,3})", re.ASCII)
 _CLIP = re.compile(r"\d{1,3}_\d_\d{1,2}", re.ASCII)
 
@@ -33,23 +34,31 @@ CODES = annotation_files.SheetForm(
         re.compile(r"SAMM_Micro_FACS_Codes_v2.*", re.IGNORECASE),
         re.compile(r".*SAMM.*(FACS|Micro).*", re.IGNORECASE),
     ),
-    first_clip=_CLIP,
+    clip=_CLIP,
 )
 
 
-def read(raw_dir: pathlib.Path, annotations: Sequence[pathlib.Path], frames: str) -> ReadResult:
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of SAMM; raises InputError where sheet or frames are not to be found."""
-    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
-    sheet = annotation_files.required(CODES, annotations, source.sheet_files)
-    trees = source.trees(frames, _OTHER_TREES)
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    sheet = source.sheet(CODES, given)
+    try:
+        trees = source.trees(frames)
+    except InputError as error:
+        if frames == "raw":
+            raise
+        raise InputError(
+            f"{str(error).removesuffix('.')}; SAMM has no official crop: in the composite give "
+            f"--frames={frame_choice.EXAMPLE}."
+        ) from error
 
     def frames_of(clip: sheet_clips.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
         folders = sheet_clips.subject_and_clip_folders(trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
-        return sheet_clips.first_with_frames(folders, _FRAME_NAME, raw_dir, numbers, shown)
+        return sheet_clips.first_with_frames(folders, _FRAME_NAME, numbers, shown)
 
     layout = sheet_clips.Layout(DATABASE, _names, frames_of)
-    return source.noted(sheet_clips.read_rows(sheet.rows, layout), sheet, trees)
+    return source.noted(sheet_clips.read_rows(sheet.rows, layout), (sheet,), trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:

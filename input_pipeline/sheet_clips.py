@@ -151,12 +151,12 @@ def _record(
 
 
 def require_near(frames: frame_files.Frames, name: str, number: int) -> None:
-    """Raises ClipFault (frame_missing) unless a frame stands within NEAREST of `number`."""
+    """Raises ClipFault (no_frames, frame_missing) unless one stands within NEAREST of `number`."""
     if any(abs(found - number) <= NEAREST for found, _ in frames):
         return
     if not frames:
         raise ClipFault(
-            "frame_missing", f"the {name} is frame {number}; no frame on disk is near the clip."
+            "no_frames", f"the {name} is frame {number}; no frame of the clip is on the disk."
         )
     nearest = frame_files.nearest(frames, number)
     assert nearest is not None
@@ -199,14 +199,13 @@ def subject_and_clip_folders(
 ) -> Iterator[pathlib.Path]:
     """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
     for tree in trees:
-        for subject in frame_files.folders_named(tree.path, clip.subject):
+        for subject in frame_files.subject_folders(tree.path, clip.subject):
             yield from frame_files.folders_named(subject, clip.clip)
 
 
 def first_with_frames(
     folders: Iterable[pathlib.Path],
     name: frame_files.FrameName,
-    raw_dir: pathlib.Path,
     numbers: tuple[int, int] | None,
     shown: str,
 ) -> frame_files.Frames:
@@ -217,7 +216,7 @@ def first_with_frames(
     fault = ClipFault("no_frames", f"no folder is named '{shown}'.")
     for folder in folders:
         try:
-            return frame_files.numbered_frames(folder, name, raw_dir, numbers)
+            return frame_files.numbered_frames(folder, name, numbers)
         except ClipFault as found:
             if found.code != "no_frames":
                 raise

@@ -64,6 +64,22 @@ def read_sheet(path: pathlib.Path, columns: Columns, optional: Columns | None = 
     )
 
 
+def header_of(path: pathlib.Path) -> list[str]:
+    """The cells of the row that looks most like a header: the first with the most of them filled.
+
+    Only the rows are looked at in which `read_sheet` looks for a header. Raises InputError as
+    read_sheet.
+    """
+    best: list[str] = []
+    for lines in _sheets(path):
+        for number, cells in lines:
+            filled = [" ".join(cell.split()) for cell in cells if cell]
+            best = filled if len(filled) > len(best) else best
+            if number >= _HEADER_WITHIN:
+                break
+    return best
+
+
 def read_lines(path: pathlib.Path) -> list[list[str]]:
     """All lines of a CSV file as cells, blank ones included; raises InputError as read_sheet."""
     data = _checked_bytes(path)

@@ -38,20 +38,23 @@ def collect_rarely() -> None:
 
 
 def run_command(
-    module: str, *arguments: object, prepare: Callable[[], None] | None = None
+    module: str,
+    *arguments: object,
+    prepare: Callable[[], None] | None = None,
+    seconds: int = 120,
 ) -> Finished:
     """Run `python -m module arguments...` in the repository root.
 
     `prepare`, a function of a test module, is called in the command's process before it starts:
-    it injects a fault.
+    it injects a fault. A command that takes longer than `seconds` is taken to hang.
     """
     with tempfile.TemporaryDirectory() as name:
         streams = [os.path.join(name, stream) for stream in ("out", "err")]
         words = [str(argument) for argument in arguments]
         process = _SERVER.Process(target=_run_as_main, args=(module, words, *streams, prepare))
         process.start()
-        process.join(120)
-        assert process.exitcode is not None, f"{module} did not end within two minutes"
+        process.join(seconds)
+        assert process.exitcode is not None, f"{module} did not end within {seconds} s"
         out, err = (pathlib.Path(stream).read_text(encoding="utf-8") for stream in streams)
     return Finished(process.exitcode, out, err)
 

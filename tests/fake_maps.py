@@ -5,6 +5,7 @@ import io
 import pathlib
 
 import numpy as np
+from command_runner import run_command
 from PIL import Image
 
 COLUMNS = ["database", "subject", "sample", "label", "map"]
@@ -76,3 +77,23 @@ def write_split(source: pathlib.Path, blank: str = " ") -> pathlib.Path:
             name = f"{row['subject']}_{row['sample']}{blank}.png"
             (folder / name).write_bytes(png(values(seed)))
     return source
+
+
+def import_maps(source: pathlib.Path, dataset: str = "megc2019"):
+    """The command on a source; a fault must show before anything is written."""
+    data_dir = source.parent / "written"
+    finished = run_command(
+        "input_pipeline.import_maps",
+        f"--source={source}",
+        f"--dataset={dataset}",
+        f"--data_dir={data_dir}",
+    )
+    assert (finished.status == 0) == data_dir.exists()
+    return finished
+
+
+def rewrite(source: pathlib.Path, old: str, new: str) -> None:
+    path = source / "samples.csv"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -46,7 +46,9 @@ def fingerprint() -> dict[str, str]:
 
 def main_job(workdir: pathlib.Path) -> dict[str, str]:
     """Run README's main job as users do, optimised; hashes of what it leaves."""
-    finished = run_command("experiments.loso", f"--workdir={workdir}", prepare=optimised)
+    finished = run_command(
+        "experiments.loso", f"--workdir={workdir}", prepare=optimised, seconds=600
+    )
     assert finished.status == 0, finished.err
     return hashes(workdir)
 

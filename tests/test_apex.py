@@ -103,7 +103,9 @@ def test_no_apex_is_a_fault_outside_smic():
     assert code_of(apex.wanted_apex, endless, "offset") == "annotation_missing"
 
 
-def spotted(clip: ClipRecord, flow_of, onset: int = 10) -> tuple[apex.Chosen, list[int]]:
+def spotted(
+    clip: ClipRecord, flow_of, onset: int = 10, seconds: float = 1.0
+) -> tuple[apex.Chosen, list[int]]:
     looked_at = []
 
     def mean_flow(path: pathlib.Path) -> float:
@@ -111,7 +113,7 @@ def spotted(clip: ClipRecord, flow_of, onset: int = 10) -> tuple[apex.Chosen, li
         looked_at.append(number)
         return flow_of(number)
 
-    return apex.spot(clip, onset, mean_flow), looked_at
+    return apex.spot(clip, onset, mean_flow, seconds), looked_at
 
 
 def test_spotting_takes_the_largest_mean_flow_after_the_onset_up_to_the_offset():
@@ -128,11 +130,42 @@ def test_the_first_of_equals_is_spotted():
 
 def test_a_long_clip_is_searched_in_steps_and_then_around_the_best():
     clip = record(range(10, 1011), (10, None, 1010), "smic")
-    chosen, looked_at = spotted(clip, lambda number: 500 - abs(number - 437))
+    chosen, looked_at = spotted(clip, lambda number: 500 - abs(number - 437), seconds=20.0)
     assert chosen.number == 437
     assert chosen.rules == ("apex_spotted", "spotted_coarsely")
     assert set(chosen.rules) <= set(RULES)
     assert len(looked_at) == len(set(looked_at)) < 130
+
+
+@pytest.mark.parametrize(
+    ("database", "seconds", "last"),
+    [
+        ("casme3", 1.0, 40),
+        ("casme3", 0.5, 25),
+        ("smic", 1.0, 110),
+        ("casme2", 1.0, 210),
+        ("samm", 1.0, 210),
+        ("samm", 0.25, 60),
+        ("pretend", 1.0, 3000),
+        ("casme3", 100.0, 3000),
+    ],
+)
+def test_the_search_ends_a_second_after_the_onset(database, seconds, last):
+    # The flow grows to the end of the clip: a later movement is the larger one.
+    clip = record(range(10, 3001), (10, None, 3000), database)
+    chosen, looked_at = spotted(clip, float, seconds=seconds)
+    assert chosen.number == last == max(looked_at)
+    assert ("spotting_capped" in chosen.rules) == (last < 3000)
+    assert set(chosen.rules) <= set(RULES)
+    # From another frame that serves as onset.
+    if last < 3000:
+        assert spotted(clip, float, 12, seconds)[0].number == last + 2
+
+
+def test_no_frame_within_the_time_is_missing():
+    late = record((10, 60, 61), (10, None, 61), "casme3")
+    with pytest.raises(ClipFault, match="no frame lies between the onset 10 and 40"):
+        apex.spot(late, 10, lambda _: 1.0)
 
 
 def test_spotting_without_frames_offset_or_motion():

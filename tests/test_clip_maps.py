@@ -225,3 +225,6 @@ def test_the_benchmark_s_manners():
     assert "  --clips: " in finished.out
     assert_mistake(run_command("input_pipeline.benchmark", "--clips=1"), "--clips is 1", "2")
     assert_mistake(run_command("input_pipeline.benchmark", "--flow=raft"), "tvl1|farneback")
+    for flag in ("identities", "clips", "workers"):
+        endless = run_command("input_pipeline.benchmark", f"--{flag}=99999999")
+        assert_mistake(endless, f"--{flag} is 99999999; allowed are")

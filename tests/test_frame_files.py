@@ -10,12 +10,13 @@ from small_releases import write_frames
 
 from input_pipeline import frame_files
 from input_pipeline.clip_faults import ClipFault
+from input_pipeline.clip_table import ReadResult
 from input_pipeline.errors import InputError
 from input_pipeline.frame_files import FrameName
+from input_pipeline.source_folder import SourceFolder
 
 NAME = FrameName(re.compile(r"(?:reg_)?img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg")
 SUBJECT = re.compile(r"sub\d\d", re.IGNORECASE)
-NOTHING = re.compile(r"(?!)")
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +24,14 @@ def _fresh():
     frame_files.forget_listings()
 
 
-def numbers(folder, raw_dir=None, within=None):
-    frames = frame_files.numbered_frames(folder, NAME, raw_dir or folder, within)
+def numbers(folder, within=None):
+    frames = frame_files.numbered_frames(folder, NAME, within)
     return [number for number, _ in frames]
 
 
-def fault_of(folder, raw_dir=None):
+def fault_of(folder):
     with pytest.raises(ClipFault) as caught:
-        numbers(folder, raw_dir)
+        numbers(folder)
     return caught.value
 
 
@@ -93,25 +94,14 @@ def test_what_bears_a_frames_name_is_never_passed_over(tmp_path):
     assert numbers(tmp_path / "c") == [46, 47, 48]
 
 
-def test_links_out_of_the_raw_folder(tmp_path):
+def test_links_to_frames_and_folders_are_followed(tmp_path):
     raw = tmp_path / "raw"
     write_frames(raw / "c", ["img1.jpg"])
-    write_frames(tmp_path / "away", ["img2.jpg"])
-    (raw / "c" / "img2.jpg").symlink_to(tmp_path / "away" / "img2.jpg")
-    assert fault_of(raw / "c", raw).code == "outside_raw_dir"
-    (raw / "linked").symlink_to(tmp_path / "away")
-    assert fault_of(raw / "linked", raw).code == "outside_raw_dir"
-    frame_files.forget_listings()
-    (raw / "c" / "img2.jpg").unlink()
-    (raw / "c" / "img2.jpg").symlink_to("img2.jpg")
-    assert fault_of(raw / "c", raw).code == "outside_raw_dir"
-
-
-def test_links_inside_the_raw_folder_are_fine(tmp_path):
-    write_frames(tmp_path / "c", ["img1.jpg"])
-    (tmp_path / "c" / "img2.jpg").symlink_to("img1.jpg")
-    (tmp_path / "d").symlink_to("c")
-    assert numbers(tmp_path / "d", tmp_path) == [1, 2]
+    write_frames(tmp_path / "away", ["img3.jpg"])
+    (raw / "c" / "img2.jpg").symlink_to("img1.jpg")
+    (raw / "c" / "img3.jpg").symlink_to(tmp_path / "away" / "img3.jpg")
+    (raw / "d").symlink_to("c")
+    assert numbers(raw / "d") == [1, 2, 3]
 
 
 def test_nearest_takes_the_earlier_of_two(tmp_path):
@@ -140,8 +130,7 @@ def test_folders_by_name_whatever_the_case(tmp_path):
 
 
 def chosen(raw_dir, frames):
-    folders = frame_files.outer_folders(raw_dir, SUBJECT.fullmatch)
-    found = frame_files.trees(folders, raw_dir, frames, NOTHING)
+    found = SourceFolder(raw_dir, SUBJECT.fullmatch).trees(frames)
     return ["/".join(tree.path.relative_to(raw_dir).parts) for tree in found]
 
 
@@ -177,14 +166,35 @@ def test_a_tree_that_is_not_there_names_what_is(tmp_path):
         chosen(tmp_path / "gone", "raw")
 
 
-def test_links_above_the_subjects(tmp_path):
-    raw = tmp_path / "db"
-    write_frames(tmp_path / "away" / "RAW" / "sub01" / "c", ["img1.jpg"])
-    raw.mkdir()
-    (raw / "outside").symlink_to(tmp_path / "away")
+def test_links_above_the_subjects_are_followed_once(tmp_path):
+    raw, away = tmp_path / "db", tmp_path / "away"
+    write_frames(away / "RAW" / "sub01" / "c", ["img1.jpg"])
+    (away / "back").symlink_to(away)
+    (away / "again").symlink_to(raw)
+    write_frames(raw / "deep" / "RAW" / "sub02" / "c", ["img1.jpg"])
+    (raw / "a_link_inside").symlink_to(raw / "deep")
+    (raw / "outside").symlink_to(away)
+    (raw / "outside_too").symlink_to(away / "RAW")
     (raw / "loop").symlink_to(raw)
-    with pytest.raises(InputError, match="no folder of a subject"):
-        chosen(raw, "raw")
+    assert chosen(raw, "raw") == ["deep/RAW", "outside_too"]
+
+
+def test_links_that_cannot_be_followed_are_named(tmp_path):
+    raw = tmp_path / "db"
+    write_frames(raw / "RAW" / "sub01" / "c", ["img1.jpg"])
+    (raw / "gone").symlink_to(tmp_path / "nowhere")
+    (raw / "self").symlink_to("self")
+    (raw / "up").symlink_to(tmp_path)
+    folders = frame_files.outer_folders(raw, SUBJECT.fullmatch)
+    assert folders[0].unfollowed == ("gone", "self", "up")
+    source = SourceFolder(raw, SUBJECT.fullmatch)
+    notes = source.noted(ReadResult(), (), source.trees("raw")).notes
+    assert [note.split(" (")[0] for note in notes] == [
+        "frames: db/RAW",
+        "link not followed: db/gone",
+        "link not followed: db/self",
+        "link not followed: db/up",
+    ]
 
 
 def test_a_folder_that_is_no_database(tmp_path):

@@ -154,6 +154,17 @@ def test_a_huge_picture_in_a_small_file_is_refused_from_its_header(tmp_path):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("width", [63, 80, 20_000])
+@pytest.mark.parametrize("place", [b"IDAT", b"IEND"])
+def test_a_png_with_a_second_header_is_damaged(tmp_path, width, place):
+    at = PNG.index(place) - 4
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, width, 8, 2, 0, 0, 0))
+    tracemalloc.start()
+    assert refused(tmp_path, PNG[:at] + header + PNG[at:]) == "frame_damaged"
+    assert tracemalloc.get_traced_memory()[1] < 50 * len(PNG)
+    tracemalloc.stop()
+
+
 def test_the_cap_is_2_to_the_24_for_every_format(tmp_path):
     at = JPEG.index(b"\xff\xc0") + 5
     assert refused(tmp_path, JPEG[:at] + b"\xff\xff\xff\xff" + JPEG[at + 4 :]) == "frame_too_large"

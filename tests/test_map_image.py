@@ -33,6 +33,23 @@ def picture_of_mode(mode: str) -> bytes:
     return buffer.getvalue()
 
 
+def second_header(data: bytes, width: int, place: bytes) -> bytes:
+    """The picture with a header of another width before one of its chunks."""
+    at = data.index(place) - 4
+    body = struct.pack(">IIBBBBB", width, width, 8, 2, 0, 0, 0)
+    return data[:at] + chunk(b"IHDR", body) + data[at:]
+
+
+MAP = fake_maps.png(fake_maps.values(0))
+
+
+@pytest.mark.parametrize("width", [27, 28, 20_000])
+@pytest.mark.parametrize("place", [b"IDAT", b"IEND"])
+def test_a_second_header_is_refused(width, place):
+    with pytest.raises(InputError, match="has a second header"):
+        map_image.decode(second_header(MAP, width, place))
+
+
 @pytest.mark.parametrize(
     ("data", "part"),
     [
@@ -48,6 +65,7 @@ def picture_of_mode(mode: str) -> bytes:
         (picture_of_mode("RGBA"), "alpha"),
         (picture_of_mode("I;16"), "16 bits"),
         (bytes(2 << 20), "bytes"),
+        (second_header(MAP, 27, b"IDAT"), "second header"),
     ],
 )
 def test_other_pictures_are_refused(tmp_path, data, part):

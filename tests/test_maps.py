@@ -7,22 +7,11 @@ import shutil
 import fake_maps
 import numpy as np
 import pytest
-from command_runner import assert_mistake, run_command
+from command_runner import assert_mistake
+from fake_maps import import_maps, rewrite
 
 from input_pipeline import identifiers, map_split, map_table, regions
 from input_pipeline.errors import InputError
-
-NAME = "input_pipeline.import_maps"
-
-
-def import_maps(source: pathlib.Path, dataset: str = "megc2019"):
-    """The command on a source; a fault must show before anything is written."""
-    data_dir = source.parent / "written"
-    finished = run_command(
-        NAME, f"--source={source}", f"--dataset={dataset}", f"--data_dir={data_dir}"
-    )
-    assert (finished.status == 0) == data_dir.exists()
-    return finished
 
 
 @pytest.fixture
@@ -33,13 +22,6 @@ def table(tmp_path) -> pathlib.Path:
 @pytest.fixture
 def split(tmp_path) -> pathlib.Path:
     return fake_maps.write_split(tmp_path / "source")
-
-
-def rewrite(source: pathlib.Path, old: str, new: str) -> None:
-    path = source / "samples.csv"
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 # What is read.

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import injected_faults
@@ -135,6 +136,17 @@ def test_the_cache_keeps_the_flow_in_full_resolution(built):
     np.testing.assert_allclose(flow_SxSxC[..., 2], strain.optical_strain(u, v), rtol=1e-6)
 
 
+def test_maps_of_another_clip_are_made_again_and_counted(pretend_smic, built):
+    cache = sorted((built[0] / "map_cache").glob("*.npz"))
+    whole = {path.name: path.read_bytes() for path in cache}
+    shutil.copy(cache[0], cache[1])
+    finished = build(pretend_smic, built[0], "--workers=1")
+    assert finished.status == 0, finished.err
+    assert "map cache: 1 stored maps are those of another clip" in finished.out
+    assert "already there with the same content" in finished.out
+    assert {path.name: path.read_bytes() for path in cache} == whole
+
+
 @pytest.fixture
 def damaged(pretend_smic, tmp_path):
     """A copy of the pretend database with three bad clips."""
@@ -226,12 +238,45 @@ def test_a_full_disk_is_said_with_path_and_bytes(pretend_smic, tmp_path):
         (["--dataset=synthetic", "--raw_dir=x"], ["--dataset=synthetic"]),
         (["--dataset=smic", "--raw_dir=x", "--workers=-1"], ["--workers=-1"]),
         (["--dataset=smic", "--raw_dir=x", "--strain=made_up"], ["made_up"]),
+        (["--dataset=smic", "--raw_dir=x", "--spot_seconds=0"], ["spot_seconds is 0"]),
         (["--dataset=smic", "--raw_dir=x", "--flow=lucas"], ["--flow=lucas"]),
         (["--dataset=smic", "--raw_dir=x", "stray"], ["unexpected argument 'stray'"]),
     ],
 )
 def test_bad_flags(arguments, parts):
     assert_mistake(run_command(NAME, *arguments), *parts)
+
+
+@pytest.mark.parametrize(
+    ("module", "own"),
+    [
+        (
+            NAME,
+            {
+                "raw_dir",
+                "annotations",
+                "frames",
+                "check_only",
+                "skip_bad",
+                "accept_counts",
+                "flow",
+                "strain",
+                "smic_apex",
+                "zero_motion",
+                "spot_seconds",
+                "workers",
+                "overwrite",
+            },
+        ),
+        ("input_pipeline.import_maps", {"source", "overwrite"}),
+        ("input_pipeline.compare", {"maps"}),
+    ],
+)
+def test_help_lists_the_command_s_own_flags(module, own):
+    finished = run_command(module, "--help")
+    assert finished.status == 0
+    listed = re.findall(r"^  --(\w+):", finished.out, flags=re.MULTILINE)
+    assert set(listed) == {"dataset", "data_dir", "layout"} | own
 
 
 def test_a_built_data_set_trains(built, tmp_path):

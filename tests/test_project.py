@@ -110,7 +110,7 @@ def test_readme_has_both_kinds_of_commands():
 def test_readmes_synthetic_commands_run(tmp_path):
     for words in SYNTHETIC:
         there = [word.replace("=runs/", f"={tmp_path}/") for word in words]
-        finished = run_command(there[0], *there[1:])
+        finished = run_command(there[0], *there[1:], seconds=600)
         assert finished.status == 0, (words, finished.err)
     assert list(tmp_path.rglob("summary.json"))
 

@@ -106,12 +106,21 @@ def test_deviating_counts_of_a_sheet_name_subject_and_class(tmp_path):
     assert not any("sub01" in line and "positive" in line for line in details)
 
 
-def test_a_faulty_clip_still_counts(tmp_path):
+def test_a_clip_without_frames_counts_as_missing(tmp_path):
     root = release(tmp_path / "smic", "smic")
     for path in (root / "SMIC_all_raw/HS/s3/micro/negative/s3_ne_07").iterdir():
         path.unlink()
     result = read_clips("smic", root)
     assert codes(result) == {"s03/s03_ne_07": "no_frames"}
+    assert result.deviations[1:] == ("smic/s03/s03_ne_07 is missing.",)
+
+
+def test_a_faulty_clip_that_is_there_still_counts(tmp_path):
+    root = release(tmp_path / "smic", "smic")
+    folder = root / "SMIC_all_raw/HS/s3/micro/negative"
+    (folder / "s3_ne_07" / "image5001.bmp").write_bytes(b"a second frame of one number")
+    result = read_clips("smic", root)
+    assert codes(result) == {"s03/s03_ne_07": "duplicate_frame"}
     assert result.deviations == ()
 
 

@@ -1,13 +1,11 @@
-"""The four databases as unzipped: what their readers take from sheets and folders."""
+"""CASME II, SAMM and SMIC as unzipped: what their readers take from sheets and folders."""
 
 import shutil
 
 import pytest
 import small_releases as small
-from small_releases import casme2_row, casme3_row, codes, keys, samm_row, write_frames
+from small_releases import casme2_row, codes, keys, samm_row, write_frames
 
-from input_pipeline import known_defects
-from input_pipeline.clip_table import FaultyClip
 from input_pipeline.errors import InputError
 from input_pipeline.read_clips import read_clips
 
@@ -69,7 +67,8 @@ def test_casme2_prefers_the_sheet_of_2014(tmp_path):
     small.write_xlsx(root / "CASME2-coding-20190701.xlsx", newer)
     result = read_clips("casme2", root)
     assert [clip.label for clip in result.clips] == [1]
-    assert "annotation sheet not used: CASME2-coding-20190701.xlsx" in result.notes
+    told = "annotation sheet not used: CASME2-coding-20190701.xlsx (another sheet comes first)"
+    assert told in result.notes
     named = read_clips("casme2", root, [root / "CASME2-coding-20190701.xlsx"])
     assert [clip.label for clip in named.clips] == [2]
 
@@ -162,90 +161,6 @@ def test_samm_slips_are_corrected_and_counted(tmp_path):
     assert [(c.old, c.new) for c in slipped.corrections] == [("1143", "1113"), ("1930", "4930")]
     assert slipped.clips == clean.clips
     assert all(c.reason and c.source for c in slipped.corrections)
-
-
-# CAS(ME)^3.
-
-
-def test_casme3_several_clips_in_one_video_and_odd_spellings(tmp_path):
-    rows = [
-        casme3_row("spNO.1", "b", "97", "99", "101", "disgust"),
-        casme3_row("spNO.1", "b", "266", "270", "273", "sad"),
-        casme3_row("spNO.3", "J", "188.0", "189", "190", "happy"),
-        casme3_row("spNo.12", "h", "812", "816", "819", "surprise"),
-        casme3_row("spNO.12", "h", "912", "916", "919", "Others"),
-    ]
-    rows[2][2] = "188"
-    root = small.casme3(tmp_path / "db", rows)
-    videos = root / "part_A/data/part_A_split/part_A"
-    # An empty folder beside it, spelled otherwise.
-    shutil.rmtree(videos / "spNO.12" / "h")
-    (videos / "spNo.12").rename(videos / "spNO12")
-    (videos / "spNO.3" / "J").rename(videos / "spNO.3" / "j")
-    result = read_clips("casme3", root)
-    assert keys(result) == ["spNO.1/b_266", "spNO.1/b_97", "spNO.12/h_812", "spNO.3/j_188"]
-    assert [clip.label for clip in result.clips] == [0, 0, 2, 1]
-    assert [clip.label7 for clip in result.clips] == [3, 4, 2, 1]
-    assert {clip.objective_class for clip in result.clips} == {3}
-    # Of a long video only the clip's own frames.
-    assert [number for number, _ in result.clips[1].frames] == list(range(97, 102))
-
-
-def test_casme3_clip_folders_without_depth_and_macro_expressions(tmp_path):
-    rows = [casme3_row("spNO.1", "a", "355", "357", "360", "happy")]
-    root = small.casme3(tmp_path / "db", rows, frames=False)
-    for inside in ("Part_A_ME_clip/Part_A_ME_clip/depth", "Part_A_MaE_clip/frame"):
-        write_frames(root / inside / "spNO.1_a_355", [f"{n}.png" for n in range(355, 361)])
-    with pytest.raises(InputError, match="no raw frames"):
-        read_clips("casme3", root)
-    frames = root / "Part_A_ME_clip/Part_A_ME_clip/frame"
-    write_frames(frames / "spNo.1_a_355", [f"{n}.jpg" for n in range(355, 361)])
-    (clip,) = read_clips("casme3", root).clips
-    assert {path.suffix for _, path in clip.frames} == {".jpg"}
-
-
-def test_casme3_depth_pictures_never_stand_in_for_colour(tmp_path):
-    root = small.casme3(tmp_path / "db", [casme3_row("spNO.1", "a", "5", "7", "9")])
-    video = root / "part_A/data/part_A_split/part_A/spNO.1/a"
-    shutil.rmtree(video / "color")
-    write_frames(video, [f"{n}.png" for n in range(5, 10)])
-    assert codes(read_clips("casme3", root)) == {"spNO.1/a_5": "no_frames"}
-    write_frames(video, [f"{n}.jpg" for n in range(5, 10)])
-    assert keys(read_clips("casme3", root)) == ["spNO.1/a_5"]
-
-
-def test_casme3_row_errors_of_the_release(tmp_path):
-    rows = [
-        casme3_row("spNO.149", "d", "112", "160", "165", "fear"),
-        casme3_row("spNO.214", "c", "5", "8", "40", "disgust"),
-        casme3_row("spNO.216", "e", "1", "1", "25", "happy"),
-        casme3_row("spNO.40", "e", "1812", "1819", "1850", "surprise"),
-    ]
-    root = small.casme3(tmp_path / "db", rows)
-    rows[0][3], rows[1][4], rows[3][4] = "83", "3460", "0"
-    rows[2][2] = rows[2][3] = "0"
-    result = read_clips("casme3", small.casme3(root, rows, frames=False))
-    assert result.faults == ()
-    found = {clip.clip: (clip.onset, clip.apex, clip.offset) for clip in result.clips}
-    assert found == {
-        "c_5": (5, 8, 34),
-        "d_112": (112, 160, 165),
-        "e_0": (1, 1, 25),
-        "e_1812": (1812, 1819, 1845),
-    }
-    assert len(result.corrections) == 5
-
-
-def test_casme3_frames_dropped_by_the_recorder_are_known_up_to_a_tenth():
-    def faults(count):
-        keys = [f"casme3/spNO.{n}/a_1" for n in range(count)]
-        return known_defects.marked([FaultyClip(k, "frame_missing", "x") for k in keys], "raw")
-
-    assert all(fault.known for fault in faults(86))
-    assert not any(fault.known for fault in faults(87))
-    # Marking again, with further faults, judges anew.
-    more = [*faults(86), FaultyClip("casme3/spNO.99/b_1", "no_frames", "x")]
-    assert not any(fault.known for fault in known_defects.marked(more, "raw"))
 
 
 # SMIC.
