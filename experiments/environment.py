@@ -7,12 +7,13 @@ import pathlib
 import platform
 import subprocess
 from collections.abc import Sequence
-from typing import Any
-
-import jax
+from typing import TYPE_CHECKING, Any
 
 import ahmsa_jax
 from input_pipeline import invocation
+
+if TYPE_CHECKING:
+    import jax
 
 FILE = "environment.json"
 # Far more than any run writes there.
@@ -20,7 +21,7 @@ _MOST_BYTES = 1 << 20
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "tensorflow-datasets")
 
 
-def describe(devices: Sequence[jax.Device]) -> dict[str, Any]:
+def describe(devices: "Sequence[jax.Device]") -> dict[str, Any]:
     """Command, versions, devices and revision as JSON values; unknown ones are None."""
     return {
         "ahmsa_jax": ahmsa_jax.__version__,
