@@ -11,27 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from ahmsa_jax.metrics import pooled_scores
+from input_pipeline.progress_lines import PLAIN_INTERVAL, Lines
 
-# Where output is no terminal, a new line this often instead of one that is redrawn; seconds.
-PLAIN_INTERVAL = 10.0
 _REDRAWN_INTERVAL = 1.0
-
-
-class _Lines:
-    """Turns the redrawn line of a progress bar into lines of a log."""
-
-    def __init__(self, out: TextIO):
-        self._out = out
-        self._last = ""
-
-    def write(self, text: str) -> None:
-        line = text.strip("\r\n ")
-        if line and line != self._last:
-            self._out.write(line + "\n")
-            self._last = line
-
-    def flush(self) -> None:
-        self._out.flush()
 
 
 @contextlib.contextmanager
@@ -97,7 +79,7 @@ class Progress:
         self._bar = tqdm(
             total=jobs * epochs,
             initial=done_jobs * epochs,
-            file=out if self._terminal else _Lines(out),
+            file=out if self._terminal else Lines(out),
             mininterval=0.2 if self._terminal else PLAIN_INTERVAL,
             # Every update is looked at: the interval alone decides.
             miniters=1,
