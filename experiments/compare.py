@@ -8,11 +8,13 @@ import pathlib
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
+from experiments import output_folder
 from experiments.workdir import CONFIG_FILE
 from input_pipeline import command
 from input_pipeline.errors import InputError
 
 DEFAULT_OUTPUT = "runs/comparison"
+WRITTEN = ("comparison.md", "comparison.csv", "comparison.tex", "comparison.png", "paired.csv")
 
 # What reads runs takes JAX along and is imported where used: help and mistakes answer at once.
 
@@ -29,6 +31,7 @@ def main() -> int:
     output = pathlib.Path(flags.FLAGS.output or DEFAULT_OUTPUT).expanduser()
     if (output / CONFIG_FILE).exists():
         raise ConfigError(f"--output='{output}' is a run's workdir; name a folder of its own.")
+    output_folder.refuse_foreign(output, WRITTEN, output_folder.holds_comparison)
     from experiments.comparison import compare_runs
 
     compare_runs(workdirs, output)

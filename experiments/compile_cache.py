@@ -11,6 +11,7 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+import re
 import sys
 import tempfile
 import warnings
@@ -49,19 +50,19 @@ def use(wanted: str | None) -> None:
         raise ConfigError("--compile_cache is empty; name a folder, or off for none.")
     jax.monitoring.register_event_listener(_count)
     if wanted is None and (named := os.environ.get(_VARIABLE)):
-        _tell_once_of_faults(pathlib.Path(named))
+        _tell_once_of_faults(pathlib.Path(named), is_ours=False)
         return
     if wanted == OFF:
         jax.config.update("jax_enable_compilation_cache", False)
         return
     base = pathlib.Path(wanted).expanduser() if wanted else _users_folder()
     folder = base / f"{_processor()}-jaxlib-{importlib.metadata.version('jaxlib')}"
-    if reason := _unusable(folder):
+    if reason := _unusable(folder) or _odd_entry(folder):
         _note(folder, reason)
         jax.config.update("jax_enable_compilation_cache", False)
         return
     _drop_half_written(folder)
-    _tell_once_of_faults(folder)
+    _tell_once_of_faults(folder, is_ours=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
     # Small programs too: together they take as long as a large one.
@@ -106,6 +107,14 @@ def _unusable(folder: pathlib.Path) -> str | None:
     return None
 
 
+def _odd_entry(folder: pathlib.Path) -> str | None:
+    """Why a stored program cannot be read without end: a pipe, or a device."""
+    for entry in (*folder.glob("*-cache"), *folder.glob("*-atime")):
+        if not entry.is_file():
+            return f"{entry.name} is no regular file"
+    return None
+
+
 def _drop_half_written(folder: pathlib.Path) -> None:
     """Remove programs of a process that was killed while it wrote them: they have no time yet."""
     import filelock
@@ -118,8 +127,11 @@ def _drop_half_written(folder: pathlib.Path) -> None:
                 program.unlink()
 
 
-def _tell_once_of_faults(folder: pathlib.Path) -> None:
-    """One note instead of JAX's warning for every program that cannot be read or written."""
+def _tell_once_of_faults(folder: pathlib.Path, *, is_ours: bool) -> None:
+    """One note instead of JAX's warning for every program that cannot be read or written.
+
+    A damaged program in a folder of ours is dropped, so that the next start finds a whole one.
+    """
     shown = warnings.showwarning
     told: list[str] = []
 
@@ -127,10 +139,16 @@ def _tell_once_of_faults(folder: pathlib.Path) -> None:
         text = str(message)
         if "persistent compilation cache" not in text and "maximum cache size" not in text:
             shown(message, *args, **more)
+            return
+        damaged = re.search(r"Error reading persistent compilation cache entry for '([^']+)'", text)
+        if damaged and is_ours:
+            for entry in folder.glob(f"{damaged[1]}-*"):
+                entry.unlink(missing_ok=True)
+            text = f"note: the stored program {damaged[1]} is damaged; it is compiled anew"
+            print(text, file=sys.stderr, flush=True)
         elif not told:
             told.append(text)
-            reason = next((word for word in _reasons() if word in text), text[-200:])
-            _note(folder, reason)
+            _note(folder, next((word for word in _reasons() if word in text), text[-200:]))
 
     warnings.showwarning = show
 

@@ -55,12 +55,29 @@ def refuse_gaps(
                 f"{run_files.METRICS_FILE} {fault} of {name}. Start the run's command again, which "
                 "writes it anew."
             )
+    _refuse_other_clips(predictions)
     if rows_of:
         seed, subject_key = min(rows_of)
         raise ConfigError(
             f"{run_files.PREDICTIONS_FILE} holds clips of {subject_key} (seed {seed}), of which "
             f"{run_files.FOLDS_FILE} says nothing. Start the run's command again."
         )
+
+
+def _refuse_other_clips(predictions: Sequence[Prediction]) -> None:
+    """Raise ConfigError where a subject's clips or labels differ between seeds."""
+    clips_of: dict[FoldKey, set[tuple[str, int]]] = defaultdict(set)
+    for row in predictions:
+        clips_of[row.fold].add((row.clip, row.label))
+    first: dict[str, FoldKey] = {}
+    for key, clips in sorted(clips_of.items()):
+        other = first.setdefault(key[1], key)
+        if odd := sorted(clips ^ clips_of[other]):
+            raise ConfigError(
+                f"{run_files.PREDICTIONS_FILE} has the clip {odd[0][0]} of {key[1]} with one label "
+                f"under one of the seeds {other[0]} and {key[0]} only. Start the run's command "
+                "again, which writes it anew."
+            )
 
 
 def _fault_of_log(

@@ -54,7 +54,9 @@ class GivenWeights:
     def read(self, seed: int, subject_key: str) -> dict[str, np.ndarray]:
         """Parameters of a fold by path; raises InputError with the file's first fault."""
         path = self.path_of[seed, subject_key]
-        return read_file(path, self.model, self.config, subject_key)
+        # Weights of one seed under two names would show no spread between seeds.
+        named = seed if path.parent.name == f"seed-{seed}" else None
+        return read_file(path, self.model, self.config, subject_key, named)
 
 
 def find(
@@ -119,7 +121,11 @@ def _files_by_key(
 
 
 def read_file(
-    path: pathlib.Path, model: str, config: Any, subject_key: str | None = None
+    path: pathlib.Path,
+    model: str,
+    config: Any,
+    subject_key: str | None = None,
+    seed: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Parameters by path of one file of either form; raises InputError with its first fault.
 
@@ -135,6 +141,11 @@ def read_file(
         raise InputError(
             f"'{path}' holds the weights of the fold of {weights.subject_key}, which have seen the "
             f"clips of {subject_key}; give each file its own subject's name."
+        )
+    if seed not in (None, weights.seed):
+        raise InputError(
+            f"'{path}' holds the weights of seed {weights.seed}, not {seed}; give each folder its "
+            "own seed's files."
         )
     given = plain(config)
     differing = [

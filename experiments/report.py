@@ -8,11 +8,15 @@ import pathlib
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
+from experiments import output_folder
 from experiments.reporting import print_summary, write_report
 from experiments.summary import read_records
 from experiments.workdir import CONFIG_FILE
 from input_pipeline import command
 from input_pipeline.errors import InputError
+
+WRITTEN = ("summary.json", "summary.md", "scores.csv", "scores.tex", "subjects.csv",
+           "confusion_matrix.png", "curves.png", "subjects.png")  # fmt: skip
 
 
 def main() -> int:
@@ -36,6 +40,8 @@ def main() -> int:
     if foreign or (len(named) > 1 and (output / CONFIG_FILE).exists()):
         raise ConfigError(f"--output='{output}' is a run's workdir; name a folder for the report.")
     records = read_records(named)
+    if output not in named:
+        output_folder.refuse_foreign(output, WRITTEN, output_folder.holds_report)
     output.mkdir(parents=True, exist_ok=True)
     summary = write_report(records, output)
     print_summary(records, summary, output)

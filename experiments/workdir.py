@@ -78,9 +78,10 @@ def claimed(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]
         with lock_file.held(workdir / _LOCK_FILE):
             # Another process may have made it its own meanwhile.
             _refuse_unfit(workdir, config)
-            if not (workdir / CONFIG_FILE).exists():
+            if (workdir / CONFIG_FILE).exists():
+                _sweep(workdir)
+            else:
                 _store(workdir, config, facts)
-            _sweep(workdir)
             yield
     except lock_file.HeldError as owner:
         raise ConfigError(

@@ -102,6 +102,8 @@ def _parse(name: str, purpose: str, argv: Sequence[str]) -> list[str]:
                 f"the argument {word!a} is no text in UTF-8; rename the file or folder, or "
                 "set a locale that knows its letters (such as LC_ALL=C.UTF-8).",
             )
+        if word.startswith(("--flagfile=", "-flagfile=")):
+            _check_flagfile(name, word.partition("=")[2])
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
@@ -117,12 +119,23 @@ def _parse(name: str, purpose: str, argv: Sequence[str]) -> list[str]:
     if stray:
         _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
     for flag in flags.FLAGS.flag_values_dict():
+        if "\0" in str(flags.FLAGS[flag].value):
+            _leave(name, f"--{flag} holds a NUL character, which no name may have.")
         if str(flags.FLAGS[flag].value).startswith("--"):
             _leave(name, f"--{flag} has no value: '{flags.FLAGS[flag].value}' follows it.")
     # Left at its default, absl would raise it and print the libraries' progress notes.
     if flags.FLAGS["verbosity"].using_default_value:
         logging.set_verbosity(logging.WARNING)
     return list(argv[:1])
+
+
+def _check_flagfile(name: str, given: str) -> None:
+    if not given:
+        _leave(name, "--flagfile is empty; name a file with one flag a line.")
+    path = os.path.expanduser(given)
+    # A pipe would be waited for, a device read without end.
+    if os.path.exists(path) and not os.path.isfile(path):
+        _leave(name, f"--flagfile={given} is no regular file; name one with one flag a line.")
 
 
 def _raise_again(lost: "sys.UnraisableHookArgs") -> None:

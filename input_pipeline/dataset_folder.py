@@ -22,6 +22,11 @@ VERSION = "1.0.0"
 # TensorFlow Datasets ignores folders with this prefix.
 _UNFINISHED = "incomplete."
 _REPLACED = f"{_UNFINISHED}replaced_{VERSION}"
+# Files of a data set as TensorFlow Datasets and flow_dataset write them.
+_BUILT = re.compile(
+    r".*\.array_record-\d+-of-\d+|(dataset_info|features|metadata)\.json|.*\.labels\.txt"
+    r"|\.metadata\.json\.[a-z0-9_]{8}"
+)
 _STAGING = r"incomplete\.[a-z0-9_]{8}"
 
 
@@ -72,8 +77,25 @@ def _sweep(path: pathlib.Path) -> None:
     for leftover in path.parent.glob(f"{_UNFINISHED}*"):
         # Only what `staging_folder` and `publish` make: another thing of that name is somebody's.
         made_here = leftover == replaced or re.fullmatch(_STAGING, leftover.name)
-        if made_here and leftover.is_dir() and not leftover.is_symlink():
-            shutil.rmtree(leftover)
+        if made_here and leftover.is_dir() and not foreign_files(leftover):
+            _remove(leftover)
+
+
+def foreign_files(folder: pathlib.Path) -> list[str]:
+    """Names below a data set's folder that no build writes, sorted."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not (path.is_dir() or _BUILT.fullmatch(path.name))
+    )
+
+
+def _remove(folder: pathlib.Path) -> None:
+    """Remove a data set's folder; of a link to one the link alone."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
@@ -84,7 +106,15 @@ def staging_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def publish(finished: pathlib.Path, path: pathlib.Path) -> None:
-    """Rename a finished build to `path`; what stood there goes only once the new one is in."""
+    """Rename a finished build to `path`; what stood there goes only once the new one is in.
+
+    Raises InputError where files that no build writes would go with it.
+    """
+    if path.exists() and (foreign := foreign_files(path)):
+        raise InputError(
+            f"'{path}' holds '{foreign[0]}' beside the data set ({len(foreign)} such files); move "
+            "them elsewhere before it is overwritten."
+        )
     replaced = path.parent / _REPLACED
     if path.exists():
         path.rename(replaced)
@@ -95,7 +125,7 @@ def publish(finished: pathlib.Path, path: pathlib.Path) -> None:
             replaced.rename(path)
         raise
     if replaced.exists():
-        shutil.rmtree(replaced)
+        _remove(replaced)
 
 
 def require_free_space(folder: pathlib.Path, needed: int) -> None:

@@ -1,6 +1,7 @@
 """Writes a data set's arrays to one .npz file, for machines without TensorFlow Datasets."""
 
 import pathlib
+import zipfile
 
 from absl import flags
 
@@ -37,7 +38,23 @@ def _checked_output(name: str | None) -> pathlib.Path:
         raise InputError(f"the folder '{output.parent}' of --output does not exist; create it.")
     if output.is_dir():
         raise InputError(f"--output={name} is a folder; name a file that ends in .npz.")
+    if output.exists() and not _is_export(output):
+        raise InputError(
+            f"--output={name} exists and is no export of this command, which would replace it; "
+            "name another file."
+        )
     return output
+
+
+def _is_export(path: pathlib.Path) -> bool:
+    """Whether a file holds the arrays that this command writes, as far as their names tell."""
+    if not path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"flow.npy", "content_hash.npy"} <= {*archive.namelist()}
+    except (zipfile.BadZipFile, OSError):
+        return False
 
 
 if __name__ == "__main__":

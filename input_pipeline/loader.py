@@ -121,12 +121,13 @@ def load_arrays(path: pathlib.Path) -> Clips:
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = _members(archive, path)
+        clips = _clips_of(arrays, path)
     except InputError:
         raise
     # A damaged archive raises dozens of types, by the byte that is wrong.
     except Exception as error:
         raise InputError(f"{_no_export(path)} ({_first_line(error)}).") from error
-    return _clips_of(arrays, path)
+    return clips
 
 
 def _no_export(path: pathlib.Path) -> str:

@@ -47,6 +47,11 @@ def decode(data: bytes) -> np.ndarray:
     # Pillow checks every chunk but the last.
     if not data.endswith(_END_CHUNK):
         raise InputError(f"the map is cut off or damaged at its end; {_WANTED}; copy it again.")
+    if not png_chunks.has_all_pixels(data):
+        raise InputError(
+            f"the map is damaged (its data hold other than {MAP_SIZE} rows); {_WANTED}; copy it "
+            "again."
+        )
     from PIL import Image
 
     try:

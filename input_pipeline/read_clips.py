@@ -80,10 +80,17 @@ def read_clips(
         deviating += expected_counts.deviations(name, result, folder)
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
-    pretend = any(expected_counts.is_pretend(folder) for folder in raw_dirs.values())
+    folders = {*raw_dirs.values(), *_folders_above(result)}
+    pretend = any(expected_counts.is_pretend(folder) for folder in folders)
     return dataclasses.replace(
         result, deviations=tuple(deviating), notes=tuple(notes), pretend=pretend
     )
+
+
+def _folders_above(result: ReadResult) -> set[pathlib.Path]:
+    """Every folder above a clip's frames, links followed: wherever --raw_dir points."""
+    frames = [path for clip in result.clips for _, path in clip.frames[:1]]
+    return {folder for path in frames for folder in path.resolve().parents}
 
 
 def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:

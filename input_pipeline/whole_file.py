@@ -43,8 +43,11 @@ def _umask() -> int:
 
 
 def temporary_target(name: str) -> str | None:
-    """The name of the file that a temporary one of write_whole was to become, else None."""
-    found = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", name)
+    """The name of the file that a temporary one of write_whole was to become, else None.
+
+    A date, as people name copies, is none of its random names.
+    """
+    found = re.fullmatch(r"\.(.+)\.(?!\d{8}$)[a-z0-9_]{8}", name)
     return found[1] if found else None
 
 

@@ -130,6 +130,17 @@ def test_flagfiles_that_name_each_other_are_one_line(tmp_path):
     assert_mistake(finished, f"--flagfile={tmp_path / 'a'} names itself")
 
 
+def test_a_flagfile_that_never_ends_or_is_empty_is_one_line(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for given in ("/dev/zero", tmp_path / "pipe"):
+        finished = run_command("input_pipeline.export", f"--flagfile={given}")
+        assert_mistake(finished, "is no regular file")
+    assert_mistake(run_command("input_pipeline.export", "--flagfile="), "--flagfile is empty")
+    (tmp_path / "flags").write_text("--output=a\0b.npz\n")
+    finished = run_command("input_pipeline.export", f"--flagfile={tmp_path / 'flags'}")
+    assert_mistake(finished, "--output holds a NUL character")
+
+
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
 @pytest.mark.parametrize("flag", ["--arrays=", "--workdir="])
 def test_a_path_that_is_no_text_is_one_line(tmp_path, flag, locale):

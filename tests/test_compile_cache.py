@@ -36,6 +36,14 @@ def test_the_second_start_reads_and_all_starts_give_the_same_bytes(tmp_path):
     off, alone = train(tmp_path / "off", "off")
     assert "compiled for 2 folds" in off.err
     assert compiled == read == alone
+    # Damaged: told once, compiled anew, and whole again for the start after.
+    (large,) = (path for path in kept if path.name.startswith("pmap__train_one-"))
+    whole = large.read_bytes()
+    large.write_bytes(whole[: len(whole) // 2] + b"\0" * (len(whole) - len(whole) // 2))
+    third, damaged = train(tmp_path / "third", tmp_path / "programs")
+    assert damaged == compiled
+    assert third.err.count("is damaged; it is compiled anew") == 1
+    assert not large.exists() or large.read_bytes() != whole[: len(whole) // 2]
     # Nothing of it is a setting of the run.
     configs = {(tmp_path / name / "config.json").read_bytes() for name in ("first", "off")}
     assert len(configs) == 1
@@ -60,6 +68,12 @@ def test_a_folder_that_takes_nothing_is_one_note(tmp_path, where, fault):
     assert reason in notes[0]
     assert "Traceback" not in done.err
     assert "Warning" not in done.err
+
+
+def test_a_pipe_among_the_programs_is_not_waited_for(tmp_path):
+    assert compile_cache._odd_entry(tmp_path) is None
+    os.mkfifo(tmp_path / "pmap-cache")
+    assert compile_cache._odd_entry(tmp_path) == "pmap-cache is no regular file"
 
 
 def test_half_written_programs_are_dropped_and_others_kept(tmp_path):

@@ -60,6 +60,17 @@ def test_only_leftovers_of_this_program_are_swept(tmp_path):
     assert not list((tmp_path / "chunks").iterdir())
 
 
+def test_a_fresh_folder_and_dated_copies_are_not_swept(tmp_path):
+    names = (".predictions.csv.a1b2c3d4", ".config.json.original")
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    claim(tmp_path)
+    assert set(names) < {path.name for path in tmp_path.iterdir()}
+    (tmp_path / ".folds.csv.20261121").write_text("mine")
+    claim(tmp_path)
+    assert (tmp_path / ".folds.csv.20261121").exists()
+
+
 def test_every_file_of_a_run_would_be_swept_half_written(tmp_path):
     folder = shutil.copytree(FIXTURE / "finished", tmp_path / "run")
     assert run_command("experiments.report", f"--workdir={folder}").status == 0
@@ -102,17 +113,38 @@ def test_a_workdir_with_a_comma_is_refused_before_anything_is_made(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_an_overwritten_data_set_keeps_foreign_files_and_a_links_target(tmp_path):
+    path = dataset_folder.dataset_path(tmp_path, "casme2", "five")
+    finished = tmp_path / "finished"
+    for folder in (path, finished, tmp_path / "elsewhere"):
+        folder.mkdir(parents=True)
+        (folder / "metadata.json").write_text("{}")
+    (path / "my_notes.txt").write_text("x")
+    with pytest.raises(InputError, match=r"holds 'my_notes\.txt' beside the data set"):
+        dataset_folder.publish(finished, path)
+    assert (path / "my_notes.txt").read_text() == "x"
+    shutil.rmtree(path)
+    path.symlink_to(tmp_path / "elsewhere")
+    dataset_folder.publish(finished, path)
+    assert not path.is_symlink()
+    assert os.listdir(path.parent) == ["1.0.0"]
+    assert (tmp_path / "elsewhere" / "metadata.json").exists()
+
+
 def test_the_sweep_of_a_build_takes_its_own_folders_alone(tmp_path):
     path = dataset_folder.dataset_path(tmp_path, "casme2", "five")
-    for name in ("incomplete.thesis", "incomplete.ab12cd3_", "incomplete.replaced_1.0.0"):
+    for name in ("incomplete.ab12cd3_", "incomplete.replaced_1.0.0"):
         (path.parent / name).mkdir(parents=True)
-        (path.parent / name / "file").write_text("x")
+        (path.parent / name / "metadata.json").write_text("x")
+    for name in ("incomplete.thesis", "incomplete.my_notes"):
+        (path.parent / name).mkdir(parents=True)
+        (path.parent / name / "thesis.txt").write_text("x")
     path.mkdir()
     (path.parent / "incomplete.notesxyz").write_text("x")
     with dataset_folder.build_lock(path):
         pass
-    left = sorted(os.listdir(path.parent))
-    assert left == ["1.0.0", "build.lock", "incomplete.notesxyz", "incomplete.thesis"]
+    kept = ["incomplete.my_notes", "incomplete.notesxyz", "incomplete.thesis"]
+    assert sorted(os.listdir(path.parent)) == ["1.0.0", "build.lock", *kept]
     (path.parent / "build.lock").write_text("my own notes")
     with (
         pytest.raises(InputError, match="not the lock of a build"),
@@ -173,3 +205,33 @@ def test_files_that_never_end_are_not_read(tmp_path):
     ):
         read_whole(tmp_path / "large", 4)
     assert read_whole(tmp_path / "large", 5) == b"12345"
+
+
+def test_reports_and_comparisons_replace_no_file_of_somebody_elses(tmp_path):
+    answers = {"lab/a": ([0, 1, 2], [0, 1, 1]), "lab/b": ([0, 1], [0, 1])}
+    run = write(tmp_path / "run", [answers])
+    for command, flag, name in (
+        ("report", "workdir", "summary.md"),
+        ("compare", "workdirs", "comparison.md"),
+    ):
+        words = (f"experiments.{command}", f"--{flag}={run}", f"--output={tmp_path / command}")
+        (tmp_path / command).mkdir()
+        (tmp_path / command / name).write_text("mine")
+        assert_mistake(run_command(*words), f"holds '{name}', which this command did not write")
+        assert (tmp_path / command / name).read_text() == "mine"
+        (tmp_path / command / name).unlink()
+        # Its own earlier output is replaced.
+        for _ in range(2):
+            assert run_command(*words).status == 0
+
+
+def test_seeds_with_other_clips_are_noticed(tmp_path):
+    answers = {"lab/a": ([0, 1, 2], [0, 1, 1]), "lab/b": ([0, 1], [0, 1])}
+    folder = write(tmp_path / "run", [answers, answers])
+    assert len(read_records([folder]).predictions) == 10
+    path = folder / "predictions.csv"
+    lines = path.read_text().splitlines()
+    lines[-1] = lines[-1].replace("clip1", "clip9")
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ConfigError, match=r"has the clip clip1 of lab/b .* seeds 0 and 1 only"):
+        read_records([folder])
