@@ -67,6 +67,25 @@ def test_export_onto_a_full_disk_keeps_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["x.npz"]
 
 
+def test_export_replaces_no_file_of_somebody_elses(tmp_path):
+    np.savez(tmp_path / "mine.npz", weights=np.ones(3))
+    os.mkfifo(tmp_path / "pipe.npz")
+    for name in ("mine.npz", "pipe.npz"):
+        finished = run_command("input_pipeline.export", f"--output={tmp_path / name}")
+        assert_mistake(finished, "exists and is no export of this command")
+    with np.load(tmp_path / "mine.npz") as kept:
+        assert kept["weights"].tolist() == [1, 1, 1]
+    assert (tmp_path / "pipe.npz").is_fifo()
+
+
+def test_names_of_code_points_that_are_no_characters_are_refused(exported):
+    odd = np.frombuffer(b"\xff\xff\xff\x7f", "<U1")
+    for name, array in (("dataset", odd.reshape(())), ("clip", np.repeat(odd, 6))):
+        resaved(exported, **{name: array})
+        with pytest.raises(InputError, match=r"x\.npz"):
+            loader.load_arrays(exported)
+
+
 def resaved(path: pathlib.Path, **changes: np.ndarray | None) -> None:
     with np.load(path) as file:
         arrays = dict(file) | changes

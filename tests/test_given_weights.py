@@ -12,6 +12,7 @@ from command_runner import assert_mistake, run_command
 from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
 from experiments import given_weights, state_files, weight_files
 from experiments.baselines import twins
+from experiments.models import plain
 from input_pipeline.errors import InputError
 
 CONFIG = STSTNetConfig()
@@ -214,6 +215,19 @@ def test_changed_safetensors_and_those_of_another_network_are_refused(folder, tm
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     with pytest.raises(InputError, match="damaged"):
         given_weights.read_file(path, "ststnet", CONFIG)
+
+
+def test_weights_of_one_seed_under_two_names_are_refused(tmp_path):
+    params = twins.from_torch(CONFIG, state())
+    for seed in (0, 1):
+        told = weight_files.FoldWeights(params, "ststnet", plain(CONFIG), 0, "samm/006", "")
+        weight_files.save(tmp_path / str(seed), told)
+        (tmp_path / str(seed) / "seed-0").rename(tmp_path / f"seed-{seed}")
+    found = given_weights.find(tmp_path, "ststnet", CONFIG, ["samm/006"], KNOWN)
+    assert found.seeds == [0, 1]
+    assert found.read(0, "samm/006").keys() == params.keys()
+    with pytest.raises(InputError, match="holds the weights of seed 0, not 1"):
+        found.read(1, "samm/006")
 
 
 def test_mistakes_of_the_commands(folder, tmp_path):

@@ -50,6 +50,30 @@ def test_a_second_header_is_refused(width, place):
         map_image.decode(second_header(MAP, width, place))
 
 
+def with_rows(count: int) -> bytes:
+    """A map's header with the pixels of so many rows, all check sums right."""
+    row = b"\0" + bytes(range(84))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 2, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(row * count))
+    return b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b"")
+
+
+def test_rows_that_are_missing_or_too_many_are_refused():
+    assert map_image.decode(with_rows(28)).shape == (28, 28, 3)
+    for count in (0, 20, 27, 29):
+        with pytest.raises(InputError, match="hold other than 28 rows"):
+            map_image.decode(with_rows(count))
+
+
+def test_an_interlaced_map_is_read(tmp_path):
+    # Adam7's seven passes of 28x28 pixels, by hand: 4x4, 3x4, 7x3, 7x7, 14x7, 14x14 and 28x14.
+    sizes = ((4, 4), (3, 4), (7, 3), (7, 7), (14, 7), (14, 14), (28, 14))
+    packed = b"".join((b"\0" + bytes(3 * columns)) * rows for columns, rows in sizes)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 2, 0, 0, 1))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(packed))
+    assert not map_image.decode(data + chunk(b"IEND", b"")).any()
+
+
 @pytest.mark.parametrize(
     ("data", "part"),
     [

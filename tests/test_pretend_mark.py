@@ -11,7 +11,14 @@ from fake_clips import few
 
 from experiments import figures, published
 from experiments.summary import read_records
-from input_pipeline import arrays_file, contact_sheet, flow_dataset, loader, synthetic
+from input_pipeline import (
+    arrays_file,
+    contact_sheet,
+    flow_dataset,
+    loader,
+    read_clips,
+    synthetic,
+)
 from input_pipeline.clips import DATABASES_OF
 
 # Two clips each of three subjects.
@@ -137,3 +144,17 @@ def test_contact_sheets_are_marked(tmp_path, monkeypatch):
     drawn.clear()
     contact_sheet.write_pages(real(), tmp_path)
     assert not any("PRETEND" in words for words in drawn)
+
+
+def test_the_mark_follows_the_frames_wherever_raw_dir_points(pretend_smic, tmp_path):
+    above, links = tmp_path / "above", tmp_path / "links"
+    for folder in (above, links):
+        folder.mkdir()
+    (above / "smic").symlink_to(pretend_smic)
+    for part in pretend_smic.iterdir():
+        if part.is_dir():
+            (links / part.name).symlink_to(part)
+    for raw_dir in (pretend_smic, above, links):
+        found = read_clips.read_clips("smic", raw_dir)
+        assert found.clips, raw_dir
+        assert found.pretend, raw_dir
