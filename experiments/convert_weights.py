@@ -45,19 +45,34 @@ def main() -> int:
         except InputError as error:
             faults.append(str(error))
     given_weights.raise_all(faults)
+    where = output if values.to == "torch" else output / f"seed-{values.seed}"
+    _refuse_taken(where, [_target(key, values.to) for key in key_of.values()])
     # Read again, one at a time: all of a large network's files would not fit the memory.
     for path, key in key_of.items():
         params = given_weights.read_file(path, values.model, config)
         if values.to == "torch":
-            state_files.write(output / f"{key.split('/')[1]}.pth", config, params)
+            state_files.write(output / _target(key, values.to), config, params)
         else:
             weights = weight_files.FoldWeights(
                 params, values.model, plain(config), values.seed, key, _UNKNOWN
             )
             weight_files.save(output, weights)
-    where = output if values.to == "torch" else output / f"seed-{values.seed}"
     print(f"converted {len(key_of)} files; they lie in {where}")
     return 0
+
+
+def _target(key: str, to: str) -> str:
+    """The name of a subject's converted file."""
+    return f"{key.split('/')[1]}.pth" if to == "torch" else weight_files.file_name(key)
+
+
+def _refuse_taken(folder: pathlib.Path, names: list[str]) -> None:
+    taken = [name for name in names if (folder / name).exists()]
+    if taken:
+        raise InputError(
+            f"'{folder / taken[0]}' exists ({len(taken)} such files) and would be replaced; name a "
+            "new or empty --output."
+        )
 
 
 def _subject_key(path: pathlib.Path) -> str:

@@ -193,6 +193,15 @@ def test_conversion_both_ways_keeps_every_bit(folder, tmp_path):
         again = torch.load(back / f"{name}.pth", weights_only=True)
         for key, value in state(number).items():
             assert torch.equal(again[key], value), key
+    before = (back / "sub01.pth").read_bytes()
+    assert_mistake(
+        run_command(
+            "experiments.convert_weights", "--model=ststnet", f"--weights_dir={there / 'seed-0'}",
+            f"--output={back}", "--to=torch",
+        ),
+        "sub01.pth' exists (4 such files) and would be replaced",
+    )  # fmt: skip
+    assert (back / "sub01.pth").read_bytes() == before
 
 
 def test_changed_safetensors_and_those_of_another_network_are_refused(folder, tmp_path):
