@@ -90,7 +90,7 @@ def _fault_of_log(
         (entry.epoch, entry.confusion_KxK) for entry in entries if entry.confusion_KxK is not None
     ]
     if sorted(epoch for epoch, _ in evaluated) != wanted:
-        return "lacks evaluated epochs, or has others,"
+        return "lacks epochs, or holds others,"
     for epoch, counts_KxK in evaluated:
         # The held-out clips are the same at every epoch: so is the number of each true class.
         if not np.array_equal(counts_KxK.sum(axis=1), final_KxK.sum(axis=1)):

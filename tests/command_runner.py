@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import pathlib
 import runpy
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -66,6 +67,11 @@ def _run_as_main(
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), descriptor)
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding="utf-8")
     sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), encoding="utf-8")
+    # As from a terminal: what the tests were started to ignore (in the background, by nohup) would
+    # stay ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     os.chdir(ROOT)
     sys.argv = [module, *words]
     collect_rarely()

@@ -17,6 +17,9 @@ import gc, os, signal, time
 from experiments.interruption import Interruption
 from input_pipeline import command
 
+# Started in the background, the tests ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def send(phase, _):
     if phase == "start":
         gc.callbacks.clear()
@@ -31,6 +34,17 @@ def main():
 
 command.run(main, name="experiments.tried", purpose="Nothing.")
 """
+
+
+@pytest.fixture(autouse=True)
+def heeded():
+    """No signal is ignored, however the tests were started."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    usual[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
