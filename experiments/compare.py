@@ -14,7 +14,14 @@ from input_pipeline import command
 from input_pipeline.errors import InputError
 
 DEFAULT_OUTPUT = "runs/comparison"
-WRITTEN = ("comparison.md", "comparison.csv", "comparison.tex", "comparison.png", "paired.csv")
+WRITTEN = (
+    "comparison.md",
+    "comparison.csv",
+    "comparison.tex",
+    "comparison.png",
+    "comparison.pdf",
+    "paired.csv",
+)
 
 # What reads runs takes JAX along and is imported where used: help and mistakes answer at once.
 

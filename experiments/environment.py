@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ahmsa_jax
 from input_pipeline import invocation
+from input_pipeline.whole_file import read_text
 
 if TYPE_CHECKING:
     import jax
@@ -39,11 +40,8 @@ def describe(devices: "Sequence[jax.Device]") -> dict[str, Any]:
 
 def stored(workdir: pathlib.Path) -> dict[str, Any]:
     """What a run noted in its workdir; empty where it did not, or the file is damaged."""
-    path = workdir / FILE
     try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(workdir / FILE, _MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -16,7 +16,8 @@ from input_pipeline import command
 from input_pipeline.errors import InputError
 
 WRITTEN = ("summary.json", "summary.md", "scores.csv", "scores.tex", "subjects.csv",
-           "confusion_matrix.png", "curves.png", "subjects.png")  # fmt: skip
+           *(f"{picture}.{kind}" for picture in ("confusion_matrix", "curves", "subjects")
+             for kind in ("png", "pdf")))  # fmt: skip
 
 
 def main() -> int:
