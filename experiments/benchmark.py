@@ -17,11 +17,11 @@ from typing import Any
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
-from ahmsa_jax.peer_configs import STSTNetConfig
-from experiments import compile_cache, jax_settings, models
-from input_pipeline import command
-from input_pipeline.errors import InputError
-from input_pipeline.whole_file import write_whole
+from ahmsa_jax.networks.peer_configs import STSTNetConfig
+from experiments.run import compile_cache, jax_settings, recipes
+from input_pipeline.core import command
+from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import write_whole
 
 # Sizes of --quick: seconds of work, for trying the command and for tests.
 QUICK = {"base_dim": 12, "batch_size": 16, "folds": 2, "steps": 2, "rounds": 2}
@@ -68,7 +68,7 @@ def _settings() -> dict[str, int]:
 def _model_config(settings: dict[str, int]) -> Any:
     """The network's settings; a width is refused where it has none."""
     values: Any = flags.FLAGS
-    kind = models.MODELS[values.model].config
+    kind = recipes.MODELS[values.model].config
     if kind is STSTNetConfig:
         if values["base_dim"].present:
             raise ConfigError("--base_dim is no setting of ststnet; leave it out.")
@@ -104,16 +104,18 @@ def _require_compiler() -> None:
 def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
     device = jax_settings.local_devices(flags.FLAGS.compile_cache)[0]
-    from experiments import benchmark_rows, environment, floors, precision_parity
-    from experiments.contenders import Problem
+    from experiments import precision_parity
+    from experiments.run import environment
+    from experiments.timing import floors, rounds
+    from experiments.timing.contenders import Problem
 
     quick = flags.FLAGS.quick
     training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
     problem = Problem(model_config, training, settings["folds"], settings["steps"])
     precisions = ("float32",) if device.platform == "cpu" else ("float32", "tf32", "bfloat16")
     try:
-        timed = benchmark_rows.Timing(problem, device.platform, precisions, _say)
-    except benchmark_rows.DisagreementError as error:
+        timed = rounds.Timing(problem, device.platform, precisions, _say)
+    except rounds.DisagreementError as error:
         _say(f"experiments.benchmark: error: {error}")
         return None
     _say("measuring the machine's ceilings")
@@ -132,13 +134,13 @@ def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | N
         "command": f"python -m experiments.benchmark {shlex.join(sys.argv[1:])}".strip(),
         "date": datetime.date.today().isoformat(),
         "environment": environment.describe([device]),
-        "processor": benchmark_rows.processor_name(),
-        "torch": benchmark_rows.torch_version(),
-        "settings": {"model": flags.FLAGS.model} | timing | models.plain(model_config),
+        "processor": rounds.processor_name(),
+        "torch": rounds.torch_version(),
+        "settings": {"model": flags.FLAGS.model} | timing | recipes.plain(model_config),
         "loss_gap": timed.loss_gap,
         "ceilings": dataclasses.asdict(ceilings),
         "rows": rows,
-        "evaluation_cost": benchmark_rows.evaluation_cost(rows),
+        "evaluation_cost": rounds.evaluation_cost(rows),
         "parity": parity,
     }
 
@@ -149,7 +151,7 @@ def _say(text: str) -> None:
 
 
 def _print(result: dict[str, Any]) -> None:
-    from experiments.benchmark_rows import parity_markdown, rows_markdown
+    from experiments.timing.rounds import parity_markdown, rows_markdown
 
     rates = ", ".join(
         f"{rate / 1e9:,.0f} GFLOP/s ({name})"
@@ -165,7 +167,7 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def _store(result: dict[str, Any], output: pathlib.Path) -> None:
-    from experiments.benchmark_figure import draw
+    from experiments.timing.figure import draw
 
     write_whole(output, json.dumps(result, indent=1, sort_keys=True) + "\n")
     picture = output.with_suffix(".png")
@@ -180,7 +182,7 @@ def _define_flags() -> None:
         None,
         "JSON file of the result, the plot beside it; default runs/benchmark-<date>.",
     )
-    flags.DEFINE_enum("model", "ahmsa", list(models.MODELS), "The network.")
+    flags.DEFINE_enum("model", "ahmsa", list(recipes.MODELS), "The network.")
     flags.DEFINE_integer("base_dim", 64, "Width of the first level; the paper's setting is 256.")
     flags.DEFINE_integer("batch_size", 256, "Clips per optimizer step (Table 3).")
     flags.DEFINE_integer("folds", 8, "Folds per round, and the largest chunk on a CPU.")

@@ -8,10 +8,10 @@ import pathlib
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
-from experiments import output_folder
-from experiments.workdir import CONFIG_FILE
-from input_pipeline import command
-from input_pipeline.errors import InputError
+from experiments.run import output_folder
+from experiments.run.workdir import CONFIG_FILE
+from input_pipeline.core import command
+from input_pipeline.core.errors import InputError
 
 DEFAULT_OUTPUT = "runs/comparison"
 WRITTEN = (
@@ -39,7 +39,7 @@ def main() -> int:
     if (output / CONFIG_FILE).exists():
         raise ConfigError(f"--output='{output}' is a run's workdir; name a folder of its own.")
     output_folder.refuse_foreign(output, WRITTEN, output_folder.holds_comparison)
-    from experiments.comparison import compare_runs
+    from experiments.scores.comparison import compare_runs
 
     compare_runs(workdirs, output)
     return 0

@@ -8,12 +8,13 @@ import pathlib
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
-from experiments import flags as run_flags
-from experiments import given_weights, state_files, weight_files
-from experiments.models import plain
-from input_pipeline import command
-from input_pipeline.errors import InputError
-from input_pipeline.identifiers import canonical_subject, database_of
+from experiments.baselines import state_files
+from experiments.files import fold_weights, given_weights
+from experiments.run import flags as run_flags
+from experiments.run.recipes import plain
+from input_pipeline.core import command
+from input_pipeline.core.errors import InputError
+from input_pipeline.core.identifiers import canonical_subject, database_of
 
 # Of a state dict nobody knows on which maps it was trained.
 _UNKNOWN = ""
@@ -31,7 +32,7 @@ def main() -> int:
     if not source.is_dir():
         raise InputError(f"--weights_dir='{source}' is no folder; name the folder of the weights.")
     config, _, _ = run_flags.settings_from_flags("", _SIDE)
-    wanted = state_files.SUFFIXES if values.to == "safetensors" else (weight_files.SUFFIX,)
+    wanted = state_files.SUFFIXES if values.to == "safetensors" else (fold_weights.SUFFIX,)
     paths = sorted(path for path in source.iterdir() if path.suffix in wanted)
     if not paths:
         raise InputError(f"'{source}' holds no files ending in {' or '.join(wanted)}.")
@@ -53,17 +54,17 @@ def main() -> int:
         if values.to == "torch":
             state_files.write(output / _target(key, values.to), config, params)
         else:
-            weights = weight_files.FoldWeights(
+            weights = fold_weights.FoldWeights(
                 params, values.model, plain(config), values.seed, key, _UNKNOWN
             )
-            weight_files.save(output, weights)
+            fold_weights.save(output, weights)
     print(f"converted {len(key_of)} files; they lie in {where}")
     return 0
 
 
 def _target(key: str, to: str) -> str:
     """The name of a subject's converted file."""
-    return f"{key.split('/')[1]}.pth" if to == "torch" else weight_files.file_name(key)
+    return f"{key.split('/')[1]}.pth" if to == "torch" else fold_weights.file_name(key)
 
 
 def _refuse_taken(folder: pathlib.Path, names: list[str]) -> None:
@@ -77,8 +78,8 @@ def _refuse_taken(folder: pathlib.Path, names: list[str]) -> None:
 
 def _subject_key(path: pathlib.Path) -> str:
     """The held-out subject's key, from a safetensors file's header or a published name."""
-    if path.suffix == weight_files.SUFFIX:
-        return weight_files.load(path).subject_key
+    if path.suffix == fold_weights.SUFFIX:
+        return fold_weights.load(path).subject_key
     database = database_of(path.stem)
     if database is None:
         raise InputError(

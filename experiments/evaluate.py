@@ -11,16 +11,17 @@ import numpy as np
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
-from experiments import compile_cache, given_weights, jax_settings
-from experiments import flags as run_flags
-from experiments.given_weights import GivenWeights
-from experiments.models import plain
-from experiments.request import read_clips, requested_subjects, workdir_of
-from experiments.workdir import canonical_json, claimed
-from input_pipeline import command
-from input_pipeline.clips import Clips
-from input_pipeline.errors import InputError
-from input_pipeline.whole_file import write_whole
+from experiments.files import given_weights
+from experiments.files.given_weights import GivenWeights
+from experiments.run import compile_cache, jax_settings
+from experiments.run import flags as run_flags
+from experiments.run.recipes import plain
+from experiments.run.spec import read_clips, requested_subjects, workdir_of
+from experiments.run.workdir import canonical_json, claimed
+from input_pipeline.core import command
+from input_pipeline.core.clips import Clips
+from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import write_whole
 
 # JAX, PyTorch and TFDS are imported where they are used: help and mistakes answer at once.
 
@@ -33,7 +34,7 @@ def main() -> int:
     clips = read_clips()
     side = clips.flow_NxHxWxC.shape[1]
     model_config, _, _ = run_flags.settings_from_flags(clips.dataset, side)
-    from ahmsa_jax.folds import loso_folds
+    from ahmsa_jax.training.protocols import loso_folds
 
     folds = loso_folds(clips.subject_key_N)
     known = [fold.subject_key for fold in folds]
@@ -80,11 +81,11 @@ def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
 
 def _predicted(clips: Clips, folds: list[Any], weights: GivenWeights) -> list[Any]:
     """One chunk a fold and seed, with its probabilities; raises InputError naming all faults."""
-    from ahmsa_jax.engine import Job
-    from ahmsa_jax.folds import EpochShape
     from ahmsa_jax.metrics import confusion_matrix
-    from experiments.chunk_files import ChunkResult
-    from experiments.plan import Chunk
+    from ahmsa_jax.training.engine import Job
+    from ahmsa_jax.training.protocols import EpochShape
+    from experiments.files.chunks import ChunkResult
+    from experiments.schedule.plan import Chunk
 
     predict = _predictor(weights.config, max(len(fold.test_index) for fold in folds))
     finished: list[Any] = []
@@ -118,10 +119,10 @@ def _predictor(config: Any, places: int) -> Callable[[dict[str, np.ndarray], np.
     """A function from parameters and maps (T, H, W, C) to probabilities (T, K); T up to places."""
     import jax
 
-    from ahmsa_jax import train
     from ahmsa_jax.config import TrainConfig
+    from ahmsa_jax.training import step
 
-    model = train.make_model(config, TrainConfig())
+    model = step.make_model(config, TrainConfig())
 
     @jax.jit
     def apply(variables: Any, flow: jax.Array) -> jax.Array:
@@ -135,7 +136,7 @@ def _predictor(config: Any, places: int) -> Callable[[dict[str, np.ndarray], np.
         padded = np.zeros((places, *flow.shape[1:]), np.float32)
         padded[: len(flow)] = flow
         with jax.default_matmul_precision("highest"):
-            probability = apply(train.variables_of(live, {}, statistics), padded)
+            probability = apply(step.variables_of(live, {}, statistics), padded)
         return np.asarray(probability)[: len(flow)]
 
     return predict
@@ -146,7 +147,9 @@ def _report(
 ) -> int:
     import jax
 
-    from experiments import environment, reporting, run_files, summary
+    from experiments.files import run_files
+    from experiments.run import environment
+    from experiments.scores import reporting, summary
 
     surroundings = environment.describe(jax.local_devices()) | {
         "data_sha256": config["data_sha256"],

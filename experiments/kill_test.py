@@ -19,7 +19,7 @@ from absl import flags
 from tqdm import tqdm
 
 from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
-from input_pipeline import command
+from input_pipeline.core import command
 
 # Twelve subjects of three pretend databases in three chunks of four folds.
 EPOCHS = 12
@@ -86,9 +86,9 @@ def _run_as_main(workdir: str) -> None:
         os.dup2(log, stream)
     # The bar's own lock between processes would outlive a killed one, and be reported.
     tqdm.set_lock(threading.RLock())
-    from experiments import training
+    from experiments.schedule import trainer
 
-    training.DISPATCH_SECONDS = 0.0
+    trainer.DISPATCH_SECONDS = 0.0
     sys.argv = ["experiments.loso", *SETTING, f"--workdir={workdir}"]
     runpy.run_module("experiments.loso", run_name="__main__", alter_sys=True)
 
@@ -135,16 +135,17 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
 
 def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
     """A run stopped by SIGTERM with two checkpoints of its first chunk; what they should hold."""
-    from ahmsa_jax.engine import Job
-    from ahmsa_jax.folds import epoch_shapes, loso_folds
-    from experiments import checkpoint, plan
-    from experiments.programs import Programs
-    from input_pipeline import synthetic
+    from ahmsa_jax.training.engine import Job
+    from ahmsa_jax.training.protocols import epoch_shapes, loso_folds
+    from experiments.files import checkpoints
+    from experiments.schedule import plan
+    from experiments.schedule.programs import Programs
+    from input_pipeline.maps import synthetic
 
-    chunk_folder = workdir / checkpoint.FOLDER / "chunk-0000"
+    chunk_folder = workdir / checkpoints.FOLDER / "chunk-0000"
     process = _start(workdir)
     deadline = time.monotonic() + _START_TIMEOUT
-    while len(list(chunk_folder.glob(f"*/{checkpoint.SUMS}"))) < checkpoint.KEPT:
+    while len(list(chunk_folder.glob(f"*/{checkpoints.SUMS}"))) < checkpoints.KEPT:
         if not process.is_alive() or time.monotonic() > deadline:
             raise ConfigError("the run ended before it had two checkpoints.")
         time.sleep(0.005)
@@ -184,16 +185,16 @@ def _outcome(
     """What a run that finds this fault does: refused, harmless or silent."""
     import numpy as np
 
-    from experiments import checkpoint
+    from experiments.files import checkpoints
 
     path, (how, place, bit) = fault
     epoch_folder = clean / path.relative_to(clean).parts[0]
     trial = folder / "trial"
     shutil.rmtree(trial, ignore_errors=True)
     # Alone, so that a fault of the older checkpoint meets a reader too.
-    copied = trial / checkpoint.FOLDER / clean.name / epoch_folder.name
+    copied = trial / checkpoints.FOLDER / clean.name / epoch_folder.name
     shutil.copytree(epoch_folder, copied)
-    healthy = checkpoint.load_newest(trial, 0, jobs, expected, print)
+    healthy = checkpoints.load_newest(trial, 0, jobs, expected, print)
     assert healthy is not None, "the clean checkpoint was refused"
     victim = copied / path.relative_to(epoch_folder)
     data = bytearray(victim.read_bytes())
@@ -205,7 +206,7 @@ def _outcome(
     else:
         victim.write_bytes(data[: len(data) // 2] if how == "halved" else b"")
     said: list[str] = []
-    found = checkpoint.load_newest(trial, 0, jobs, expected, said.append)
+    found = checkpoints.load_newest(trial, 0, jobs, expected, said.append)
     if found is None:
         return "refused" if len(said) == 1 else "silent"
     same = all(np.array_equal(found[1][name], healthy[1][name]) for name in healthy[1])

@@ -9,16 +9,16 @@ from typing import Any
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
-from experiments import compile_cache, jax_settings
-from experiments import flags as run_flags
-from experiments.interruption import Interruption
-from experiments.models import size_in_words
-from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
-from experiments.workdir import CONFIG_FILE, canonical_json, claimed, refuse_other_code
-from input_pipeline import command
-from input_pipeline.clips import CLASS_NAMES
-from input_pipeline.errors import InputError
-from input_pipeline.whole_file import write_whole
+from experiments.run import compile_cache, jax_settings
+from experiments.run import flags as run_flags
+from experiments.run.recipes import size_in_words
+from experiments.run.spec import Run, facts_of, notes, read_run, subjects_here, workdir_of
+from experiments.run.workdir import CONFIG_FILE, canonical_json, claimed, refuse_other_code
+from experiments.schedule.interruption import Interruption
+from input_pipeline.core import command
+from input_pipeline.core.clips import CLASS_NAMES
+from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import write_whole
 
 NAME = "experiments.loso"
 
@@ -47,29 +47,29 @@ def _check_devices(workdir: pathlib.Path) -> None:
         return
     # The devices are the workers'; this process takes none from them.
     jax_settings.load().config.update("jax_platforms", "cpu")
-    from experiments import cluster
+    from experiments.cluster import ray_cluster
 
     # A finished run is shown without its cluster.
     if not (workdir / CONFIG_FILE).exists():
-        cluster.refuse_unreachable(flags.FLAGS.cluster)
+        ray_cluster.refuse_unreachable(flags.FLAGS.cluster)
 
 
 def _joined(interruption: Interruption) -> Any:
     """The Ray cluster of --cluster, or None without it."""
     if not flags.FLAGS.cluster:
         return None
-    from experiments.cluster import Cluster
+    from experiments.cluster.ray_cluster import Cluster
 
     return Cluster(flags.FLAGS.cluster, interruption)
 
 
 def _dry_run(run: Run, workdir: pathlib.Path, interruption: Interruption) -> None:
-    from experiments import forecast, prepare
+    from experiments.schedule import forecast, planning
 
     cluster = _joined(interruption)
     _print_header(run, workdir, cluster)
-    programs: Any = prepare.programs_of(run, cluster)
-    plan = interruption.run(lambda: prepare.fresh_plan(run, programs))
+    programs: Any = planning.programs_of(run, cluster)
+    plan = interruption.run(lambda: planning.fresh_plan(run, programs))
     forecast.print_plan(programs, plan)
     if flags.FLAGS.cluster:
         interruption.run(lambda: programs.print_time(plan))
@@ -87,7 +87,7 @@ def _dry_run(run: Run, workdir: pathlib.Path, interruption: Interruption) -> Non
 def _print_header(run: Run, workdir: pathlib.Path, cluster: Any = None) -> None:
     import jax
 
-    from experiments import plan
+    from experiments.schedule import plan
 
     clips, training = run.clips, run.train_config
     live, dead = plan.count_parameters(run.model_config, training)
@@ -117,32 +117,34 @@ def _print_header(run: Run, workdir: pathlib.Path, cluster: Any = None) -> None:
 
 
 def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruption) -> int:
-    from ahmsa_jax.folds import epoch_shapes
-    from experiments import chunk_files, forecast, plan, prepare, reporting, run_files, summary
+    from ahmsa_jax.training.protocols import epoch_shapes
+    from experiments.files import chunks, run_files
+    from experiments.schedule import forecast, plan, planning
+    from experiments.scores import reporting, summary
 
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    planned = plan.stored_plan(workdir, run.folds, shapes, prepare.jobs_of(run))
-    stored = chunk_files.load_all(workdir, planned.chunks) if planned else {}
+    planned = plan.stored_plan(workdir, run.folds, shapes, planning.jobs_of(run))
+    stored = chunks.load_all(workdir, planned.chunks) if planned else {}
     waiting = not planned or len(stored) < len(planned.chunks)
     if waiting:
         refuse_other_code(workdir)
     cluster = _joined(interruption) if waiting else None
     _print_header(run, workdir, cluster)
-    programs = prepare.programs_of(run, cluster)
+    programs = planning.programs_of(run, cluster)
     unfinished = (
         [chunk for chunk in planned.chunks if chunk.number not in stored] if planned else []
     )
-    jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else prepare.jobs_of(run)
+    jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else planning.jobs_of(run)
     if not flags.FLAGS.cluster:
         # Before anything is compiled, which takes its time too.
         forecast.warn_if_long(programs, jobs)
     if planned is None:
-        planned = interruption.run(lambda: prepare.fresh_plan(run, programs))
+        planned = interruption.run(lambda: planning.fresh_plan(run, programs))
         plan.store_plan(workdir, planned)
     _store_surroundings(run, workdir, programs, planned)
     if waiting:
         forecast.print_plan(programs, planned)
-    trainer = prepare.trainer_of(run, workdir, programs, interruption)
+    trainer = planning.trainer_of(run, workdir, programs, interruption)
     finished = []
     for chunk, result in trainer.run(planned, stored):
         finished.append((chunk, result))
@@ -156,7 +158,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
 
 def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned: Any) -> None:
     """Note where and how the run was made; a first start may have died before: made good."""
-    from experiments import environment
+    from experiments.run import environment
 
     if not (workdir / "environment.json").exists():
         devices = programs.cluster.devices if programs.cluster else programs.devices

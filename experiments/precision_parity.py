@@ -8,11 +8,11 @@ import jax
 import numpy as np
 
 from ahmsa_jax.config import ModelConfig, Precision, TrainConfig
-from ahmsa_jax.engine import Engine, Job
-from ahmsa_jax.folds import epoch_shapes, loso_folds
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
-from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
-from input_pipeline import synthetic
+from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.training.engine import Engine, Job
+from ahmsa_jax.training.protocols import epoch_shapes, loso_folds
+from input_pipeline.maps import synthetic
 
 # Small enough for a minute on a CPU, trained far enough for scores well above chance.
 MODELS: dict[type, Any] = {

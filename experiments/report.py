@@ -8,12 +8,12 @@ import pathlib
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
-from experiments import output_folder
-from experiments.reporting import print_summary, write_report
-from experiments.summary import read_records
-from experiments.workdir import CONFIG_FILE
-from input_pipeline import command
-from input_pipeline.errors import InputError
+from experiments.run import output_folder
+from experiments.run.workdir import CONFIG_FILE
+from experiments.scores.reporting import print_summary, write_report
+from experiments.scores.summary import read_records
+from input_pipeline.core import command
+from input_pipeline.core.errors import InputError
 
 WRITTEN = ("summary.json", "summary.md", "scores.csv", "scores.tex", "subjects.csv",
            *(f"{picture}.{kind}" for picture in ("confusion_matrix", "curves", "subjects")

@@ -11,14 +11,14 @@ from typing import Any
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
-from experiments import flags as run_flags
-from experiments import state_files
-from experiments.models import size_in_words
-from experiments.request import Run, facts_of, notes, read_run, subjects_here, workdir_of
-from experiments.workdir import canonical_json, claimed, refuse_other_code
-from input_pipeline import command
-from input_pipeline.errors import InputError
-from input_pipeline.whole_file import write_whole
+from experiments.baselines import state_files
+from experiments.run import flags as run_flags
+from experiments.run.recipes import size_in_words
+from experiments.run.spec import Run, facts_of, notes, read_run, subjects_here, workdir_of
+from experiments.run.workdir import canonical_json, claimed, refuse_other_code
+from input_pipeline.core import command
+from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import write_whole
 
 NAME = "experiments.torch_loso"
 
@@ -36,11 +36,14 @@ def main() -> int:
 
 
 def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
-    from ahmsa_jax.folds import epoch_shapes
-    from experiments import chunk_files, plan, prepare, reporting, run_files, summary
+    from ahmsa_jax.training.protocols import epoch_shapes
+    from experiments.files import chunks as chunk_files
+    from experiments.files import run_files
+    from experiments.schedule import plan, planning
+    from experiments.scores import reporting, summary
 
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    jobs = prepare.jobs_of(run)
+    jobs = planning.jobs_of(run)
     # A fold is a chunk of its own: each one's results are kept, so that a run can go on.
     chunks = plan.make_plan(jobs, shapes, dict.fromkeys(shapes.values(), 1), 1)
     stored = chunk_files.load_all(workdir, chunks)
@@ -57,10 +60,10 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
     """Train and store these chunks of one fold each; returns their results by number."""
     import numpy as np
 
-    from ahmsa_jax.clip_order import rank_of_clips
-    from experiments import chunk_files
+    from ahmsa_jax.training.clip_order import rank_of_clips
     from experiments.baselines.torch_folds import FoldTrainer
-    from experiments.progress import Progress
+    from experiments.files import chunks as chunk_files
+    from experiments.schedule.progress import Progress
 
     trainer = FoldTrainer(
         run.model_config,
@@ -117,7 +120,7 @@ def _print_header(run: Run, workdir: pathlib.Path, device: Any) -> None:
 def _store_surroundings(run: Run, workdir: pathlib.Path, device: Any) -> None:
     import torch
 
-    from experiments import environment
+    from experiments.run import environment
 
     facts = environment.describe([]) | {
         "devices": [str(device)],

@@ -16,10 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from absl import flags
 
-from input_pipeline import clip_maps, command, flow_accuracy, preprocess_extra, pretend_faces
-from input_pipeline.clip_table import ClipRecord
-from input_pipeline.errors import InputError
-from input_pipeline.flow import METHODS
+from input_pipeline.core import command, extras
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases.rows import ClipRecord
+from input_pipeline.flow import clip_maps
+from input_pipeline.flow.optical import METHODS
+from input_pipeline.pretend import accuracy, portraits
 
 _CLIPS = flags.DEFINE_integer("clips", 24, "Pretend clips for the timing, at least 2.")
 _WORKERS = flags.DEFINE_integer("workers", 2, "Largest number of workers that is timed.")
@@ -51,7 +53,7 @@ def main() -> int:
     ):
         if not least <= value <= most:
             raise InputError(f"--{name} is {value}; allowed are {least} to {most}.")
-    preprocess_extra.require()
+    extras.require()
     settings = clip_maps.MapSettings(flow=_FLOW.value)
     for name, text in settings.provenance().items():
         print(f"{name}: {text}")
@@ -65,19 +67,17 @@ def main() -> int:
 
 def pretend_clips(folder: pathlib.Path, count: int) -> list[ClipRecord]:
     """Clips of two frames each, written as JPEG of 640x480 pixels; identities and classes vary."""
-    image = preprocess_extra.load("PIL.Image")
+    image = extras.load("PIL.Image")
     records = []
     for number in range(count):
-        face_HxWx3 = pretend_faces.identity(number)
-        label = number % len(pretend_faces.MOTIONS_OF)
-        emotion = tuple(pretend_faces.MOTIONS_OF)[label]
-        motions = {name: 2.0 * share for name, share in pretend_faces.MOTIONS_OF[emotion].items()}
+        face_HxWx3 = portraits.identity(number)
+        label = number % len(portraits.MOTIONS_OF)
+        emotion = tuple(portraits.MOTIONS_OF)[label]
+        motions = {name: 2.0 * share for name, share in portraits.MOTIONS_OF[emotion].items()}
         frames = []
-        for index, frame_HxWx3 in enumerate(
-            (face_HxWx3, pretend_faces.moved(face_HxWx3, motions)[0])
-        ):
+        for index, frame_HxWx3 in enumerate((face_HxWx3, portraits.moved(face_HxWx3, motions)[0])):
             path = folder / f"{number}_img{index + 1}.jpg"
-            noisy_HxWx3 = pretend_faces.with_noise(frame_HxWx3, 1.0, 2 * number + index)
+            noisy_HxWx3 = portraits.with_noise(frame_HxWx3, 1.0, 2 * number + index)
             image.fromarray(noisy_HxWx3).save(path, quality=95)
             frames.append((index + 1, path))
         records.append(
@@ -177,13 +177,11 @@ def _print_accuracy(method: str, identities: int) -> None:
     print(f"{'noise':>6}{'motion':>8}{'all':>8}{'worst motion':>22}{'worst direction':>18}")
     for noise in NOISES:
         for strength in STRENGTHS:
-            errors: dict[str, list[np.ndarray]] = {name: [] for name in pretend_faces.MOTIONS}
+            errors: dict[str, list[np.ndarray]] = {name: [] for name in portraits.MOTIONS}
             degrees = 0.0
-            for name in pretend_faces.MOTIONS:
+            for name in portraits.MOTIONS:
                 for number in range(identities):
-                    found = flow_accuracy.recover(
-                        number, name, strength, noise=noise, method=method
-                    )
+                    found = accuracy.recover(number, name, strength, noise=noise, method=method)
                     errors[name].append(found.errors())
                     degrees = max(degrees, found.degrees_off())
             median = {name: float(np.median(np.concatenate(e))) for name, e in errors.items()}

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from input_pipeline import command, frame_choice, preprocess_extra, store_flags
-from input_pipeline.clips import STORED_DATASETS
-from input_pipeline.errors import InputError
+from input_pipeline.core import command, extras, store_flags
+from input_pipeline.core.clips import STORED_DATASETS
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import frame_choice
 
 if TYPE_CHECKING:
-    from input_pipeline.clip_maps import ClipMaps, MapSettings
-    from input_pipeline.clip_table import ClipRecord, FaultyClip, ReadResult
-    from input_pipeline.clip_workers import Outcome, Work
-    from input_pipeline.map_cache import MapCache
+    from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
+    from input_pipeline.flow.cache import MapCache
+    from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
+    from input_pipeline.flow.workers import Outcome, Work
 
 _DATASET = flags.DEFINE_enum(
     "dataset", None, STORED_DATASETS, f"Data set to build, one of {', '.join(STORED_DATASETS)}."
@@ -70,21 +71,17 @@ def main() -> int:
         raise InputError(f"{missing} is missing; name both --dataset=NAME and --raw_dir=DIR.")
     if not 0 <= _WORKERS.value <= 1024:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
-    preprocess_extra.require()
+    extras.require()
     # The libraries of the preprocess extra load here, not for --help.
-    from input_pipeline import (
-        build_report,
-        clip_workers,
-        known_defects,
-        map_cache,
-        read_clips,
-        zero_motion,
-    )
+    from input_pipeline.databases import known_defects, reading, zero_motion
+    from input_pipeline.flow import cache as map_cache
+    from input_pipeline.flow import workers
+    from input_pipeline.reports import build_report
 
     settings = _settings()
     data_dir, layout = store_flags.data_dir(), store_flags.layout()
     reports = data_dir / _DATASET.value / "reports" / layout
-    result = read_clips.read_clips(
+    result = reading.read_clips(
         _DATASET.value,
         pathlib.Path(_RAW_DIR.value),
         [pathlib.Path(name) for name in _ANNOTATIONS.value],
@@ -102,11 +99,11 @@ def main() -> int:
             "or give --accept_counts to go on with these clips."
         )
     cache_dir = data_dir / "map_cache"
-    work = clip_workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
+    work = workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
     if not _CHECK_ONLY.value:
         for sentence in map_cache.MapCache(cache_dir, settings).unusable(result.clips).told():
             print(f"map cache: {sentence}", flush=True)
-    outcomes = clip_workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
+    outcomes = workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
     faults = build_report.all_faults(result, outcomes, _FRAMES.value)
     worth = known_defects.worth(faults, _FRAMES.value)
@@ -128,7 +125,7 @@ def main() -> int:
 
 
 def _settings() -> "MapSettings":
-    from input_pipeline.clip_maps import MapSettings
+    from input_pipeline.flow.clip_maps import MapSettings
 
     try:
         return MapSettings(
@@ -164,8 +161,11 @@ def _write(
     provenance: dict[str, str],
     reports: pathlib.Path,
 ) -> None:
-    from input_pipeline import contact_sheet, face_sheet, flow_dataset, native_clips
-    from input_pipeline.map_cache import MapCache
+    from input_pipeline.flow.cache import MapCache
+    from input_pipeline.maps import composing
+    from input_pipeline.reports import face_pages
+    from input_pipeline.reports import pages as contact_sheet
+    from input_pipeline.storage import tfds_builder
 
     assert work.cache_dir is not None
     assert _DATASET.value is not None
@@ -174,7 +174,7 @@ def _write(
     records = [record for record in result.clips if record.key in usable]
     if not records:
         raise InputError("no clip of the database can be used; see the report.")
-    clips = native_clips.to_clips(
+    clips = composing.to_clips(
         records,
         (_cached(cache, record) for record in records),
         dataset=_DATASET.value,
@@ -182,13 +182,13 @@ def _write(
         provenance=provenance,
         pretend=result.pretend,
     )
-    written = flow_dataset.write(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
+    written = tfds_builder.write(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
     print(f"{len(clips)} clips of {len(set(clips.subject_key_N))} subjects")
     print(f"content hash {clips.content_hash()[:12]}")
     contact_sheet.write_pages(clips, reports)
-    pages = face_sheet.write_pages(
+    pages = face_pages.write_pages(
         store_flags.layout(),
         records,
         lambda record: _cached(cache, record),

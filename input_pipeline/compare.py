@@ -7,9 +7,10 @@ import pathlib
 
 from absl import flags
 
-from input_pipeline import command, comparison, published_maps, store_flags
-from input_pipeline.clips import STORED_DATASETS
-from input_pipeline.errors import InputError
+from input_pipeline.core import command, store_flags
+from input_pipeline.core.clips import STORED_DATASETS
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import likeness, published
 
 _DATASET = flags.DEFINE_enum(
     "dataset", None, STORED_DATASETS, f"Stored data set, one of {', '.join(STORED_DATASETS)}."
@@ -24,11 +25,11 @@ def main() -> int:
     if not _DATASET.value or not _MAPS.value:
         missing = "--dataset" if _MAPS.value else "--maps"
         raise InputError(f"{missing} is missing; name both --dataset=NAME and --maps=DIR.")
-    from input_pipeline import loader
+    from input_pipeline.storage import loader
 
     ours = loader.load(_DATASET.value, store_flags.layout(), store_flags.data_dir())
     folder = pathlib.Path(_MAPS.value).expanduser()
-    theirs = published_maps.read_maps(folder, _DATASET.value, "whole")
+    theirs = published.read_maps(folder, _DATASET.value, "whole")
     place_of = {key: index for index, key in enumerate(theirs.clip_key_N)}
     common = [index for index, key in enumerate(ours.clip_key_N) if key in place_of]
     if not common:
@@ -43,8 +44,8 @@ def main() -> int:
     )
     unlike = int((ours.label_N[common] != theirs.label_N[foreign]).sum())
     print(f"{unlike} of them are labelled differently")
-    found = comparison.compare(ours.flow_whole_NxHxWxC[common], theirs.flow_whole_NxHxWxC[foreign])
-    print("\n".join(comparison.describe(found)))
+    found = likeness.compare(ours.flow_whole_NxHxWxC[common], theirs.flow_whole_NxHxWxC[foreign])
+    print("\n".join(likeness.describe(found)))
     return 0
 
 

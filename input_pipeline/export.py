@@ -5,9 +5,10 @@ import zipfile
 
 from absl import flags
 
-from input_pipeline import arrays_file, command, data_flags, loader
-from input_pipeline.clips import DATASETS, entitled
-from input_pipeline.errors import InputError
+from input_pipeline.core import command, data_flags
+from input_pipeline.core.clips import DATASETS, entitled
+from input_pipeline.core.errors import InputError
+from input_pipeline.storage import arrays_file, loader
 
 _DATASET = flags.DEFINE_enum(
     "dataset", "synthetic", DATASETS, f"Data set, one of {', '.join(DATASETS)}."

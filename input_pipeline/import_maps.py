@@ -5,9 +5,10 @@ import pathlib
 
 from absl import flags
 
-from input_pipeline import command, published_maps, store_flags
-from input_pipeline.clips import CLASS_NAMES, STORED_DATASETS, Clips
-from input_pipeline.errors import InputError
+from input_pipeline.core import command, store_flags
+from input_pipeline.core.clips import CLASS_NAMES, STORED_DATASETS, Clips
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import published
 
 _SOURCE = flags.DEFINE_string(
     "source", None, "Folder with samples.csv and its maps, or with one folder per fold."
@@ -55,13 +56,14 @@ def main() -> int:
         raise InputError(f"{missing} is missing; name both --source=DIR and --dataset=NAME.")
     data_dir = store_flags.data_dir()
     source = pathlib.Path(_SOURCE.value).expanduser()
-    clips = published_maps.read_maps(source, _DATASET.value, store_flags.layout())
+    clips = published.read_maps(source, _DATASET.value, store_flags.layout())
     print("\n".join(_summary(clips)))
 
     # Loading TFDS takes most of a second; faults in the source show before that.
-    from input_pipeline import contact_sheet, flow_dataset
+    from input_pipeline.reports import pages as contact_sheet
+    from input_pipeline.storage import tfds_builder
 
-    written = flow_dataset.write(clips, data_dir, overwrite=_OVERWRITE.value)
+    written = tfds_builder.write(clips, data_dir, overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
     print(f"content hash {clips.content_hash()[:12]}")

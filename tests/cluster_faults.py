@@ -22,10 +22,10 @@ def victim_stops_in_a_chunk():
 
 def victim_stops_in_a_chunk_and_sigterm_comes(mark):
     """So does the victim's; the other trains one chunk. SIGTERM comes once both is done."""
-    from experiments import chunk_files
+    from experiments.files import chunks
 
     _on_workers(_train_one)
-    honest = chunk_files.save
+    honest = chunks.save
     written = threading.Event()
 
     def save(workdir, number, jobs, result):
@@ -39,7 +39,7 @@ def victim_stops_in_a_chunk_and_sigterm_comes(mark):
         pathlib.Path(f"{mark}-signal").touch()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    chunk_files.save = save
+    chunks.save = save
     threading.Thread(target=signal_then, daemon=True).start()
 
 
@@ -49,17 +49,17 @@ def second_folds_diverge_and_three_do_not_fit():
 
 def chunks_raise_alone():
     """No cluster runs here, so the machine's own is started; training is a fault of ours."""
-    from experiments import cluster
+    from experiments.cluster import ray_cluster
 
     os.environ["PYTHONPATH"] = os.path.dirname(__file__)
-    cluster._address = lambda where: None
+    ray_cluster._address = lambda where: None
     _on_workers(_train_wrongly)
 
 
 def workers_die():
-    from experiments import cluster
+    from experiments.cluster import ray_cluster
 
-    cluster.RETRIES = 0
+    ray_cluster.RETRIES = 0
     _on_workers(_die)
 
 
@@ -70,11 +70,11 @@ def ray_is_missing():
 
 
 def _on_workers(function):
-    from experiments import cluster_task
+    from experiments.cluster import tasks
 
     # The name under which workers find it.
     function.__module__ = "cluster_faults"
-    cluster_task.train_chunk = function
+    tasks.train_chunk = function
 
 
 def _train_after_the_mark(work, chunk, board):
@@ -96,7 +96,7 @@ def _train_one(work, chunk, board):
 def _train_and_stop(work, chunk, board):
     import restart_faults
 
-    from experiments import cluster_task
+    from experiments.cluster import tasks
 
     def stand_still():
         pathlib.Path(os.environ["MARK"]).write_text(str(os.getpid()))
@@ -104,15 +104,15 @@ def _train_and_stop(work, chunk, board):
 
     if "VICTIM" in os.environ:
         restart_faults._after_epoch(5, stand_still)
-    return cluster_task.train_chunk(work, chunk, board)
+    return tasks.train_chunk(work, chunk, board)
 
 
 def _train_poisoned(work, chunk, board):
     import injected_faults
     import jax
 
-    from ahmsa_jax.engine import Engine
-    from experiments import cluster_task
+    from ahmsa_jax.training.engine import Engine
+    from experiments.cluster import tasks
 
     if not _done:
         _done.append(True)
@@ -125,7 +125,7 @@ def _train_poisoned(work, chunk, board):
             return poisoned(self, chunk, data, first_epoch, epochs)
 
         Engine.run_epochs = run_epochs
-    return cluster_task.train_chunk(work, chunk, board)
+    return tasks.train_chunk(work, chunk, board)
 
 
 def _train_wrongly(work, chunk, board):

@@ -37,8 +37,8 @@ def pytest_unconfigure(config):
 @pytest.fixture(scope="session")
 def pretend_smic(tmp_path_factory):
     """Folder of a pretend SMIC: ten clips, no sheet, labels from the folders; not to be changed."""
-    from input_pipeline import pretend_database
+    from input_pipeline.pretend import database
 
     folder = tmp_path_factory.mktemp("pretend") / "smic"
-    pretend_database.write("smic", folder)
+    database.write("smic", folder)
     return folder

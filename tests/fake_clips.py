@@ -5,8 +5,8 @@ import functools
 
 import numpy as np
 
-from input_pipeline import synthetic
-from input_pipeline.clips import Clips
+from input_pipeline.core.clips import Clips
+from input_pipeline.maps import synthetic
 
 
 @functools.cache

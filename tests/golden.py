@@ -92,7 +92,7 @@ def weights_after_two_steps(workdir: pathlib.Path) -> dict[str, np.ndarray]:
 
 def pretend_casme2(folder: pathlib.Path) -> str:
     """Write a pretend CASME II below `folder`, build it there, and return its content hash."""
-    from input_pipeline import loader
+    from input_pipeline.storage import loader
 
     for name, *words in (
         ("fake_database", "--database=casme2", f"--output={folder / 'raw'}"),
@@ -106,7 +106,7 @@ def pretend_casme2(folder: pathlib.Path) -> str:
 @functools.cache
 def flow_HxWx2() -> np.ndarray:
     """TV-L1 flow of a smile of 2 pixels on a pretend face, every eighth pixel."""
-    from input_pipeline import flow_accuracy
+    from input_pipeline.pretend import accuracy
 
-    found = flow_accuracy.recover(0, "lip_corner_pull", 2.0, noise=0.0).found_SxSx2
+    found = accuracy.recover(0, "lip_corner_pull", 2.0, noise=0.0).found_SxSx2
     return found[::FLOW_STRIDE, ::FLOW_STRIDE]

@@ -13,7 +13,7 @@ def no_more_than_2000_bytes_a_file():
 
 def poison_second_fold():
     """The second fold of every chunk has NaN parameters, as after a diverged step."""
-    from ahmsa_jax.engine import Engine
+    from ahmsa_jax.training.engine import Engine
 
     honest = Engine.run_epochs
 
@@ -54,7 +54,7 @@ def disturb_jax_settings():
 
 def call_every_run_long():
     """No fault: the warning of a long run on a CPU, without running long."""
-    from experiments import estimate
+    from experiments.schedule import estimate
 
     estimate.LONG_RUN_SECONDS = 0.0
 

@@ -4,8 +4,8 @@ import pathlib
 
 from command_runner import run_command
 
-from input_pipeline import loader
-from input_pipeline.clips import Clips
+from input_pipeline.core.clips import Clips
+from input_pipeline.storage import loader
 
 NAME = "input_pipeline.build"
 

@@ -7,18 +7,18 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from input_pipeline import pretend_faces
-from input_pipeline.clip_table import ClipRecord
+from input_pipeline.databases.rows import ClipRecord
+from input_pipeline.pretend import portraits
 
 
 @functools.cache
 def face(number: int = 0) -> np.ndarray:
-    return pretend_faces.identity(number)
+    return portraits.identity(number)
 
 
 @functools.cache
 def smiling(pixels: float, number: int = 0) -> np.ndarray:
-    return pretend_faces.moved(face(number), {"lip_corner_pull": pixels})[0]
+    return portraits.moved(face(number), {"lip_corner_pull": pixels})[0]
 
 
 def encoded(frame: np.ndarray, kind: str = "PNG", **options) -> bytes:

@@ -9,14 +9,14 @@ import time
 
 
 def one_epoch_a_dispatch():
-    from experiments import training
+    from experiments.schedule import trainer
 
-    training.DISPATCH_SECONDS = 0.0
+    trainer.DISPATCH_SECONDS = 0.0
 
 
 def _after_epoch(number: int, act) -> None:
     """Call `act` once the first chunk's folds have trained `number` epochs, once."""
-    from ahmsa_jax.engine import Engine
+    from ahmsa_jax.training.engine import Engine
 
     one_epoch_a_dispatch()
     honest = Engine.run_epochs
@@ -56,7 +56,7 @@ def ctrl_c_twice_in_an_endless_dispatch():
 
 
 def sigterm_in_an_endless_dispatch():
-    from experiments import interruption
+    from experiments.schedule import interruption
 
     interruption.LEAVE_SECONDS = 1.0
 
@@ -87,7 +87,7 @@ def _exhausted():
 
 
 def no_memory_for_three_folds_in_the_second_chunk():
-    from ahmsa_jax.engine import Engine
+    from ahmsa_jax.training.engine import Engine
 
     honest_start, honest_run = Engine.start, Engine.run_epochs
     started = []
@@ -105,7 +105,7 @@ def no_memory_for_three_folds_in_the_second_chunk():
 
 
 def no_memory_to_compile():
-    from ahmsa_jax.engine import Engine
+    from ahmsa_jax.training.engine import Engine
 
     def compile_nothing(self, chunk, data):
         raise _exhausted()
@@ -115,8 +115,8 @@ def no_memory_to_compile():
 
 def ten_mebibytes_a_fold_of_fifty():
     """Compiled programs tell a need of 10 MiB per fold, and 50 MiB can be used."""
-    from ahmsa_jax.engine import Engine
-    from experiments import programs
+    from ahmsa_jax.training.engine import Engine
+    from experiments.schedule import programs
 
     honest = Engine.compile
 

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from ahmsa_jax.config import ModelConfig, TrainConfig
-from ahmsa_jax.engine import Engine, Job
-from ahmsa_jax.folds import Fold, epoch_shapes, loso_folds
+from ahmsa_jax.training.engine import Engine, Job
+from ahmsa_jax.training.protocols import Fold, epoch_shapes, loso_folds
 
 # A reduction of 4 leaves the channel attention some hidden units at this width.
 MODEL = ModelConfig(base_dim=12, blocks=(1, 1, 1), heads=3, reduction=4)

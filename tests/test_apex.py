@@ -7,9 +7,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from input_pipeline import apex
-from input_pipeline.clip_faults import RULES, ClipFault
-from input_pipeline.clip_table import ClipRecord
+from input_pipeline.core.clip_faults import RULES, ClipFault
+from input_pipeline.databases import apex
+from input_pipeline.databases.rows import ClipRecord
 
 
 def record(numbers, marks=(10, 15, 20), database: str = "casme2") -> ClipRecord:

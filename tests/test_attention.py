@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from random_arrays import random
 
-from ahmsa_jax import attention
+from ahmsa_jax.networks.parts import attention
 
 
 @pytest.mark.parametrize(("tokens", "width", "heads"), [(4, 12, 3), (16, 10, 3), (1, 12, 3)])

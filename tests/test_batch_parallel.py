@@ -8,9 +8,9 @@ import pytest
 import small_problem
 from small_problem import MODEL, TRAINING, data, folds, trained
 
-from ahmsa_jax.batch_parallel import BatchEngine
-from ahmsa_jax.engine import Job
-from ahmsa_jax.folds import epoch_shapes
+from ahmsa_jax.training.batch_parallel import BatchEngine
+from ahmsa_jax.training.engine import Job
+from ahmsa_jax.training.protocols import epoch_shapes
 
 JOB = Job(0, folds()[1])
 EPOCHS = 5  # of two steps

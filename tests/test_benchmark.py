@@ -8,9 +8,10 @@ import pytest
 from command_runner import assert_mistake, run_command
 
 from ahmsa_jax.config import ModelConfig, TrainConfig
-from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
-from experiments import arithmetic, benchmark_figure, benchmark_rows, floors
-from experiments.contenders import EngineContender, Problem, TorchContender
+from ahmsa_jax.networks import arithmetic
+from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from experiments.timing import figure, floors, rounds
+from experiments.timing.contenders import EngineContender, Problem, TorchContender
 
 TINY = ("--quick", "--rounds=1", "--folds=1")
 
@@ -84,7 +85,7 @@ class Recorded:
 
 
 def timing(contenders):
-    made = object.__new__(benchmark_rows.Timing)
+    made = object.__new__(rounds.Timing)
     made._problem = Problem(ModelConfig(base_dim=12, blocks=(1, 1, 1)), TrainConfig(), 1, 2)
     made._say = lambda text: None
     made.contenders = contenders
@@ -117,7 +118,7 @@ def test_only_float32_programs_must_agree():
     rough.precision = "bfloat16"
     made._check(rough)
     for losses in ([1.0, 2.0, 3.0002], [1.0, float("nan"), 3.0]):
-        with pytest.raises(benchmark_rows.DisagreementError, match="'far' and of PyTorch eager"):
+        with pytest.raises(rounds.DisagreementError, match="'far' and of PyTorch eager"):
             made._check(Recorded("far", losses, []))
 
 
@@ -129,8 +130,8 @@ def test_the_peers_first_losses_agree_with_their_twins(config):
     ours = EngineContender(problem, 1, "float32")
     theirs = TorchContender(problem, "eager", "float32", ours.initial())
     losses = ours.first_losses(3)
-    assert np.abs(losses - theirs.first_losses(3)).max() < benchmark_rows.LOSS_TOLERANCE
-    assert np.abs(np.diff(losses)).max() > 10 * benchmark_rows.LOSS_TOLERANCE, "nothing is learnt"
+    assert np.abs(losses - theirs.first_losses(3)).max() < rounds.LOSS_TOLERANCE
+    assert np.abs(np.diff(losses)).max() > 10 * rounds.LOSS_TOLERANCE, "nothing is learnt"
     assert (ours.round(), theirs.round()) > (0, 0)
 
 
@@ -170,7 +171,7 @@ def test_quick_run_times_everything_and_stores_it(quick):
     assert "| c: this engine | float32 | 1 |" in finished.out
     assert "Precisions against float32" in finished.out
     # The plot is a function of the result.
-    assert benchmark_figure.draw(result) == output.with_suffix(".png").read_bytes()
+    assert figure.draw(result) == output.with_suffix(".png").read_bytes()
 
 
 def test_disagreement_is_one_line_and_no_figures(tmp_path):

@@ -10,10 +10,13 @@ import pytest
 from command_runner import assert_mistake, run_command
 from pretend_clips import clip, encoded, face, smiling
 
-from input_pipeline import benchmark, faces, flow, regions, strain
-from input_pipeline.clip_faults import REASONS, RULES, ClipFault
-from input_pipeline.clip_maps import MapSettings, make_maps
-from input_pipeline.frames import grey
+from input_pipeline import benchmark
+from input_pipeline.core.clip_faults import REASONS, RULES, ClipFault
+from input_pipeline.faces import detection
+from input_pipeline.faces.frames import grey
+from input_pipeline.flow import optical, strain
+from input_pipeline.flow.clip_maps import MapSettings, make_maps
+from input_pipeline.maps import layouts
 
 # Farnebäck's flow takes a tenth of the time; what is tested here does not depend on the method.
 FAST = MapSettings(flow="farneback")
@@ -37,11 +40,11 @@ def fault_of(record, settings=FAST) -> ClipFault:
 
 def test_the_map_is_flow_and_strain_of_the_aligned_face(smile):
     maps = make_maps(smile, MapSettings())
-    found = faces.find_face(face())
-    onset, apex = faces.crop(grey(face()), found), faces.crop(grey(smiling(2.5)), found)
+    found = detection.find_face(face())
+    onset, apex = detection.crop(grey(face()), found), detection.crop(grey(smiling(2.5)), found)
     np.testing.assert_array_equal(maps.onset_SxS, onset)
     np.testing.assert_array_equal(maps.apex_SxS, apex)
-    expected = flow.optical_flow(onset, apex)
+    expected = optical.optical_flow(onset, apex)
     assert maps.flow_SxSxC.shape == (224, 224, 3)
     assert maps.flow_SxSxC.dtype == np.float32
     np.testing.assert_array_equal(maps.flow_SxSxC[..., :2], expected)
@@ -64,7 +67,7 @@ def test_the_map_is_flow_and_strain_of_the_aligned_face(smile):
 def test_the_corners_of_the_mouth_go_up_and_apart_at_their_landmarks(smile):
     maps = make_maps(smile, FAST)
     for name, sign in (("lip_left", -1), ("lip_right", 1)):
-        x, y = np.rint(maps.landmarks_5x2[regions.LANDMARKS.index(name)]).astype(int)
+        x, y = np.rint(maps.landmarks_5x2[layouts.LANDMARKS.index(name)]).astype(int)
         u, v = maps.flow_SxSxC[y - 8 : y + 8, x - 8 : x + 8, :2].mean(axis=(0, 1))
         assert sign * u > 0.3
         assert v < -0.3
@@ -123,7 +126,7 @@ def test_grey_frames_of_16_bits_give_the_same_map_as_8(smile, tmp_path):
         ("spot", 5, ("apex_spotted",)),
     ],
 )
-@pytest.mark.parametrize("method", flow.METHODS)
+@pytest.mark.parametrize("method", optical.METHODS)
 def test_smic_s_apex(smile, choice, apex_frame, rules, method):
     smic = dataclasses.replace(smile, database="smic", apex=None)
     quality = make_maps(smic, MapSettings(flow=method, smic_apex=choice)).quality
@@ -190,7 +193,7 @@ def test_bad_clips(tmp_path, frames, marks, code):
 
 def test_a_face_in_the_onset_only(tmp_path, monkeypatch):
     # The flow of such a pair is absurd already; here the face mesh must see it.
-    monkeypatch.setattr(flow, "check_flow", lambda _: None)
+    monkeypatch.setattr(optical, "check_flow", lambda _: None)
     wall = np.tile(np.linspace(60, 200, 640).astype(np.uint8)[None, :, None], (480, 1, 3))
     assert fault_of(clip(tmp_path / "wall", {1: face(), 5: wall})).code == "no_face_mesh"
     aside = np.roll(face(), 60, axis=1)
@@ -208,7 +211,7 @@ def test_no_value_of_any_map_is_ever_poison(smile):
     assert np.isfinite(maps.flow_SxSxC).all()
     map_28, constant = strain.normalise_to_255(maps.flow_SxSxC)
     assert constant == 0
-    assert np.isfinite(regions.compose("five", map_28, maps.landmarks_5x2)).all()
+    assert np.isfinite(layouts.compose("five", map_28, maps.landmarks_5x2)).all()
 
 
 def test_the_peak_memory_of_a_worker(tmp_path):

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ahmsa_jax import train
-from ahmsa_jax.clip_order import rank_of_clips
 from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
-from ahmsa_jax.engine import Engine, Job
-from ahmsa_jax.folds import epoch_shapes, loso_folds
-from experiments.models import plain, presets
+from ahmsa_jax.training import step
+from ahmsa_jax.training.clip_order import rank_of_clips
+from ahmsa_jax.training.engine import Engine, Job
+from ahmsa_jax.training.protocols import epoch_shapes, loso_folds
+from experiments.run.recipes import plain, presets
 
 # In the data set's order: by database, so that sub09 of casme2 stands before 006 of samm.
 LABELS = np.array([2, 0, 1, 0, 2, 1])
@@ -41,11 +41,11 @@ def counts_per_batch(order: str, sizes: tuple[int, int, int]) -> list[list[int]]
     label_N = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], sizes))
     names = np.array([f"{number:04d}" for number in range(len(label_N))])
     rank_N = rank_of_clips(order, label_N, names, names)
-    fold = train.FoldInput(
+    fold = step.FoldInput(
         {}, jnp.ones(len(label_N), bool), jnp.zeros(1, jnp.int32), jax.random.key(0)
     )
-    shape = train.EpochShape(2, 256, 192)
-    index, real = train.epoch_order(fold, jnp.int32(3), shape, shuffle=False, rank_N=rank_N)
+    shape = step.EpochShape(2, 256, 192)
+    index, real = step.epoch_order(fold, jnp.int32(3), shape, shuffle=False, rank_N=rank_N)
     return [
         np.bincount(label_N[np.asarray(part)[np.asarray(kept)]], minlength=3).tolist()
         for part, kept in ((index[:256], real[:256]), (index[256:], real[256:]))

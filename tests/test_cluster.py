@@ -17,9 +17,9 @@ from ray_nodes import Nodes
 from small_runs import KEYS, loso, rows
 
 from ahmsa_jax.config import ConfigError
-from experiments import cluster
-from experiments.cluster_task import WorkerDevice
-from experiments.workdir import code_version
+from experiments.cluster import ray_cluster
+from experiments.cluster.tasks import WorkerDevice
+from experiments.run.workdir import code_version
 
 # A shallow network: it compiles in seconds.
 SHALLOW = "--blocks=0,0,1"
@@ -189,22 +189,22 @@ def worker(**changes):
 
 
 def test_workers_with_other_code_or_an_unseen_gpu_are_refused():
-    cluster._check([worker()], gpu=False)
+    ray_cluster._check([worker()], gpu=False)
     with pytest.raises(ConfigError, match=r"far has other code .*code.sources: here .*there \"0\""):
-        cluster._check([worker(), worker(code=code_version() | {"sources": "0"})], gpu=False)
+        ray_cluster._check([worker(), worker(code=code_version() | {"sources": "0"})], gpu=False)
     with pytest.raises(ConfigError, match="far has a GPU that JAX does not see"):
-        cluster._check([worker()], gpu=True)
+        ray_cluster._check([worker()], gpu=True)
 
 
 def test_a_task_asks_for_one_gpu_or_for_the_processors_of_the_smallest_machine():
     # Two processors of the machine with GPUs are fewer than its GPUs.
     machines = [{"CPU": 2.0, "GPU": 4.0}, {"CPU": 64.0}, {"CPU": 0.0}]
-    request = cluster._request(machines)
+    request = ray_cluster._request(machines)
     assert request == {"num_gpus": 1, "num_cpus": 1}
-    assert [cluster._slots(has, request) for has in machines] == [2, 0, 0]
+    assert [ray_cluster._slots(has, request) for has in machines] == [2, 0, 0]
     machines = [{"CPU": 8.0}, {"CPU": 20.0}, {}]
-    request = cluster._request(machines)
+    request = ray_cluster._request(machines)
     assert request == {"num_cpus": 8}
-    assert [cluster._slots(has, request) for has in machines] == [1, 2, 0]
+    assert [ray_cluster._slots(has, request) for has in machines] == [1, 2, 0]
     with pytest.raises(ConfigError, match="neither GPUs nor processors"):
-        cluster._request([{"CPU": 0.0}])
+        ray_cluster._request([{"CPU": 0.0}])

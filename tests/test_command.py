@@ -12,8 +12,8 @@ import fake_maps
 import pytest
 from command_runner import ROOT, assert_mistake, run_command
 
-from input_pipeline import command
-from input_pipeline.errors import InputError
+from input_pipeline.core import command
+from input_pipeline.core.errors import InputError
 
 COMMANDS = ("input_pipeline.import_maps", "input_pipeline.export")
 PACKAGE = ROOT / "input_pipeline"
@@ -185,7 +185,7 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_importing_the_package_or_a_command_loads_nothing_heavy():
-    modules = "import input_pipeline, input_pipeline.import_maps, input_pipeline.loader"
+    modules = "import input_pipeline, input_pipeline.import_maps, input_pipeline.storage.loader"
     assert not loaded_after(modules) & HEAVY
 
 

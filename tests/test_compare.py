@@ -5,7 +5,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 from fake_maps import write_table
 
-from input_pipeline.comparison import compare, describe
+from input_pipeline.maps.likeness import compare, describe
 
 NAME = "input_pipeline.compare"
 

@@ -10,9 +10,9 @@ from command_runner import assert_mistake, run_command
 from PIL import Image
 
 from ahmsa_jax.metrics import pooled_scores
-from experiments import comparison_rows, paired
-from experiments.published import rows as published_rows
-from experiments.run_files import read_predictions
+from experiments.files.run_files import read_predictions
+from experiments.scores import comparison_rows, paired
+from experiments.scores.published import rows as published_rows
 
 # Two clips each of three subjects, and answers of two runs.
 TRUTH = {"casme2/a": (0, 1), "samm/b": (2, 0), "smic/c": (1, 2)}

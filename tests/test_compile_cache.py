@@ -8,7 +8,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 from small_runs import KEYS
 
-from experiments import compile_cache
+from experiments.run import compile_cache
 
 TINY = ("--base_dim=6", "--blocks=0,0,1", "--epochs=1", f"--subjects={','.join(KEYS[:2])}")
 

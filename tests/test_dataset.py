@@ -12,15 +12,15 @@ import tensorflow_datasets as tfds
 from command_runner import ROOT
 from fake_clips import few, made
 
-from input_pipeline import dataset_folder, flow_dataset, loader
-from input_pipeline.clips import CLASS_NAMES, LAYOUTS, Clips, sorted_and_checked
-from input_pipeline.errors import InputError
+from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, Clips, sorted_and_checked
+from input_pipeline.core.errors import InputError
+from input_pipeline.storage import loader, tfds_builder, tfds_folder
 
 
 @pytest.fixture
 def stored(tmp_path) -> tuple[Clips, pathlib.Path]:
     clips = few()
-    return clips, flow_dataset.write(clips, tmp_path).path
+    return clips, tfds_builder.write(clips, tmp_path).path
 
 
 # Round trips.
@@ -28,7 +28,7 @@ def stored(tmp_path) -> tuple[Clips, pathlib.Path]:
 
 def test_what_is_written_comes_back(tmp_path):
     clips = made()
-    written = flow_dataset.write(clips, tmp_path)
+    written = tfds_builder.write(clips, tmp_path)
     assert written == (tmp_path / "samm" / "five" / "1.0.0", True)
     read = loader.load("samm", "five", tmp_path)
     assert read.content_hash() == clips.content_hash()
@@ -57,7 +57,7 @@ def test_as_the_contract_names_it(stored):
     assert keys == clips.clip_N.tolist()
 
 
-@pytest.mark.parametrize("builder", sorted(flow_dataset._BUILDERS))
+@pytest.mark.parametrize("builder", sorted(tfds_builder._BUILDERS))
 def test_every_data_set_is_registered_with_all_layouts(builder):
     assert sorted(tfds.builder_cls(builder).builder_configs) == sorted(LAYOUTS)
 
@@ -84,7 +84,7 @@ def test_input_order_does_not_matter(tmp_path):
     extras = {name: column[order] for name, column in clips.extras.items()}
     mixed = dataclasses.replace(clips, **columns, clip_N=clips.clip_N[order], extras=extras)
     for name, version in (("one", clips), ("two", mixed)):
-        flow_dataset.write(version, tmp_path / name)
+        tfds_builder.write(version, tmp_path / name)
     one, two = (loader.load("samm", "five", tmp_path / name) for name in ("one", "two"))
     assert one.content_hash() == two.content_hash()
     assert one.clip_key_N == two.clip_key_N
@@ -120,7 +120,7 @@ def test_poisoned_values_are_never_stored(tmp_path, name, value):
     maps = getattr(clips, name).copy()
     maps[3, 5, 5, 1] = value
     with pytest.raises(InputError, match=r"0\.\.255"):
-        flow_dataset.write(dataclasses.replace(clips, **{name: maps}), tmp_path)
+        tfds_builder.write(dataclasses.replace(clips, **{name: maps}), tmp_path)
     assert not (tmp_path / "samm").exists()
 
 
@@ -143,7 +143,7 @@ def test_metadata_names_versions_but_no_paths(stored, tmp_path):
     assert set(json.loads(text)) == {"content_hash", "pretend", "provenance", "versions"}
     for name in path.iterdir():
         assert str(tmp_path).encode() not in name.read_bytes()
-    assert dataset_folder.stored_metadata(path)["versions"]["numpy"] == np.__version__
+    assert tfds_folder.stored_metadata(path)["versions"]["numpy"] == np.__version__
 
 
 # Reading what is missing or damaged.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from random_arrays import random
 
-from ahmsa_jax import pooling
-from ahmsa_jax.downsampling import Conv3x3
+from ahmsa_jax.networks.parts import pooling
+from ahmsa_jax.networks.parts.downsampling import Conv3x3
 
 
 def adaptive_max_pool(x, out):

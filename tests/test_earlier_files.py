@@ -8,7 +8,7 @@ import shutil
 import pytest
 from command_runner import assert_mistake, run_command
 
-from input_pipeline import loader
+from input_pipeline.storage import loader
 
 FIXTURE = pathlib.Path(__file__).parent / "fixture"
 CONTENT_HASH = "b0f0edf78ab1038e960d55c97ecb084be1373806b69e345327307919ed5bef12"

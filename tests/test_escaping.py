@@ -8,9 +8,10 @@ import pytest
 import written_runs
 from command_runner import run_command
 
-from experiments.table_formats import Table
-from input_pipeline import build_report, escaping
-from input_pipeline.clip_table import FaultyClip, ReadResult
+from experiments.scores.table_formats import Table
+from input_pipeline.core import escaping
+from input_pipeline.databases.rows import FaultyClip, ReadResult
+from input_pipeline.reports import build_report
 
 # Legal as a subject: printable, no slash.
 IMAGE = "<img src=x onerror=alert(1)>"

@@ -10,13 +10,14 @@ import pytest
 from command_runner import assert_mistake, run_command
 from fake_clips import few
 
-from input_pipeline import arrays_file, flow_dataset, loader, synthetic
-from input_pipeline.errors import InputError
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import synthetic
+from input_pipeline.storage import arrays_file, loader, tfds_builder
 
 
 def test_export_round_trip_and_same_bytes(tmp_path):
     clips = few()
-    flow_dataset.write(clips, tmp_path)
+    tfds_builder.write(clips, tmp_path)
     for name in ("one.npz", "two.npz"):
         finished = run_command(
             "input_pipeline.export",

@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 from pretend_clips import face
 
-from input_pipeline import face_mesh, faces, preprocess_extra, pretend_faces, regions
-from input_pipeline.clip_faults import RULES, ClipFault
-from input_pipeline.errors import InputError
-from input_pipeline.frames import grey
+from input_pipeline.core import extras
+from input_pipeline.core.clip_faults import RULES, ClipFault
+from input_pipeline.core.errors import InputError
+from input_pipeline.faces import detection, mesh
+from input_pipeline.faces.frames import grey
+from input_pipeline.maps import layouts
+from input_pipeline.pretend import portraits
 
 
 def resized(frame: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -25,30 +28,30 @@ def turned(frame: np.ndarray, degrees: float) -> np.ndarray:
     """Turned anticlockwise about the middle of the face."""
     picture = Image.fromarray(frame)
     return np.asarray(
-        picture.rotate(degrees, Image.Resampling.BICUBIC, center=pretend_faces.FACE_CENTRE)
+        picture.rotate(degrees, Image.Resampling.BICUBIC, center=portraits.FACE_CENTRE)
     )
 
 
-def eyes(found: faces.Face) -> np.ndarray:
+def eyes(found: detection.Face) -> np.ndarray:
     points = found.to_face(found.landmarks_68x2)
     return np.array([points[36:42].mean(axis=0), points[42:48].mean(axis=0)])
 
 
 def refused(frame: np.ndarray) -> str:
     with pytest.raises(ClipFault) as caught:
-        faces.find_face(frame)
+        detection.find_face(frame)
     return caught.value.code
 
 
 @pytest.mark.parametrize("degrees", [-25, 0, 20])
 def test_eyes_are_level_and_all_landmarks_inside(degrees):
-    found = faces.find_face(turned(face(), degrees))
+    found = detection.find_face(turned(face(), degrees))
     (left_x, left_y), (right_x, right_y) = eyes(found)
     assert left_y == pytest.approx(right_y, abs=1e-9)
-    assert right_x - left_x > 0.3 * faces.FACE_SIZE
+    assert right_x - left_x > 0.3 * detection.FACE_SIZE
     points = found.to_face(found.landmarks_68x2)
     assert points.min() > 0
-    assert points.max() < faces.FACE_SIZE - 1
+    assert points.max() < detection.FACE_SIZE - 1
     # Square: nothing is stretched.
     turn = found.transform_2x3[:, :2]
     np.testing.assert_allclose(turn @ turn.T, np.eye(2) * np.linalg.det(turn), atol=1e-9)
@@ -58,13 +61,13 @@ def test_eyes_are_level_and_all_landmarks_inside(degrees):
 
 def test_crop_shows_what_the_transform_says():
     # Dots of known places in the frame are found where the transform puts them.
-    found = faces.find_face(face())
+    found = detection.find_face(face())
     dots = np.array([(250.0, 200.0), (320.0, 240.0), (380.0, 290.0)])
     for dot in dots:
-        y, x = np.mgrid[: pretend_faces.HEIGHT, : pretend_faces.WIDTH]
+        y, x = np.mgrid[: portraits.HEIGHT, : portraits.WIDTH]
         frame = 250 * np.exp(-((x - dot[0]) ** 2 + (y - dot[1]) ** 2) / (2 * 3.0**2))
-        cut = faces.crop(np.rint(frame).astype(np.uint8), found).astype(float)
-        y, x = np.mgrid[: faces.FACE_SIZE, : faces.FACE_SIZE]
+        cut = detection.crop(np.rint(frame).astype(np.uint8), found).astype(float)
+        y, x = np.mgrid[: detection.FACE_SIZE, : detection.FACE_SIZE]
         centre = np.array([(x * cut).sum(), (y * cut).sum()]) / cut.sum()
         np.testing.assert_allclose(centre, found.to_face(dot[None])[0], atol=0.1)
 
@@ -74,24 +77,24 @@ def test_the_crop_does_not_depend_on_the_camera_s_resolution(scale):
     # Blurred first, so that the small frame holds as much as the large one.
     plain = grey(resized(resized(face(), 240, 180), 640, 480))
     other = resized(plain, round(640 * scale), round(480 * scale))
-    found = faces.find_face(plain)
+    found = detection.find_face(plain)
     # The same points on the scaled frame; a pixel's middle is at its whole number.
     points = (found.landmarks_68x2 + 0.5) * scale - 0.5
-    scaled = faces.Face(points, faces._crop_transform(points), other.shape, 1.0)
-    difference = faces.crop(plain, found).astype(float) - faces.crop(other, scaled)
+    scaled = detection.Face(points, detection._crop_transform(points), other.shape, 1.0)
+    difference = detection.crop(plain, found).astype(float) - detection.crop(other, scaled)
     # Half a pixel of shift would cost more than 2 grey values on average.
     assert np.abs(difference).mean() < 1.0
 
 
 def test_grey_and_colour_frames_give_the_same_face():
-    colour, single = faces.find_face(face()), faces.find_face(grey(face()))
+    colour, single = detection.find_face(face()), detection.find_face(grey(face()))
     np.testing.assert_array_equal(colour.transform_2x3, single.transform_2x3)
 
 
 def test_another_frame_size_is_refused_by_the_crop():
-    found = faces.find_face(face())
+    found = detection.find_face(face())
     with pytest.raises(ClipFault, match=r"size_differs.*640x470.*640x480"):
-        faces.crop(face()[:470], found)
+        detection.crop(face()[:470], found)
 
 
 def test_no_face():
@@ -112,12 +115,14 @@ def test_half_a_face(half):
 
 def test_a_face_at_the_border_is_filled_up_to_a_tenth_of_the_crop():
     # The crop ends near row 345 and starts near row 120, and is about 223 px wide.
-    low = faces.find_face(face()[:330])
+    low = detection.find_face(face()[:330])
     assert low.rules == ("border_filled",)
     # What lies beyond repeats the last row.
     widened = np.pad(grey(face()[:330]), ((0, 40), (0, 0)), mode="edge")
     inside = dataclasses.replace(low, frame_size=widened.shape)
-    np.testing.assert_array_equal(faces.crop(grey(face()[:330]), low), faces.crop(widened, inside))
+    np.testing.assert_array_equal(
+        detection.crop(grey(face()[:330]), low), detection.crop(widened, inside)
+    )
     assert refused(face()[:290]) == "face_at_border"
     assert refused(face()[160:]) == "face_at_border"
 
@@ -127,24 +132,24 @@ def test_several_faces():
     assert refused(np.concatenate([face(), second], axis=1)) == "several_faces"
     far = face().copy()
     far[280:472, :256] = resized(second, 256, 192)
-    found = faces.find_face(far)
+    found = detection.find_face(far)
     assert found.rules == ("largest_face_taken",)
-    assert eyes(found)[0] == pytest.approx(eyes(faces.find_face(face()))[0], abs=3)
+    assert eyes(found)[0] == pytest.approx(eyes(detection.find_face(face()))[0], abs=3)
 
 
 def test_a_weak_second_detection_is_background(monkeypatch):
     box = np.array([(234.0, 134.0, 413.0, 313.0), (20.0, 200.0, 199.0, 379.0)])
-    monkeypatch.setattr(faces, "_detections", lambda _: (box, np.array([1.2, 0.29])))
-    assert faces.find_face(face()).rules == ("weak_detection_ignored",)
-    monkeypatch.setattr(faces, "_detections", lambda _: (box, np.array([1.2, 0.31])))
+    monkeypatch.setattr(detection, "_detections", lambda _: (box, np.array([1.2, 0.29])))
+    assert detection.find_face(face()).rules == ("weak_detection_ignored",)
+    monkeypatch.setattr(detection, "_detections", lambda _: (box, np.array([1.2, 0.31])))
     assert refused(face()) == "several_faces"
 
 
 def test_a_small_face_is_found_by_doubling_the_frame():
-    found = faces.find_face(resized(face(), 185, 139))
+    found = detection.find_face(resized(face(), 185, 139))
     assert found.rules == ("found_enlarged",)
     assert found.rules[0] in RULES
-    expected = faces.find_face(face())
+    expected = detection.find_face(face())
     scale = 640 / 185
     assert np.abs(found.landmarks_68x2 * scale - expected.landmarks_68x2).max() < 5 * scale
 
@@ -164,21 +169,21 @@ def test_small_frames_and_small_faces():
     ],
 )
 def test_landmarks_outside_or_not_as_on_a_face(monkeypatch, shift, code):
-    points = faces.find_face(face()).landmarks_68x2 + shift
+    points = detection.find_face(face()).landmarks_68x2 + shift
     if code == "landmarks_implausible":
         # The mouth beside the eyes.
         points[48:68] += (60.0, -85.0)
-    monkeypatch.setattr(faces, "_landmarks", lambda *_: points)
+    monkeypatch.setattr(detection, "_landmarks", lambda *_: points)
     assert refused(face()) == code
 
 
 @pytest.mark.parametrize("number", range(6))
 def test_the_mesh_finds_the_five_landmarks_of_every_identity(number):
-    found = faces.find_face(face(number))
-    landmarks = face_mesh.five_landmarks(faces.crop(grey(face(number)), found))
+    found = detection.find_face(face(number))
+    landmarks = mesh.five_landmarks(detection.crop(grey(face(number)), found))
     assert landmarks.shape == (5, 2)
     assert landmarks.dtype == np.float32
-    expected = found.to_face(np.array([pretend_faces.LANDMARKS[n] for n in regions.LANDMARKS]))
+    expected = found.to_face(np.array([portraits.LANDMARKS[n] for n in layouts.LANDMARKS]))
     # The identities' features lie up to 20 px from LANDMARKS.
     assert np.abs(landmarks - expected).max() < 22
     dlib_eyes = eyes(found)
@@ -186,47 +191,47 @@ def test_the_mesh_finds_the_five_landmarks_of_every_identity(number):
 
 
 def test_the_mesh_takes_colour_and_keeps_left_and_right_as_seen_in_the_image():
-    cut = faces.crop(face(), faces.find_face(face()))
-    plain, mirrored = face_mesh.five_landmarks(cut), face_mesh.five_landmarks(cut[:, ::-1])
+    cut = detection.crop(face(), detection.find_face(face()))
+    plain, mirrored = mesh.five_landmarks(cut), mesh.five_landmarks(cut[:, ::-1])
     swapped = mirrored[[1, 0, 2, 4, 3]]
-    swapped[:, 0] = faces.FACE_SIZE - 1 - swapped[:, 0]
+    swapped[:, 0] = detection.FACE_SIZE - 1 - swapped[:, 0]
     assert np.abs(plain - swapped).max() < 4
 
 
 def test_the_mesh_finds_nothing_where_no_face_is():
     with pytest.raises(ClipFault, match="no_face_mesh"):
-        face_mesh.five_landmarks(np.tile(np.arange(224, dtype=np.uint8), (224, 1)))
+        mesh.five_landmarks(np.tile(np.arange(224, dtype=np.uint8), (224, 1)))
 
 
 def test_a_face_left_aslant_is_refused():
-    cut = faces.crop(turned(face(), 28), faces.find_face(face()))
+    cut = detection.crop(turned(face(), 28), detection.find_face(face()))
     with pytest.raises(ClipFault, match="mesh_implausible"):
-        face_mesh.five_landmarks(cut)
+        mesh.five_landmarks(cut)
 
 
 def test_the_mesh_writes_nothing_to_stderr(capfd):
-    face_mesh._mesh.cache_clear()
-    face_mesh.five_landmarks(faces.crop(face(), faces.find_face(face())))
+    mesh._mesh.cache_clear()
+    mesh.five_landmarks(detection.crop(face(), detection.find_face(face())))
     assert capfd.readouterr().err == ""
     print("still there", file=sys.stderr)
     assert capfd.readouterr().err == "still there\n"
 
 
 def test_the_landmark_model_is_checked_by_its_hash(monkeypatch, tmp_path):
-    assert faces.landmark_model().name == faces.LANDMARK_MODEL
+    assert detection.landmark_model().name == detection.LANDMARK_MODEL
     assert "face_recognition_models" not in sys.modules
     package = tmp_path / "face_recognition_models"
     (package / "models").mkdir(parents=True)
     spec = types.SimpleNamespace(origin=str(package / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     with pytest.raises(InputError, match="lacks shape_predictor_68"):
-        faces.landmark_model()
-    (package / "models" / faces.LANDMARK_MODEL).write_bytes(b"other bytes")
+        detection.landmark_model()
+    (package / "models" / detection.LANDMARK_MODEL).write_bytes(b"other bytes")
     with pytest.raises(InputError, match="SHA-256"):
-        faces.landmark_model()
+        detection.landmark_model()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install .* '\.\[preprocess\]'"):
-        faces.landmark_model()
+        detection.landmark_model()
 
 
 @pytest.mark.parametrize(
@@ -242,6 +247,6 @@ def test_a_missing_library_is_one_clear_line(monkeypatch, error, named):
 
     monkeypatch.setattr(importlib, "import_module", refuse)
     with pytest.raises(InputError, match=named) as caught:
-        preprocess_extra.load("cv2")
+        extras.load("cv2")
     assert "\n" not in str(caught.value)
     assert str(pathlib.Path.home()) not in str(caught.value)

@@ -10,8 +10,10 @@ import pytest
 from command_runner import assert_mistake, run_command
 from PIL import Image
 
-from input_pipeline import expected_counts, pretend_database, pretend_faces
-from input_pipeline.read_clips import read_clips
+from input_pipeline.databases import expected_counts
+from input_pipeline.databases.reading import read_clips
+from input_pipeline.pretend import database as pretend_database
+from input_pipeline.pretend import portraits
 
 NAME = "input_pipeline.fake_database"
 
@@ -166,8 +168,8 @@ def test_the_apex_shows_the_motion_that_the_table_tells(made):
     for clip in read_clips("casme2", root).clips[:4]:
         mine = [r for r in table if (r["subject"], r["clip"]) == (clip.subject, clip.clip)]
         motions = {row["motion"]: float(row["pixels"]) for row in mine}
-        face = pretend_faces.identity(int(mine[0]["identity"]))
-        wanted, _ = pretend_faces.moved(face, motions)
+        face = portraits.identity(int(mine[0]["identity"]))
+        wanted, _ = portraits.moved(face, motions)
         path_of = dict(clip.frames)
         apex = picture(path_of[clip.apex]).astype(np.float64)
         onset = picture(path_of[clip.onset]).astype(np.float64)
@@ -179,12 +181,12 @@ def test_the_apex_shows_the_motion_that_the_table_tells(made):
 
 
 def test_every_subject_has_one_face_and_none_is_shared(made):
-    from input_pipeline import faces, frames
+    from input_pipeline.faces import detection, frames
 
     clips = read_clips("megc2019", made / "megc2019").clips
     first_of = {(clip.database, clip.subject): clip for clip in reversed(clips)}
     for clip in first_of.values():
-        assert faces.detect(frames.read_frame(dict(clip.frames)[clip.onset])).score > 0
+        assert detection.detect(frames.read_frame(dict(clip.frames)[clip.onset])).score > 0
     tables = [made / "megc2019" / d / "pretend_motions.csv" for d in ("casme2", "samm", "smic")]
     people = {
         (row["database"], row["subject"], row["identity"])

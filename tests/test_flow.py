@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from pretend_clips import face, smiling
 
-from input_pipeline import faces, flow, flow_accuracy, pretend_faces, strain
-from input_pipeline.clip_faults import ClipFault
-from input_pipeline.frames import grey
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.faces import detection
+from input_pipeline.faces.frames import grey
+from input_pipeline.flow import optical, strain
+from input_pipeline.pretend import accuracy, portraits
 
 RNG_FRAME = cv2.GaussianBlur(
     np.random.default_rng(0).integers(0, 256, (96, 96)).astype(np.uint8), (0, 0), 1.5
@@ -23,8 +25,8 @@ def moved(x: float, y: float) -> np.ndarray:
 def recovered():
     """Every motion at the weakest and the strongest of the range, clean and with noise."""
     return {
-        (name, pixels, noise): flow_accuracy.recover(0, name, pixels, noise=noise)
-        for name in pretend_faces.MOTIONS
+        (name, pixels, noise): accuracy.recover(0, name, pixels, noise=noise)
+        for name in portraits.MOTIONS
         for pixels in (0.5, 3.0)
         for noise in (0.0, 2.0)
     }
@@ -33,12 +35,12 @@ def recovered():
 @pytest.mark.parametrize("pixels", [0.5, 3.0])
 @pytest.mark.parametrize(("noise", "most"), [(0.0, 0.12), (2.0, 0.2)])
 def test_median_end_point_error_of_the_moving_pixels(recovered, pixels, noise, most):
-    errors = [recovered[name, pixels, noise].errors() for name in pretend_faces.MOTIONS]
+    errors = [recovered[name, pixels, noise].errors() for name in portraits.MOTIONS]
     assert all(len(found) > 200 for found in errors)
     assert np.median(np.concatenate(errors)) <= most
 
 
-@pytest.mark.parametrize("name", pretend_faces.MOTIONS)
+@pytest.mark.parametrize("name", portraits.MOTIONS)
 def test_every_motion_has_the_right_direction_in_its_region(recovered, name):
     for pixels in (0.5, 3.0):
         for noise in (0.0, 2.0):
@@ -51,49 +53,49 @@ def test_the_measure_tells_a_wrong_flow(recovered):
         (-right.true_SxSx2, 180),
         (right.true_SxSx2[..., ::-1], 90),
     ):
-        found = flow_accuracy.Recovered(right.true_SxSx2, wrong, right.is_moving_SxS)
+        found = accuracy.Recovered(right.true_SxSx2, wrong, right.is_moving_SxS)
         assert found.degrees_off() == pytest.approx(degrees, abs=12)
         assert found.median_error() > 2
-    exact = flow_accuracy.Recovered(right.true_SxSx2, right.true_SxSx2, right.is_moving_SxS)
+    exact = accuracy.Recovered(right.true_SxSx2, right.true_SxSx2, right.is_moving_SxS)
     assert (exact.median_error(), exact.degrees_off()) == (0, pytest.approx(0, abs=0.1))
 
 
-@pytest.mark.parametrize("method", flow.METHODS)
+@pytest.mark.parametrize("method", optical.METHODS)
 @pytest.mark.parametrize(("x", "y"), [(1.5, 0.0), (0.0, -1.5), (1.0, 2.0)])
 def test_u_is_to_the_right_and_v_downwards(method, x, y):
-    found = flow.optical_flow(RNG_FRAME, moved(x, y), method)
+    found = optical.optical_flow(RNG_FRAME, moved(x, y), method)
     assert found.dtype == np.float32
     assert found.shape == (96, 96, 2)
     inner = found[16:-16, 16:-16].reshape(-1, 2)
     np.testing.assert_allclose(np.median(inner, axis=0), [x, y], atol=0.1)
 
 
-@pytest.mark.parametrize("method", flow.METHODS)
+@pytest.mark.parametrize("method", optical.METHODS)
 def test_flow_is_the_same_on_repeat_and_for_any_number_of_threads(method):
-    first = flow.optical_flow(RNG_FRAME, moved(1.0, 0.5), method)
-    flow.optical_flow(moved(2.0, 0.0), RNG_FRAME, method)
+    first = optical.optical_flow(RNG_FRAME, moved(1.0, 0.5), method)
+    optical.optical_flow(moved(2.0, 0.0), RNG_FRAME, method)
     try:
         cv2.setNumThreads(4)
-        again = flow.optical_flow(RNG_FRAME, moved(1.0, 0.5), method)
+        again = optical.optical_flow(RNG_FRAME, moved(1.0, 0.5), method)
     finally:
         cv2.setNumThreads(1)
     assert first.tobytes() == again.tobytes()
 
 
 def test_opencv_runs_on_one_thread():
-    flow.optical_flow(RNG_FRAME, moved(1.0, 0.0), "farneback")
+    optical.optical_flow(RNG_FRAME, moved(1.0, 0.0), "farneback")
     assert cv2.getNumThreads() == 1
 
 
 def test_provenance_names_method_settings_and_version():
-    told = flow.provenance("tvl1")
+    told = optical.provenance("tvl1")
     assert told["flow"] == "tvl1"
     assert told["opencv"] == cv2.__version__
     assert told["opencv_optimized"] == "True"
     # OpenCV's defaults, that this project relies on.
     for setting in ("Tau 0.25", "Lambda 0.15", "Theta 0.3", "WarpingsNumber 5", "Epsilon 0.01"):
         assert setting in told["flow_settings"]
-    assert "winsize 15" in flow.provenance("farneback")["flow_settings"]
+    assert "winsize 15" in optical.provenance("farneback")["flow_settings"]
     assert all(isinstance(text, str) for text in told.values())
 
 
@@ -108,15 +110,15 @@ def test_provenance_names_method_settings_and_version():
 )
 def test_unequal_and_constant_frames_are_refused(onset, apex, code):
     with pytest.raises(ClipFault) as caught:
-        flow.optical_flow(onset, apex)
+        optical.optical_flow(onset, apex)
     assert caught.value.code == code
 
 
 def test_black_with_sensor_noise_counts_as_constant():
     noise = np.abs(np.random.default_rng(0).normal(0, 1.5, (96, 96))).astype(np.uint8)
     with pytest.raises(ClipFault, match="frame_constant"):
-        flow.check_contrast("apex", noise)
-    flow.check_contrast("apex", RNG_FRAME)
+        optical.check_contrast("apex", noise)
+    optical.check_contrast("apex", RNG_FRAME)
 
 
 @pytest.mark.parametrize(
@@ -126,38 +128,40 @@ def test_black_with_sensor_noise_counts_as_constant():
 def test_poisoned_and_absurd_flow_is_refused(poison, code):
     field = np.zeros((224, 224, 2), np.float32)
     field[7, 9, 1] = 22.0
-    flow.check_flow(field)
+    optical.check_flow(field)
     field[7, 9, 1] = poison
     with pytest.raises(ClipFault) as caught:
-        flow.check_flow(field)
+        optical.check_flow(field)
     assert caught.value.code == code
 
 
 def test_another_picture_is_absurd_flow():
-    found = faces.find_face(face())
-    cut = faces.crop(grey(face()), found)
+    found = detection.find_face(face())
+    cut = detection.crop(grey(face()), found)
     with pytest.raises(ClipFault, match="flow_absurd"):
-        flow.optical_flow(cut, np.ascontiguousarray(np.rot90(cut)), "farneback")
+        optical.optical_flow(cut, np.ascontiguousarray(np.rot90(cut)), "farneback")
 
 
 @pytest.mark.parametrize("wrong", [RNG_FRAME.astype(np.float32), np.dstack([RNG_FRAME] * 3)])
 def test_only_grey_uint8_is_taken(wrong):
     with pytest.raises(ValueError, match="grey uint8"):
-        flow.optical_flow(wrong, wrong)
+        optical.optical_flow(wrong, wrong)
 
 
 def test_unknown_methods_are_refused():
-    for call in (flow.provenance, lambda name: flow.optical_flow(RNG_FRAME, RNG_FRAME, name)):
+    for call in (optical.provenance, lambda name: optical.optical_flow(RNG_FRAME, RNG_FRAME, name)):
         with pytest.raises(ValueError, match="raft"):
             call("raft")
 
 
 def test_a_noisy_still_has_little_flow():
-    found = faces.find_face(face())
-    cuts = [faces.crop(grey(pretend_faces.with_noise(face(), 2.0, seed)), found) for seed in (1, 2)]
-    still = np.hypot(*np.moveaxis(flow.optical_flow(*cuts), -1, 0))
+    found = detection.find_face(face())
+    cuts = [detection.crop(grey(portraits.with_noise(face(), 2.0, seed)), found) for seed in (1, 2)]
+    still = np.hypot(*np.moveaxis(optical.optical_flow(*cuts), -1, 0))
     smile = np.hypot(
-        *np.moveaxis(flow.optical_flow(cuts[0], faces.crop(grey(smiling(2.0)), found)), -1, 0)
+        *np.moveaxis(
+            optical.optical_flow(cuts[0], detection.crop(grey(smiling(2.0)), found)), -1, 0
+        )
     )
     assert np.percentile(still, 99) < 0.5 < np.percentile(smile, 97)
 

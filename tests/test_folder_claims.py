@@ -12,11 +12,11 @@ from small_runs import loso
 from written_runs import write
 
 from ahmsa_jax.config import ConfigError
-from experiments import workdir
-from experiments.summary import read_records, summarise
-from input_pipeline import dataset_folder
-from input_pipeline.errors import InputError
-from input_pipeline.whole_file import UnfitFileError, read_whole
+from experiments.run import workdir
+from experiments.scores.summary import read_records, summarise
+from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import UnfitFileError, read_whole
+from input_pipeline.storage import tfds_folder
 
 FIXTURE = pathlib.Path(__file__).parent / "fixture"
 CONFIG = {"seeds": [0]}
@@ -114,25 +114,25 @@ def test_a_workdir_with_a_comma_is_refused_before_anything_is_made(tmp_path):
 
 
 def test_an_overwritten_data_set_keeps_foreign_files_and_a_links_target(tmp_path):
-    path = dataset_folder.dataset_path(tmp_path, "casme2", "five")
+    path = tfds_folder.dataset_path(tmp_path, "casme2", "five")
     finished = tmp_path / "finished"
     for folder in (path, finished, tmp_path / "elsewhere"):
         folder.mkdir(parents=True)
         (folder / "metadata.json").write_text("{}")
     (path / "my_notes.txt").write_text("x")
     with pytest.raises(InputError, match=r"holds 'my_notes\.txt' beside the data set"):
-        dataset_folder.publish(finished, path)
+        tfds_folder.publish(finished, path)
     assert (path / "my_notes.txt").read_text() == "x"
     shutil.rmtree(path)
     path.symlink_to(tmp_path / "elsewhere")
-    dataset_folder.publish(finished, path)
+    tfds_folder.publish(finished, path)
     assert not path.is_symlink()
     assert os.listdir(path.parent) == ["1.0.0"]
     assert (tmp_path / "elsewhere" / "metadata.json").exists()
 
 
 def test_the_sweep_of_a_build_takes_its_own_folders_alone(tmp_path):
-    path = dataset_folder.dataset_path(tmp_path, "casme2", "five")
+    path = tfds_folder.dataset_path(tmp_path, "casme2", "five")
     for name in ("incomplete.ab12cd3_", "incomplete.replaced_1.0.0"):
         (path.parent / name).mkdir(parents=True)
         (path.parent / name / "metadata.json").write_text("x")
@@ -141,14 +141,14 @@ def test_the_sweep_of_a_build_takes_its_own_folders_alone(tmp_path):
         (path.parent / name / "thesis.txt").write_text("x")
     path.mkdir()
     (path.parent / "incomplete.notesxyz").write_text("x")
-    with dataset_folder.build_lock(path):
+    with tfds_folder.build_lock(path):
         pass
     kept = ["incomplete.my_notes", "incomplete.notesxyz", "incomplete.thesis"]
     assert sorted(os.listdir(path.parent)) == ["1.0.0", "build.lock", *kept]
     (path.parent / "build.lock").write_text("my own notes")
     with (
         pytest.raises(InputError, match="not the lock of a build"),
-        dataset_folder.build_lock(path),
+        tfds_folder.build_lock(path),
     ):
         pass
     assert (path.parent / "build.lock").read_text() == "my own notes"

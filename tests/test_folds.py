@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ahmsa_jax import ConfigError
-from ahmsa_jax.folds import epoch_shapes, loso_folds, padded_test_index, vanished_classes
+from ahmsa_jax.training.protocols import (
+    epoch_shapes,
+    loso_folds,
+    padded_test_index,
+    vanished_classes,
+)
 
 KEYS = st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=80).filter(
     lambda keys: len(set(keys)) > 1

@@ -6,10 +6,10 @@ import pytest
 import small_releases as small
 from small_releases import casme2_row, samm_row, write_frames
 
-from input_pipeline import frame_choice, known_defects
-from input_pipeline.clip_table import FaultyClip
-from input_pipeline.errors import InputError
-from input_pipeline.read_clips import read_clips
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import frame_choice, known_defects
+from input_pipeline.databases.reading import read_clips
+from input_pipeline.databases.rows import FaultyClip
 
 COMPOSITE = ("casme2", "samm", "smic")
 

@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_releases import write_frames
 
-from input_pipeline import frame_files
-from input_pipeline.clip_faults import ClipFault
-from input_pipeline.clip_table import ReadResult
-from input_pipeline.errors import InputError
-from input_pipeline.frame_files import FrameName
-from input_pipeline.source_folder import SourceFolder
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases.rows import ReadResult
+from input_pipeline.databases.source_folder import SourceFolder
+from input_pipeline.databases.trees import FrameName
 
 NAME = FrameName(re.compile(r"(?:reg_)?img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg")
 SUBJECT = re.compile(r"sub\d\d", re.IGNORECASE)

@@ -14,8 +14,8 @@ from hypothesis import strategies
 from PIL import Image
 from pretend_clips import encoded, face
 
-from input_pipeline import frames
-from input_pipeline.clip_faults import REASONS, ClipFault
+from input_pipeline.core.clip_faults import REASONS, ClipFault
+from input_pipeline.faces import frames
 
 SMALL = face()[150:214, 240:320]
 JPEG = encoded(SMALL, "JPEG", quality=95)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from command_runner import assert_mistake, run_command
 
-from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
-from experiments import given_weights, state_files, weight_files
-from experiments.baselines import twins
-from experiments.models import plain
-from input_pipeline.errors import InputError
+from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from experiments.baselines import state_files, twins
+from experiments.files import fold_weights, given_weights
+from experiments.run.recipes import plain
+from input_pipeline.core.errors import InputError
 
 CONFIG = STSTNetConfig()
 KNOWN = ("casme2/sub01", "casme2/sub02", "samm/006", "smic/s01")
@@ -210,14 +210,14 @@ def test_changed_safetensors_and_those_of_another_network_are_refused(folder, tm
         ("htnet", {}, "holds weights of htnet"),
         ("ststnet", {"dropout": 0.1}, "a network with dropout 0.1"),
     ):
-        weights = weight_files.FoldWeights(params, model, config, 0, "samm/006", "")
-        weight_files.save(tmp_path / model, weights)
+        weights = fold_weights.FoldWeights(params, model, config, 0, "samm/006", "")
+        fold_weights.save(tmp_path / model, weights)
         with pytest.raises(InputError, match=part):
             given_weights.read_file(
                 tmp_path / model / "seed-0" / "samm_006.safetensors", "ststnet", CONFIG
             )
     odd = {**params, "fc/bias": np.zeros(4, np.float32)}
-    weight_files.save(tmp_path, weight_files.FoldWeights(odd, "ststnet", {}, 0, "samm/006", ""))
+    fold_weights.save(tmp_path, fold_weights.FoldWeights(odd, "ststnet", {}, 0, "samm/006", ""))
     path = tmp_path / "seed-0" / "samm_006.safetensors"
     with pytest.raises(InputError, match=r"fc/bias with the shape \(4,\)"):
         given_weights.read_file(path, "ststnet", CONFIG)
@@ -229,8 +229,8 @@ def test_changed_safetensors_and_those_of_another_network_are_refused(folder, tm
 def test_weights_of_one_seed_under_two_names_are_refused(tmp_path):
     params = twins.from_torch(CONFIG, state())
     for seed in (0, 1):
-        told = weight_files.FoldWeights(params, "ststnet", plain(CONFIG), 0, "samm/006", "")
-        weight_files.save(tmp_path / str(seed), told)
+        told = fold_weights.FoldWeights(params, "ststnet", plain(CONFIG), 0, "samm/006", "")
+        fold_weights.save(tmp_path / str(seed), told)
         (tmp_path / str(seed) / "seed-0").rename(tmp_path / f"seed-{seed}")
     found = given_weights.find(tmp_path, "ststnet", CONFIG, ["samm/006"], KNOWN)
     assert found.seeds == [0, 1]

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.engine import Job
-from ahmsa_jax.folds import EpochShape, loso_folds
-from experiments import checkpoint, chunk_files, weight_files
-from experiments.plan import Chunk
-from input_pipeline.errors import InputError
+from ahmsa_jax.training.engine import Job
+from ahmsa_jax.training.protocols import EpochShape, loso_folds
+from experiments.files import checkpoints, chunks, fold_weights
+from experiments.schedule.plan import Chunk
+from input_pipeline.core.errors import InputError
 
 JOBS = tuple(Job(0, fold) for fold in loso_folds(["lab/a", "lab/b", "lab/b"]))
 CHUNK = Chunk(0, EpochShape(1, 8, 8), 2, JOBS)
 STATE = {"00000": np.arange(6, dtype=np.float32).reshape(2, 3)}
-RESULT = chunk_files.ChunkResult(
+RESULT = chunks.ChunkResult(
     probability=[np.full((1, 3), 1 / 3, np.float32), np.full((2, 3), 1 / 3, np.float32)],
     loss_SxE=np.ones((2, 4), np.float32),
     evaluated_V=np.array([4]),
@@ -28,8 +28,8 @@ RESULT = chunk_files.ChunkResult(
 )
 
 
-def record(epoch: int) -> checkpoint.Record:
-    return checkpoint.Record(
+def record(epoch: int) -> checkpoints.Record:
+    return checkpoints.Record(
         loss_SxE=np.ones((2, epoch), np.float32),
         evaluated_V=np.zeros(0, np.int64),
         confusion_SxVxKxK=np.zeros((2, 0, 3, 3), np.int64),
@@ -54,10 +54,10 @@ def changed(data: bytes, **other) -> bytes:
 
 
 def test_a_chunk_with_the_right_hash_and_other_content_is_not_taken(tmp_path):
-    chunk_files.save(tmp_path, 0, JOBS, RESULT)
+    chunks.save(tmp_path, 0, JOBS, RESULT)
     path = tmp_path / "chunks" / "chunk-0000.npz"
     good = path.read_bytes()
-    assert chunk_files.load_all(tmp_path, [CHUNK])[0].seconds == 1.0
+    assert chunks.load_all(tmp_path, [CHUNK])[0].seconds == 1.0
     for data in (
         b"no archive",
         b"",
@@ -71,17 +71,17 @@ def test_a_chunk_with_the_right_hash_and_other_content_is_not_taken(tmp_path):
         changed(good, seconds=np.ones(3)),
     ):
         with_hash(path, data)
-        assert chunk_files.load_all(tmp_path, [CHUNK]) == {}
+        assert chunks.load_all(tmp_path, [CHUNK]) == {}
     with_hash(path, good)
-    assert 0 in chunk_files.load_all(tmp_path, [CHUNK])
+    assert 0 in chunks.load_all(tmp_path, [CHUNK])
 
 
 @pytest.mark.parametrize("name", ["chunk-0000.npz", "chunk-0000.npz.sha256"])
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
 def test_a_chunk_that_is_no_regular_file_is_not_waited_for(tmp_path, name, kind):
-    chunk_files.save(tmp_path, 0, JOBS, RESULT)
+    chunks.save(tmp_path, 0, JOBS, RESULT)
     put(tmp_path / "chunks" / name, kind)
-    assert chunk_files.load_all(tmp_path, [CHUNK]) == {}
+    assert chunks.load_all(tmp_path, [CHUNK]) == {}
 
 
 def put(path, kind: str) -> None:
@@ -96,7 +96,7 @@ def put(path, kind: str) -> None:
 
 def load(workdir) -> tuple[int | None, list[str]]:
     told: list[str] = []
-    found = checkpoint.load_newest(workdir, 3, JOBS, STATE, told.append)
+    found = checkpoints.load_newest(workdir, 3, JOBS, STATE, told.append)
     return (found[0].epoch if found else None), told
 
 
@@ -112,7 +112,7 @@ def load(workdir) -> tuple[int | None, list[str]]:
 )
 def test_a_checkpoint_with_a_file_that_never_ends_gives_way_to_the_one_before(tmp_path, name, kind):
     for epoch in (1, 2):
-        checkpoint.save(tmp_path, 3, JOBS, record(epoch), STATE)
+        checkpoints.save(tmp_path, 3, JOBS, record(epoch), STATE)
     put(tmp_path / "checkpoints/chunk-0003/epoch-000002" / name, kind)
     epoch, (note,) = load(tmp_path)
     assert epoch == 1
@@ -121,7 +121,7 @@ def test_a_checkpoint_with_a_file_that_never_ends_gives_way_to_the_one_before(tm
 
 
 def test_a_record_with_the_right_hash_and_other_content_is_not_taken(tmp_path):
-    checkpoint.save(tmp_path, 3, JOBS, record(2), STATE)
+    checkpoints.save(tmp_path, 3, JOBS, record(2), STATE)
     folder = tmp_path / "checkpoints/chunk-0003/epoch-000002"
     good = (folder / "record.npz").read_bytes()
     sums = (folder / "SHA256SUMS").read_text()
@@ -133,12 +133,12 @@ def test_a_record_with_the_right_hash_and_other_content_is_not_taken(tmp_path):
             for line in sums.splitlines()
         ]
         (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n")
-        with pytest.raises(checkpoint._UnusableError, match=r"record\.npz"):
-            checkpoint._load(folder, JOBS, STATE)
+        with pytest.raises(checkpoints._UnusableError, match=r"record\.npz"):
+            checkpoints._load(folder, JOBS, STATE)
 
 
 def test_an_epoch_folder_that_is_a_link_is_unlinked_and_its_target_kept(tmp_path):
-    checkpoint.save(tmp_path, 3, JOBS, record(1), STATE)
+    checkpoints.save(tmp_path, 3, JOBS, record(1), STATE)
     folder = tmp_path / "checkpoints/chunk-0003"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
@@ -154,9 +154,9 @@ def test_checkpoints_may_be_a_link_to_another_disk(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "elsewhere")
-    checkpoint.save(tmp_path / "run", 3, JOBS, record(1), STATE)
+    checkpoints.save(tmp_path / "run", 3, JOBS, record(1), STATE)
     assert load(tmp_path / "run") == (1, [])
-    checkpoint.drop(tmp_path / "run", 3)
+    checkpoints.drop(tmp_path / "run", 3)
     assert (tmp_path / "run" / "checkpoints").is_symlink()
     assert os.listdir(tmp_path / "elsewhere") == []
 
@@ -168,11 +168,11 @@ def test_orbax_failing_for_its_own_reason_is_not_called_an_io_error(tmp_path, mo
         raise ValueError("sharding of leaf 7 is odd")
 
     monkeypatch.setattr(ocp.StandardCheckpointer, "save", fail)
-    monkeypatch.setattr(checkpoint, "_STRAGGLER_SECONDS", 0)
+    monkeypatch.setattr(checkpoints, "_STRAGGLER_SECONDS", 0)
     with pytest.raises(
         ConfigError, match=r"Orbax says sharding of leaf 7 is odd; --checkpoint_min"
     ):
-        checkpoint.save(tmp_path, 3, JOBS, record(1), STATE)
+        checkpoints.save(tmp_path, 3, JOBS, record(1), STATE)
 
 
 def weights(path, kind: str, size: int, facts: str) -> None:
@@ -204,13 +204,13 @@ def weights(path, kind: str, size: int, facts: str) -> None:
 )  # fmt: skip
 def test_weights_with_an_odd_header_are_one_line(tmp_path, kind, size, facts, part):
     path = tmp_path / "lab_a.safetensors"
-    right = weight_files._digest({"w": np.zeros(4, np.float32)})
+    right = fold_weights._digest({"w": np.zeros(4, np.float32)})
     weights(path, kind, size, facts.replace("SUM", right))
     with pytest.raises(InputError, match=part):
-        weight_files.load(path)
+        fold_weights.load(path)
 
 
 def test_weights_that_are_a_pipe_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "lab_a.safetensors")
     with pytest.raises(InputError, match="no regular file"):
-        weight_files.load(tmp_path / "lab_a.safetensors")
+        fold_weights.load(tmp_path / "lab_a.safetensors")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from random_arrays import random
 
-from ahmsa_jax import activations, layers
+from ahmsa_jax.networks.parts import activations, layers
 
 
 def test_layer_norm_by_hand():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pretend_clips import clip
 
-from input_pipeline.clip_maps import ClipMaps, MapSettings, Quality
-from input_pipeline.map_cache import MapCache
+from input_pipeline.flow.cache import MapCache
+from input_pipeline.flow.clip_maps import ClipMaps, MapSettings, Quality
 
 FAST = MapSettings(flow="farneback")
 

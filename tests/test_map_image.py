@@ -10,8 +10,8 @@ import pytest
 from command_runner import assert_mistake, run_command
 from PIL import Image
 
-from input_pipeline import map_image
-from input_pipeline.errors import InputError
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import picture
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -47,7 +47,7 @@ MAP = fake_maps.png(fake_maps.values(0))
 @pytest.mark.parametrize("place", [b"IDAT", b"IEND"])
 def test_a_second_header_is_refused(width, place):
     with pytest.raises(InputError, match="has a second header"):
-        map_image.decode(second_header(MAP, width, place))
+        picture.decode(second_header(MAP, width, place))
 
 
 def with_rows(count: int) -> bytes:
@@ -59,10 +59,10 @@ def with_rows(count: int) -> bytes:
 
 
 def test_rows_that_are_missing_or_too_many_are_refused():
-    assert map_image.decode(with_rows(28)).shape == (28, 28, 3)
+    assert picture.decode(with_rows(28)).shape == (28, 28, 3)
     for count in (0, 20, 27, 29):
         with pytest.raises(InputError, match="hold other than 28 rows"):
-            map_image.decode(with_rows(count))
+            picture.decode(with_rows(count))
 
 
 def test_an_interlaced_map_is_read(tmp_path):
@@ -71,7 +71,7 @@ def test_an_interlaced_map_is_read(tmp_path):
     packed = b"".join((b"\0" + bytes(3 * columns)) * rows for columns, rows in sizes)
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 2, 0, 0, 1))
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(packed))
-    assert not map_image.decode(data + chunk(b"IEND", b"")).any()
+    assert not picture.decode(data + chunk(b"IEND", b"")).any()
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_every_cut_and_every_flipped_bit_of_a_picture_is_refused():
     smooth = np.zeros((28, 28, 3), np.uint8)
     smooth[5:9, 3:20] = (200, 100, 50)
     data = fake_maps.png(smooth)
-    np.testing.assert_array_equal(map_image.decode(data), smooth)
+    np.testing.assert_array_equal(picture.decode(data), smooth)
     for length in range(len(data)):
         with pytest.raises(InputError):
-            map_image.decode(data[:length])
+            picture.decode(data[:length])
     for position in range(8 * len(data)):
         flipped = bytearray(data)
         flipped[position // 8] ^= 1 << position % 8
         with pytest.raises(InputError):
-            map_image.decode(bytes(flipped))
+            picture.decode(bytes(flipped))

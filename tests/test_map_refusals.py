@@ -6,8 +6,10 @@ import pytest
 from command_runner import assert_mistake
 from fake_maps import import_maps, rewrite
 
-from input_pipeline import identifiers, map_image, map_split, map_table, published_maps
-from input_pipeline.errors import InputError
+from input_pipeline.core import identifiers
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import from_folds, from_table, published
+from input_pipeline.maps import picture as map_image
 
 HOMOGLYPH = "EP02_01f".replace("E", "\N{CYRILLIC CAPITAL LETTER IE}")
 COMPOSED, DECOMPOSED = "EP\u00e9_1", "EPe\u0301_1"
@@ -22,12 +24,12 @@ def test_identifiers_are_ascii(tmp_path, name):
     rows[0]["sample"] = name
     table = fake_maps.write_table(tmp_path / "table", rows)
     with pytest.raises(InputError, match=r"row 2: the sample .*is no ASCII"):
-        map_table.read_table(table, "megc2019")
+        from_table.read_table(table, "megc2019")
     split = fake_maps.write_split(tmp_path / "split")
     for path in sorted(split.rglob("sub01_EP02_01f .png")):
         path.rename(path.with_name(f"sub01_{name} .png"))
     with pytest.raises(InputError, match="is no ASCII"):
-        map_split.read_split(split, "megc2019")
+        from_folds.read_split(split, "megc2019")
 
 
 @pytest.mark.parametrize("label", ["same", "another"])
@@ -58,7 +60,7 @@ def test_equal_maps_of_one_subject_and_constant_ones_are_taken(tmp_path):
     same = (table / "maps" / "s20_s20_po_01.png").read_bytes()
     rewrite(table, "smic,s03,s03_sur_02", "smic,s20,s20_sur_02")
     (table / "maps" / "s03_s03_sur_02.png").write_bytes(same)
-    assert published_maps.read_maps(table, "megc2019", "whole").label_N.shape == (8,)
+    assert published.read_maps(table, "megc2019", "whole").label_N.shape == (8,)
 
 
 @pytest.mark.parametrize("part", ["eye", "lip"])
@@ -89,7 +91,7 @@ def test_duplicate_rows_are_refused_before_any_picture_is_decoded(tmp_path, monk
     decoded = counted_decodes(monkeypatch)
     write_rows(table, ["EP02_01f"] * 20_000)
     with pytest.raises(InputError, match=r"row 3: .* already stands in row 2.*19998 more faults"):
-        map_table.read_table(table, "megc2019")
+        from_table.read_table(table, "megc2019")
     assert decoded == []
 
 
@@ -97,5 +99,5 @@ def test_a_picture_of_many_rows_is_decoded_once(tmp_path, monkeypatch):
     table = fake_maps.write_table(tmp_path / "source")
     decoded = counted_decodes(monkeypatch)
     write_rows(table, [f"EP{number}" for number in range(500)])
-    assert len(map_table.read_table(table, "megc2019")) == 500
+    assert len(from_table.read_table(table, "megc2019")) == 500
     assert len(decoded) == 1

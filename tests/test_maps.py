@@ -10,8 +10,10 @@ import pytest
 from command_runner import assert_mistake
 from fake_maps import import_maps, rewrite
 
-from input_pipeline import identifiers, map_split, map_table, regions
-from input_pipeline.errors import InputError
+from input_pipeline.core import identifiers
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import from_folds, layouts
+from input_pipeline.maps import from_table as map_table
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_landmark_columns_are_x_then_y(tmp_path):
     sample = map_table.read_table(source, "megc2019")[0]
     expected = np.array(fake_maps.LANDMARKS).reshape(5, 2)
     np.testing.assert_allclose(sample.landmarks_5x2, expected)
-    assert regions.LANDMARKS == ("eye_left", "eye_right", "nose", "lip_left", "lip_right")
+    assert layouts.LANDMARKS == ("eye_left", "eye_right", "nose", "lip_left", "lip_right")
 
 
 def test_spreadsheets_habits_are_accepted(table):
@@ -63,7 +65,7 @@ def test_split_form_equals_table_form(tmp_path, blank):
     (split / ".DS_Store").write_bytes(b"left by a file manager")
     (split / "006" / "__pycache__").mkdir()
     from_table = map_table.read_table(fake_maps.write_table(tmp_path / "table"), "megc2019")
-    from_split = map_split.read_split(split, "megc2019")
+    from_split = from_folds.read_split(split, "megc2019")
     assert len(from_split) == 8
     by_key = {(s.database, s.subject, s.clip): s for s in from_table}
     for sample in from_split:

@@ -11,11 +11,11 @@ import restart_faults
 from small_runs import KEYS, loso, rows
 
 from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
-from ahmsa_jax.engine import Job
-from ahmsa_jax.folds import EpochShape, loso_folds
-from ahmsa_jax.peer_configs import STSTNetConfig
-from experiments import forecast, plan
-from experiments.memory import machine_bytes
+from ahmsa_jax.networks.peer_configs import STSTNetConfig
+from ahmsa_jax.training.engine import Job
+from ahmsa_jax.training.protocols import EpochShape, loso_folds
+from experiments.schedule import forecast, plan
+from experiments.schedule.memory import machine_bytes
 
 GIB = 2**30
 SHAPES = (EpochShape(1, 16, 16), EpochShape(2, 16, 8))

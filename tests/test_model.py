@@ -8,9 +8,9 @@ import pytest
 import small_problem
 
 from ahmsa_jax import AHMSANet, ConfigError, ModelConfig, TrainConfig
-from ahmsa_jax.initial import initial_params, parameter_shapes
-from ahmsa_jax.model import is_dead
-from ahmsa_jax.train import variables_of
+from ahmsa_jax.networks.ahmsa import is_dead
+from ahmsa_jax.networks.initial import initial_params, parameter_shapes
+from ahmsa_jax.training.step import variables_of
 
 
 def parameters(config, seed=0):

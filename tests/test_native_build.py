@@ -13,7 +13,8 @@ import pytest
 from command_runner import assert_mistake, run_command
 from native_builds import NAME, build, clips, records
 
-from input_pipeline import loader, strain
+from input_pipeline.flow import strain
+from input_pipeline.storage import loader
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def damaged(pretend_smic, tmp_path):
 
 
 def report_keys(raw_dir: pathlib.Path) -> list[str]:
-    from input_pipeline.read_clips import read_clips
+    from input_pipeline.databases.reading import read_clips
 
     return [clip.key for clip in read_clips("smic", raw_dir).clips]
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from small_problem import TRAINING, data, folds
 
-from ahmsa_jax import train
-from ahmsa_jax.engine import Engine, Job
-from ahmsa_jax.folds import epoch_shapes
-from ahmsa_jax.initial import initial_params, initial_statistics, parameter_shapes
-from ahmsa_jax.networks import is_dead
-from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
-from ahmsa_jax.pooled_conv import conv_norm_pool
+from ahmsa_jax.networks.initial import initial_params, initial_statistics, parameter_shapes
+from ahmsa_jax.networks.parts.ststnet_fused import conv_norm_pool
+from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.networks.registry import is_dead
+from ahmsa_jax.training import step
+from ahmsa_jax.training.engine import Engine, Job
+from ahmsa_jax.training.protocols import epoch_shapes
 from experiments.baselines import twins
 
 HTNET = HTNetConfig(base_dim=12, blocks=(1, 2, 1))
@@ -35,7 +35,7 @@ JOB = Job(0, folds()[1])
 def random_params(config, seed=0):
     """Parameters and statistics by path; norms, which begin at 1 and 0, are stirred."""
     rng = np.random.default_rng(seed)
-    model = train.make_model(config, TRAINING)
+    model = step.make_model(config, TRAINING)
     drawn = initial_params(jax.random.key(seed), parameter_shapes(model, config))
     found = {"/".join(path): np.asarray(value) for path, value in drawn.items()}
     for path, value in initial_statistics(model, config).items():
@@ -55,12 +55,12 @@ def variables(params):
     flat = {tuple(name.split("/")): value for name, value in params.items()}
     statistics = {path[1:]: value for path, value in flat.items() if path[0] == "batch_stats"}
     live = {path: value for path, value in flat.items() if path[0] != "batch_stats"}
-    return train.variables_of(live, {}, statistics)
+    return step.variables_of(live, {}, statistics)
 
 
 @functools.cache
 def apply(config):
-    return jax.jit(train.make_model(config, TRAINING).apply)
+    return jax.jit(step.make_model(config, TRAINING).apply)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -177,11 +177,11 @@ def test_ten_steps_agree(config):
     network.load_state_dict(twins.to_torch(config, start))
     optimizer = torch.optim.Adam(network.parameters(), lr=TRAINING.learning_rate)
     flow, label = map(torch.from_numpy, data())
-    key = train.fold_key(0, np.uint32(JOB.fold.stable_id))
-    fold = train.FoldInput({}, jnp.asarray(JOB.fold.train_N), jnp.asarray(JOB.fold.test_index), key)
+    key = step.fold_key(0, np.uint32(JOB.fold.stable_id))
+    fold = step.FoldInput({}, jnp.asarray(JOB.fold.train_N), jnp.asarray(JOB.fold.test_index), key)
     losses = []
     for epoch in range(5):
-        index, real = train.epoch_order(fold, epoch, program.shape, shuffle=True)
+        index, real = step.epoch_order(fold, epoch, program.shape, shuffle=True)
         clips = torch.from_numpy(np.asarray(index)[np.asarray(real)].copy())
         total = 0.0
         for batch in clips.split(TRAINING.batch_size):
@@ -202,7 +202,7 @@ def test_ten_steps_agree(config):
 
 
 def test_htnet_holds_q_and_k_out_of_the_optimizer_at_every_level():
-    shapes = parameter_shapes(train.make_model(HTNET, TRAINING), HTNET)
+    shapes = parameter_shapes(step.make_model(HTNET, TRAINING), HTNET)
     assert sum(is_dead(path, HTNET) for path in shapes) == 2 * sum(HTNET.blocks)
     config, flow = HTNET, data()[0]
     params = random_params(config)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from small_problem import TRAINING, data, engine, folds, trained
 
-from ahmsa_jax import train
-from ahmsa_jax.batch_parallel import BatchEngine
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.engine import Engine, Job
-from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.training import step
+from ahmsa_jax.training.batch_parallel import BatchEngine
+from ahmsa_jax.training.engine import Engine, Job
 
 # Two levels compile in half the time of three.
 HTNET = HTNetConfig(base_dim=12, blocks=(1, 1), patch_size=14)
@@ -82,14 +82,14 @@ def test_padding_changes_neither_statistics_nor_noise():
 
 def test_running_statistics_are_torchs_averages_of_the_real_clips():
     flow, _ = data()
-    model = train.make_model(STSTNET, TRAINING)
+    model = step.make_model(STSTNET, TRAINING)
     variables = jax.jit(model.init)(jax.random.key(0), flow[:1])
     real = np.arange(24) < 9
 
     @jax.jit
     def one_step(flow, real_B):
         return model.apply(
-            variables, flow, real_B=real_B, train=True, rngs={"dropout": jax.random.key(1)},
+            variables, flow, real_B=real_B, step=True, rngs={"dropout": jax.random.key(1)},
             mutable=["batch_stats"],
         )  # fmt: skip
 
@@ -111,13 +111,13 @@ def test_running_statistics_are_torchs_averages_of_the_real_clips():
 
 def test_dropout_is_of_the_training_and_of_the_key():
     flow, _ = data()
-    model = train.make_model(STSTNET, TRAINING)
+    model = step.make_model(STSTNET, TRAINING)
     variables = jax.jit(model.init)(jax.random.key(0), flow[:1])
 
     @jax.jit
     def logits(key):
         return model.apply(
-            variables, flow, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+            variables, flow, step=True, rngs={"dropout": key}, mutable=["batch_stats"]
         )[0][0]
 
     first, again, other = (logits(jax.random.key(seed)) for seed in (0, 0, 1))
@@ -125,8 +125,8 @@ def test_dropout_is_of_the_training_and_of_the_key():
     assert np.abs(first - other).max() > 1e-2
     # Half of the values are dropped, the others doubled: the mean over many keys stays.
     many = np.stack([logits(jax.random.key(seed)) for seed in range(200)])
-    still = train.make_model(STSTNetConfig(dropout=0.0), TRAINING)
-    without = still.apply(variables, flow, train=True, mutable=["batch_stats"])[0][0]
+    still = step.make_model(STSTNetConfig(dropout=0.0), TRAINING)
+    without = still.apply(variables, flow, step=True, mutable=["batch_stats"])[0][0]
     gap = np.abs(many.mean(axis=0) - without) / (many.std(axis=0) / 200**0.5)
     # 72 logits, each within 4.5 standard errors.
     assert gap.max() < 4.5

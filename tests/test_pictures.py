@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
-from experiments import (
+from experiments.scores import (
     comparison_figure,
     comparison_rows,
     figures,
@@ -18,12 +18,13 @@ from experiments import (
     picture_files,
     tables,
 )
-from experiments.comparison_rows import LAST, NOT_STATED, PICKED, POOLED, Row, Score
-from experiments.summary import read_records, summarise
-from input_pipeline import face_sheet, regions
-from input_pipeline.clip_maps import ClipMaps, Quality
-from input_pipeline.clip_table import ClipRecord
-from input_pipeline.signed_colours import signed_colours, zero_of
+from experiments.scores.comparison_rows import LAST, NOT_STATED, PICKED, POOLED, Row, Score
+from experiments.scores.summary import read_records, summarise
+from input_pipeline.databases.rows import ClipRecord
+from input_pipeline.flow.clip_maps import ClipMaps, Quality
+from input_pipeline.maps import layouts
+from input_pipeline.reports import face_pages
+from input_pipeline.reports.signed_colours import signed_colours, zero_of
 
 # Two clips each of three subjects.
 TRUTH = {"casme2/sub01": (0, 1), "samm/006": (2, 0), "smic/s01": (1, 2)}
@@ -231,17 +232,17 @@ def test_the_sheet_of_faces_shows_where_no_motion_is(tmp_path):
     grey_SxS = np.zeros((224, 224), np.uint8)
     maps = ClipMaps(
         flow_SxSxC,
-        regions.MEAN_LANDMARKS_5x2 * 8,
+        layouts.MEAN_LANDMARKS_5x2 * 8,
         np.full((68, 2), 112.0),
         grey_SxS,
         grey_SxS,
         Quality(1.0, 3.0, 0.0, 1, 2, ()),
     )
     record = ClipRecord("smic", "s01", "c", 1, 2, 3, "x", 0, -1, -1, ())
-    (path,) = face_sheet.write_pages("whole", [record], lambda _: maps, tmp_path, pretend=False)
+    (path,) = face_pages.write_pages("whole", [record], lambda _: maps, tmp_path, pretend=False)
     with Image.open(path) as page:
         pixels = np.asarray(page.convert("RGB")).astype(int)
-    top, left = face_sheet.place(0, 4)
+    top, left = face_pages.place(0, 4)
     shown = pixels[top : top + 168, left : left + 168]
     assert shown[20, 82].tolist() == [255, 255, 255]
     assert shown[20, 20, 0] > shown[20, 20, 2] + 50

@@ -7,8 +7,8 @@ import sys
 import pytest
 from command_runner import ROOT, assert_mistake, run_command
 
-from input_pipeline import preprocess_extra
-from input_pipeline.errors import InputError
+from input_pipeline.core import extras
+from input_pipeline.core.errors import InputError
 
 
 def without(monkeypatch, library, version=(3, 11, 9)):
@@ -28,15 +28,15 @@ def without(monkeypatch, library, version=(3, 11, 9)):
 
 
 def test_all_libraries_are_there():
-    preprocess_extra.require()
-    assert preprocess_extra.load("openpyxl").__name__ == "openpyxl"
+    extras.require()
+    assert extras.load("openpyxl").__name__ == "openpyxl"
 
 
 @pytest.mark.parametrize("library", ["openpyxl", "cv2", "mediapipe"])
 def test_the_hint_is_the_readme_s_own_command(monkeypatch, library):
     without(monkeypatch, library)
     told = f"needs the library {library}, which is not installed; from the checkout run: python -m"
-    for call in (preprocess_extra.require, lambda: preprocess_extra.load(library)):
+    for call in (extras.require, lambda: extras.load(library)):
         with pytest.raises(InputError, match=told) as caught:
             call()
         command = str(caught.value).split("run: ")[1]
@@ -50,7 +50,7 @@ def test_a_python_that_has_no_mediapipe_is_named_with_those_that_have(
 ):
     without(monkeypatch, library, version)
     told = rf"needs Python 3\.11 or 3\.12, for {library} .* fits Python 3\.{version[1]};"
-    for call in (preprocess_extra.require, lambda: preprocess_extra.load(library)):
+    for call in (extras.require, lambda: extras.load(library)):
         with pytest.raises(InputError, match=told):
             call()
 
@@ -59,7 +59,7 @@ def test_a_python_that_has_no_mediapipe_is_named_with_those_that_have(
 def test_what_every_python_has_is_to_be_installed(monkeypatch, version):
     without(monkeypatch, "xlrd", version)
     with pytest.raises(InputError, match="needs the library xlrd"):
-        preprocess_extra.require()
+        extras.require()
 
 
 def newer_python_without_mediapipe():
@@ -67,9 +67,9 @@ def newer_python_without_mediapipe():
     importlib.util.find_spec = lambda name, package=None: (
         None if name == "mediapipe" else honest(name, package)
     )
-    from input_pipeline import preprocess_extra
+    from input_pipeline.core import extras
 
-    preprocess_extra._LAST_PYTHON = (3, 10)
+    extras._LAST_PYTHON = (3, 10)
 
 
 def test_the_build_says_so_before_it_reads_anything(tmp_path):

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from experiments import progress
+from experiments.schedule import progress
 
 
 class Terminal(io.StringIO):

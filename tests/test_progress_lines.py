@@ -7,9 +7,11 @@ import sys
 import fake_maps
 import pytest
 
-from input_pipeline import clip_workers, map_sample, map_split, map_table, progress_lines
-from input_pipeline.clip_maps import MapSettings
-from input_pipeline.clip_workers import Outcome, Work
+from input_pipeline.core import progress_lines
+from input_pipeline.flow import workers as clip_workers
+from input_pipeline.flow.clip_maps import MapSettings
+from input_pipeline.flow.workers import Outcome, Work
+from input_pipeline.maps import from_folds, from_table, sample
 
 LINE = r"{}: (\d+)/{} done, \d\d:\d\d so far, \d\d:\d\d left"
 
@@ -99,10 +101,10 @@ def test_a_build_writes_them(monkeypatch, capsys):
 @pytest.mark.parametrize("form", ["table", "split"])
 def test_an_import_writes_them(tmp_path, capsys, form):
     if form == "table":
-        samples = map_table.read_table(fake_maps.write_table(tmp_path), "megc2019")
+        samples = from_table.read_table(fake_maps.write_table(tmp_path), "megc2019")
     else:
-        samples = map_split.read_split(fake_maps.write_split(tmp_path), "megc2019")
-    map_sample.to_clips(samples, "megc2019", "five", {})
+        samples = from_folds.read_split(fake_maps.write_split(tmp_path), "megc2019")
+    sample.to_clips(samples, "megc2019", "five", {})
     out = capsys.readouterr().out
     first = ("maps", 8) if form == "table" else ("folds", 5)
     assert re.findall(LINE.format(*first), out)[-1] == str(first[1])

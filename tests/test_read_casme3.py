@@ -6,10 +6,10 @@ import pytest
 import small_releases as small
 from small_releases import casme3_row, codes, keys, write_frames
 
-from input_pipeline import known_defects, packaged_table
-from input_pipeline.clip_table import FaultyClip
-from input_pipeline.errors import InputError
-from input_pipeline.read_clips import read_clips
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import known_defects, packaged_table
+from input_pipeline.databases.reading import read_clips
+from input_pipeline.databases.rows import FaultyClip
 
 
 def test_casme3_several_clips_in_one_video_and_odd_spellings(tmp_path):

@@ -6,11 +6,11 @@ import pytest
 import small_releases as small
 from small_releases import casme2_row, casme3_row, codes, keys, samm_row, write_frames
 
-from input_pipeline import expected_counts, labels, packaged_table
-from input_pipeline.clip_faults import REASONS
-from input_pipeline.clips import CLASS_NAMES
-from input_pipeline.errors import InputError
-from input_pipeline.read_clips import read_clips
+from input_pipeline.core.clip_faults import REASONS
+from input_pipeline.core.clips import CLASS_NAMES
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import expected_counts, labels, packaged_table
+from input_pipeline.databases.reading import read_clips
 
 # The published counts.
 

@@ -7,9 +7,9 @@ import pytest
 import small_releases as small
 from small_releases import casme2_row, codes, keys, samm_row
 
-from input_pipeline import expected_counts
-from input_pipeline.errors import InputError
-from input_pipeline.read_clips import read_clips
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import expected_counts
+from input_pipeline.databases.reading import read_clips
 
 # Bad rows, each with its reason.
 

@@ -6,8 +6,8 @@ import pytest
 import small_releases as small
 from small_releases import casme2_row, codes, keys, samm_row, write_frames
 
-from input_pipeline.errors import InputError
-from input_pipeline.read_clips import read_clips
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases.reading import read_clips
 
 # CASME II.
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from input_pipeline import regions
-from input_pipeline.clips import LAYOUTS
+from input_pipeline.core.clips import LAYOUTS
+from input_pipeline.maps import layouts
 
-MEAN = regions.MEAN_LANDMARKS_5x2
+MEAN = layouts.MEAN_LANDMARKS_5x2
 COORDINATES = strategies.floats(-5.0, 33.0)
 LANDMARKS = strategies.lists(
     strategies.tuples(COORDINATES, COORDINATES), min_size=5, max_size=5
@@ -20,7 +20,7 @@ def face_of(size: int, seed: int = 0) -> np.ndarray:
 
 
 def boxes(layout: str, landmarks: np.ndarray, size: int = 28) -> list[tuple]:
-    found = regions.windows(layout, landmarks, size)
+    found = layouts.windows(layout, landmarks, size)
     return [(w.name, w.top, w.left, w.height, w.width, w.slot_top, w.slot_left) for w in found]
 
 
@@ -52,9 +52,9 @@ def test_quad_htnet_takes_x_as_row_and_joins_eyes_above_mouth_corners():
     face = face_of(28)
     above = np.concatenate([face[2:16, 4:18], face[14:28, 3:17]], axis=1)
     below = np.concatenate([face[3:17, 14:28], face[13:27, 14:28]], axis=1)
-    composed = regions.compose("quad_htnet", face, landmarks)
+    composed = layouts.compose("quad_htnet", face, landmarks)
     np.testing.assert_array_equal(composed, np.concatenate([above, below], axis=0))
-    names = [window.name for window in regions.windows("quad_htnet", landmarks, 28)]
+    names = [window.name for window in layouts.windows("quad_htnet", landmarks, 28)]
     assert names == ["eye_left", "lip_left", "eye_right", "lip_right"]
 
 
@@ -62,8 +62,8 @@ def test_quad_htnet_resizes_a_larger_face_first():
     face = face_of(56)
     halved = face.reshape(28, 2, 28, 2, 3).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
     np.testing.assert_allclose(
-        regions.compose("quad_htnet", face, MEAN * 2),
-        regions.compose("quad_htnet", halved, MEAN),
+        layouts.compose("quad_htnet", face, MEAN * 2),
+        layouts.compose("quad_htnet", halved, MEAN),
         rtol=1e-6,
     )
 
@@ -90,9 +90,9 @@ def test_sizes_and_shift_scale_with_the_face():
 @hypothesis.settings(deadline=None)
 def test_at_28_pixels_every_slot_is_a_bitwise_copy_of_its_window(landmarks, layout):
     face = face_of(28)
-    composed = regions.compose(layout, face, landmarks)
+    composed = layouts.compose(layout, face, landmarks)
     covered = np.zeros((28, 28), int)
-    for w in regions.windows(layout, landmarks, 28):
+    for w in layouts.windows(layout, landmarks, 28):
         assert w.top >= 0
         assert w.left >= 0
         cut = face[w.top : w.top + w.height, w.left : w.left + w.width]
@@ -107,15 +107,15 @@ def test_at_28_pixels_every_slot_is_a_bitwise_copy_of_its_window(landmarks, layo
 @hypothesis.settings(max_examples=40, deadline=None)
 def test_windows_stay_inside_faces_of_any_size(landmarks, size):
     for layout in ("five", "quad", "whole"):
-        for w in regions.windows(layout, landmarks * size / 28, size):
+        for w in layouts.windows(layout, landmarks * size / 28, size):
             assert 0 <= w.top <= w.top + w.height <= size
             assert 0 <= w.left <= w.left + w.width <= size
 
 
 def test_large_face_equals_block_means():
     face = face_of(224)
-    composed = regions.compose("five", face, MEAN * 8)
-    for w in regions.windows("five", MEAN * 8, 224):
+    composed = layouts.compose("five", face, MEAN * 8)
+    for w in layouts.windows("five", MEAN * 8, 224):
         cut = face[w.top : w.top + w.height, w.left : w.left + w.width].astype(np.float64)
         means = cut.reshape(w.slot_height, 8, w.slot_width, 8, 3).mean(axis=(1, 3))
         slot = composed[w.slot_top :, w.slot_left :][: w.slot_height, : w.slot_width]
@@ -128,17 +128,17 @@ def test_area_average_with_parts_of_pixels(source, target):
     face = face_of(source)
     fine = face.astype(np.float64).repeat(target, axis=0).repeat(target, axis=1)
     means = fine.reshape(target, source, target, source, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(regions.area_average(face, target, target), means, rtol=1e-6)
+    np.testing.assert_allclose(layouts.area_average(face, target, target), means, rtol=1e-6)
 
 
 def test_area_average_keeps_constants_and_range():
     full = np.full((45, 45, 3), 255, np.float32)
-    assert (regions.area_average(full, 28, 28) == 255).all()
+    assert (layouts.area_average(full, 28, 28) == 255).all()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_slot_edge_lies_on_the_patch_grid(layout):
-    for w in regions.windows(layout, MEAN, 28):
+    for w in layouts.windows(layout, MEAN, 28):
         assert (w.slot_top % 7, w.slot_left % 7, w.slot_height % 7, w.slot_width % 7) == (0,) * 4
 
 
@@ -154,9 +154,9 @@ def test_every_slot_edge_lies_on_the_patch_grid(layout):
 )
 def test_impossible_requests_are_refused(layout, landmarks, size, named):
     with pytest.raises(ValueError, match=named):
-        regions.windows(layout, landmarks, size)
+        layouts.windows(layout, landmarks, size)
 
 
 def test_a_face_that_is_not_square_is_refused():
     with pytest.raises(ValueError, match="square"):
-        regions.compose("five", np.zeros((28, 30, 3), np.float32), MEAN)
+        layouts.compose("five", np.zeros((28, 30, 3), np.float32), MEAN)

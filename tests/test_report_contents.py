@@ -10,11 +10,11 @@ import written_runs
 from command_runner import run_command
 
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
-from experiments import chance, paired, run_facts
-from experiments.summary import read_records
-from input_pipeline import build_report
-from input_pipeline.clip_table import ReadResult
-from input_pipeline.database_names import in_order
+from experiments.scores import chance, paired, run_facts
+from experiments.scores.summary import read_records
+from input_pipeline.core.database_names import in_order
+from input_pipeline.databases.rows import ReadResult
+from input_pipeline.reports import build_report
 
 # Given out of order; smic/s01 is right once of three times, all others always.
 ANSWERS = {

@@ -9,7 +9,7 @@ import restart_faults
 from command_runner import assert_mistake, run_command
 from small_runs import loso
 
-from experiments import checkpoint
+from experiments.files import checkpoints
 
 # A checkpoint after each dispatch; the faults make that each epoch.
 LONG = ("--epochs=12", "--eval_every=1", "--checkpoint_minutes=0.00001")
@@ -29,7 +29,7 @@ def files_of(workdir):
 
 
 def epochs_kept(workdir):
-    folder = workdir / checkpoint.FOLDER / "chunk-0000"
+    folder = workdir / checkpoints.FOLDER / "chunk-0000"
     return sorted(int(item.name.removeprefix("epoch-")) for item in folder.iterdir())
 
 
@@ -63,7 +63,7 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on(tmp_path, wanted, fault, 
     assert f"folds 0/6, epoch {kept[0]}/12: {round(100 * kept[0] / 24)}%" in resumed.err
     assert "cannot be trusted" not in resumed.err
     assert files_of(tmp_path / "run") == wanted
-    assert not (tmp_path / "run" / checkpoint.FOLDER).exists()
+    assert not (tmp_path / "run" / checkpoints.FOLDER).exists()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_without_checkpoints_a_signal_leaves_the_finished_chunks(tmp_path):
     )  # fmt: skip
     assert stopped.status == 143, stopped.err
     assert_one_line(stopped, r".*; 0 of 6 folds are finished; the same command goes on.*")
-    assert not (tmp_path / "run" / checkpoint.FOLDER).exists()
+    assert not (tmp_path / "run" / checkpoints.FOLDER).exists()
 
 
 def flip(path):
@@ -113,7 +113,7 @@ def test_a_flipped_bit_leads_back_to_the_checkpoint_before_or_to_the_start(
 ):
     stopped = loso(tmp_path / "run", *LONG, prepare=restart_faults.sigterm_after_five_epochs)
     assert stopped.status == 143, stopped.err
-    folder = tmp_path / "run" / checkpoint.FOLDER / "chunk-0000"
+    folder = tmp_path / "run" / checkpoints.FOLDER / "chunk-0000"
     older, newest = epochs_kept(tmp_path / "run")
     for epoch in (newest, older)[:damaged]:
         flip(largest_file(folder / f"epoch-{epoch:06d}"))

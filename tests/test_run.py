@@ -9,10 +9,10 @@ from command_runner import run_command
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from small_runs import KEYS, loso, rows
 
-from experiments import figures
-from experiments.summary import read_records
-from input_pipeline import synthetic
-from input_pipeline.clips import CLASS_NAMES
+from experiments.scores import figures
+from experiments.scores.summary import read_records
+from input_pipeline.core.clips import CLASS_NAMES
+from input_pipeline.maps import synthetic
 
 CLIPS = synthetic.make("five", "small")
 WORDS = list(CLASS_NAMES)

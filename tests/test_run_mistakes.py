@@ -9,9 +9,9 @@ import pytest
 from command_runner import assert_mistake, run_command
 from small_runs import KEYS, SMALL, loso
 
-from input_pipeline import synthetic
-from input_pipeline.arrays_file import save_arrays
-from input_pipeline.clips import Clips
+from input_pipeline.core.clips import Clips
+from input_pipeline.maps import synthetic
+from input_pipeline.storage.arrays_file import save_arrays
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from command_runner import ROOT, assert_mistake, run_command
 from small_runs import SMALL, loso, rows
 
-from experiments import slurm
+from experiments.run import slurm
 
 # A shallow network: it compiles in seconds.
 SHALLOW = "--blocks=0,0,1"

@@ -4,8 +4,8 @@ import pytest
 import small_releases as small
 from small_releases import casme2_row, casme3_row, codes, keys, samm_row
 
-from input_pipeline.errors import InputError
-from input_pipeline.read_clips import read_clips
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases.reading import read_clips
 
 CODING_2014 = "CASME2-coding-20140508.xlsx"
 CODING_2019 = "CASME2-coding-20190701.xlsx"

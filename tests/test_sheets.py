@@ -10,8 +10,9 @@ import openpyxl
 import pytest
 from small_releases import write_csv, write_xlsx
 
-from input_pipeline import fake_sheets, sheets
-from input_pipeline.errors import InputError
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import sheets
+from input_pipeline.pretend import workbooks
 
 COLUMNS = {"subject": ("Subject",), "onset": ("OnsetFrame", "Onset")}
 HEADER = ["Subject", "OnsetFrame"]
@@ -48,7 +49,7 @@ def test_cells_as_text(tmp_path):
 
 def test_a_formula_is_its_stored_value_and_never_evaluated(tmp_path):
     path = tmp_path / "sheet.xlsx"
-    fake_sheets.write_xlsx(path, {"S": [HEADER, ["a", "=1+1"]]}, {"B2": 7})
+    workbooks.write_xlsx(path, {"S": [HEADER, ["a", "=1+1"]]}, {"B2": 7})
     assert read(path) == [("a", "7")]
     write_xlsx(path, [HEADER, ["a", "=1+1"], ["b", '=HYPERLINK("file:///etc/passwd")']])
     assert read(path) == [("a", ""), ("b", "")]
@@ -57,7 +58,7 @@ def test_a_formula_is_its_stored_value_and_never_evaluated(tmp_path):
 def test_the_first_sheet_with_the_columns(tmp_path):
     path = tmp_path / "sheet.xlsx"
     sheets_of = {"notes": [["x"]], "empty": [], "data": [HEADER, ["a", 1]]}
-    fake_sheets.write_xlsx(path, sheets_of)
+    workbooks.write_xlsx(path, sheets_of)
     assert read(path) == [("a", "1")]
 
 
@@ -254,7 +255,7 @@ def test_folders_and_pipes(tmp_path):
 
 def test_the_pretend_sheets_have_the_same_bytes_always(tmp_path):
     for name in ("a.xlsx", "b.xlsx"):
-        fake_sheets.write_xlsx(tmp_path / name, {"S": [HEADER, ["a", "=1+1"]]}, {"B2": 2})
+        workbooks.write_xlsx(tmp_path / name, {"S": [HEADER, ["a", "=1+1"]]}, {"B2": 2})
     assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
     book = openpyxl.load_workbook(tmp_path / "a.xlsx")
     assert book["S"]["B2"].value == "=1+1"

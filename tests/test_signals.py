@@ -8,13 +8,13 @@ import sys
 import pytest
 from command_runner import ROOT
 
-from experiments.interruption import Interruption
-from input_pipeline.command import StoppedError
+from experiments.schedule.interruption import Interruption
+from input_pipeline.core.command import StoppedError
 
 # A signal while Python collects garbage, whose callbacks cannot pass an exception on.
 IN_GARBAGE_COLLECTION = """
 import gc, os, signal, time
-from experiments.interruption import Interruption
+from experiments.schedule.interruption import Interruption
 from input_pipeline import command
 
 # Started in the background, the tests ignore it.

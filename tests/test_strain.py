@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from input_pipeline import strain
-from input_pipeline.errors import InputError
+from input_pipeline.core.errors import InputError
+from input_pipeline.flow import strain
 
 SLOPES = strategies.floats(-3.0, 3.0)
 

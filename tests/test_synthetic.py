@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import f1_score, recall_score
 from sklearn.svm import SVC
 
-from input_pipeline import synthetic
-from input_pipeline.clips import LAYOUTS, Clips, shuffle_labels
-from input_pipeline.errors import InputError
+from input_pipeline.core.clips import LAYOUTS, Clips, shuffle_labels
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import synthetic
 
 
 @pytest.fixture(scope="module", params=synthetic.SIZES)

@@ -9,10 +9,10 @@ import pytest
 import small_problem
 from small_problem import OPTIMISED, TRAINING, data, engine, folds
 
-from ahmsa_jax import train
-from ahmsa_jax.engine import Job
-from ahmsa_jax.initial import initial_params, parameter_shapes
-from ahmsa_jax.model import is_dead
+from ahmsa_jax.networks.ahmsa import is_dead
+from ahmsa_jax.networks.initial import initial_params, parameter_shapes
+from ahmsa_jax.training import step as train
+from ahmsa_jax.training.engine import Job
 
 ALL_JOBS = [Job(0, fold) for fold in folds()]
 

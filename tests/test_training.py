@@ -10,8 +10,8 @@ import pytest
 import small_problem
 from small_problem import TRAINING, data, engine, folds, trained
 
-from ahmsa_jax import train
-from ahmsa_jax.engine import Engine, Job
+from ahmsa_jax.training import step as train
+from ahmsa_jax.training.engine import Engine, Job
 
 ALL_JOBS = [Job(0, fold) for fold in folds()]
 # Folds trained together, one of them poisoned: f has one clip, a has seven.

@@ -9,11 +9,11 @@ import restart_faults
 from command_runner import assert_mistake, run_command
 from small_runs import KEYS, loso, rows
 
-from ahmsa_jax import train
 from ahmsa_jax.config import ModelConfig, TrainConfig
-from experiments import weight_files
-from input_pipeline import synthetic
-from input_pipeline.errors import InputError
+from ahmsa_jax.training import step
+from experiments.files import fold_weights
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import synthetic
 
 SHALLOW = ("--blocks=0,0,1", "--epochs=3", "--save_weights")
 WORDS = ("prob_negative", "prob_positive", "prob_surprise")
@@ -40,20 +40,20 @@ def test_kept_weights_give_the_runs_predictions(workdir):
     files = sorted(path.name for path in (workdir / "weights" / "seed-0").iterdir())
     assert files == sorted(f"{key.replace('/', '_')}.safetensors" for key in KEYS)
     for key in KEYS:
-        weights = weight_files.load(workdir / "weights/seed-0" / weight_files.file_name(key))
+        weights = fold_weights.load(workdir / "weights/seed-0" / fold_weights.file_name(key))
         assert (weights.subject_key, weights.seed, weights.model) == (key, 0, "ahmsa")
         assert weights.data_sha256 == clips.content_hash()
         settings = weights.model_config | {"blocks": tuple(weights.model_config["blocks"])}
-        model = train.make_model(ModelConfig(**settings), TrainConfig())
+        model = step.make_model(ModelConfig(**settings), TrainConfig())
         params = {tuple(path.split("/")): leaf for path, leaf in weights.params.items()}
         own = np.flatnonzero(np.array(clips.subject_key_N) == key)
-        logits, _ = model.apply(train.variables_of(params, {}, {}), clips.flow_NxHxWxC[own])
+        logits, _ = model.apply(step.variables_of(params, {}, {}), clips.flow_NxHxWxC[own])
         expected = [written[clips.clip_key_N[index]] for index in own]
         np.testing.assert_allclose(jax.nn.softmax(logits), expected, atol=1e-6)
 
 
 def test_changed_cut_and_foreign_files_are_refused(workdir, tmp_path):
-    good = workdir / "weights/seed-0" / weight_files.file_name(KEYS[0])
+    good = workdir / "weights/seed-0" / fold_weights.file_name(KEYS[0])
     data = good.read_bytes()
     flipped = bytearray(data)
     flipped[-3] ^= 1
@@ -64,12 +64,12 @@ def test_changed_cut_and_foreign_files_are_refused(workdir, tmp_path):
     ):
         (tmp_path / "file.safetensors").write_bytes(content)
         with pytest.raises(InputError, match=word):
-            weight_files.load(tmp_path / "file.safetensors")
+            fold_weights.load(tmp_path / "file.safetensors")
     from safetensors.numpy import save_file
 
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "foreign.safetensors")
     with pytest.raises(InputError, match="no weights of a fold"):
-        weight_files.load(tmp_path / "foreign.safetensors")
+        fold_weights.load(tmp_path / "foreign.safetensors")
 
 
 def test_weights_under_another_subjects_name_are_refused(workdir, tmp_path):

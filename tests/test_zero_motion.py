@@ -5,10 +5,11 @@ import pathlib
 
 import pytest
 
-from input_pipeline import build_report, zero_motion
-from input_pipeline.clip_maps import MapSettings, Quality
-from input_pipeline.clip_table import ClipRecord, ReadResult
-from input_pipeline.clip_workers import Outcome
+from input_pipeline.databases import zero_motion
+from input_pipeline.databases.rows import ClipRecord, ReadResult
+from input_pipeline.flow.clip_maps import MapSettings, Quality
+from input_pipeline.flow.workers import Outcome
+from input_pipeline.reports import build_report
 
 
 def clip(name: str, apex: int | None = 5) -> ClipRecord:

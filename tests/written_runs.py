@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from ahmsa_jax.metrics import confusion_matrix
-from experiments import run_files
-from experiments.workdir import canonical_json, config_hash
-from input_pipeline.clips import CLASS_NAMES
+from experiments.files import run_files
+from experiments.run.workdir import canonical_json, config_hash
+from input_pipeline.core.clips import CLASS_NAMES
 
 # Labels and answers of each subject's clips, by the subject's key.
 Answers = Mapping[str, tuple[Sequence[int], Sequence[int]]]

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 
 from ahmsa_jax.config import TrainConfig
-from ahmsa_jax.engine import Job
 from ahmsa_jax.metrics import confusion_matrix
+from ahmsa_jax.training.engine import Job
 from experiments.baselines import twins
-from experiments.baselines.torch_training import pick_device, set_tf32
-from experiments.chunk_files import ChunkResult
+from experiments.baselines.torch_step import pick_device, set_tf32
+from experiments.files.chunks import ChunkResult
 
 # Told after each epoch: the epoch and its mean loss.
 Report = Callable[[int, float], None]

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from ahmsa_jax.config import ModelConfig
-from ahmsa_jax.peer_configs import HTNetConfig, STSTNetConfig
-from experiments.baselines import peer_weights, torch_ahmsa, weights
+from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from experiments.baselines import ahmsa_weights, peer_weights, torch_ahmsa
 from experiments.baselines.peer_weights import Arrays, State
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_htnet import TorchHTNet
@@ -33,7 +33,7 @@ def to_torch(config: AnyConfig, params: Arrays, form: Form = "eager") -> dict[st
         return peer_weights.htnet_to_torch(params, config)
     if isinstance(config, STSTNetConfig):
         return peer_weights.ststnet_to_torch(params)
-    return weights.to_torch(params, form)
+    return ahmsa_weights.to_torch(params, form)
 
 
 def from_torch(config: AnyConfig, state: State) -> dict[str, np.ndarray]:
@@ -42,7 +42,7 @@ def from_torch(config: AnyConfig, state: State) -> dict[str, np.ndarray]:
         return peer_weights.htnet_from_torch(state, config)
     if isinstance(config, STSTNetConfig):
         return peer_weights.ststnet_from_torch(state)
-    return weights.from_torch(state, "eager")
+    return ahmsa_weights.from_torch(state, "eager")
 
 
 def expected_shapes(config: AnyConfig) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,1 @@
+"""Training of folds: one fold's step, the fold axis, and what a recipe can choose."""

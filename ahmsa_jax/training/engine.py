@@ -1,0 +1,277 @@
+"""Trains a chunk of folds together: vmap over folds inside, pmap over devices outside.
+
+This is the only place that knows of the fold axis. Letters in array names: A devices, S folds on
+one device, T held-out clips (padded), E epochs of a dispatch, K classes.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.training import step as train
+from ahmsa_jax.training.protocols import EpochShape, Fold, padded_test_index
+
+# Epochs of one dispatch at most: the length of the loss record that it returns.
+MAX_DISPATCH_EPOCHS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One fold under one seed: the unit of work."""
+
+    seed: int
+    fold: Fold
+
+
+@dataclasses.dataclass
+class ChunkState:
+    """Folds in training: arrays on the devices with leading axes (A, S)."""
+
+    state: train.FoldState
+    inputs: train.FoldInput
+    # Classes of the held-out clips after each epoch of the last dispatch, (A, S, E, T).
+    predicted_AxSxExT: Any = None
+
+
+class Engine:
+    """Compiled programs for chunks of one size and one epoch shape.
+
+    `size` is the number of folds at once over all devices; it is rounded up to a multiple of the
+    devices, and a shorter chunk is filled with copies of its last job, whose results are dropped.
+    A fold's result does not depend on what stands beside it, beyond float32 rounding.
+    """
+
+    def __init__(
+        self,
+        model_config: Any,
+        train_config: TrainConfig,
+        shape: EpochShape,
+        *,
+        size: int,
+        test_places: int,
+        eval_every: int = 0,
+        devices: Sequence[Any] | None = None,
+    ) -> None:
+        """Prepare the programs; nothing is compiled yet.
+
+        With `eval_every` the held-out clips are predicted after every so many epochs, without
+        leaving the dispatch.
+        """
+        self.model_config = model_config
+        self.train_config = train_config
+        self.shape = shape
+        self.devices = list(devices or jax.local_devices())
+        self.folds_per_device = -(-size // len(self.devices))
+        self.size = self.folds_per_device * len(self.devices)
+        self.test_places = test_places
+        self.eval_every = eval_every
+        self._model = train.make_model(model_config, train_config)
+        self._optimizer = train.make_optimizer(train_config)
+        # Folds inside, devices outside; the data set and the epoch numbers are not mapped.
+        pmap = functools.partial(jax.pmap, devices=self.devices)
+        self._place = pmap(lambda tree: tree)
+        self._init = pmap(jax.vmap(self._init_one))
+        self._train = pmap(
+            jax.vmap(self._train_one, in_axes=(0, 0, None, None, None)),
+            in_axes=(0, 0, 0, None, None),
+            donate_argnums=(0,),
+        )
+        self._predict = pmap(jax.vmap(self._predict_one, in_axes=(0, 0, None)))
+        self._compiled_train: Any = None
+
+    def place_data(
+        self, flow_NxHxWxC: np.ndarray, label_N: np.ndarray, rank_N: np.ndarray | None = None
+    ) -> train.Data:
+        """Put the whole data set on every device once: leading axis A.
+
+        `rank_N` as from clip_order.rank_of_clips.
+        """
+        data = train.Data(
+            jnp.asarray(flow_NxHxWxC, jnp.float32),
+            jnp.asarray(label_N, jnp.int32),
+            None if rank_N is None else jnp.asarray(rank_N, jnp.int32),
+        )
+        copies = jax.tree.map(
+            lambda array: np.broadcast_to(array, (len(self.devices), *array.shape)), data
+        )
+        return self._place(copies)
+
+    def start(self, jobs: Sequence[Job]) -> ChunkState:
+        """Fresh folds: each one's parameters and batch orders follow from its seed and subject."""
+        jobs = self._filled(jobs)
+        seed = np.array([job.seed for job in jobs], np.uint32)
+        stable_id = np.array([job.fold.stable_id for job in jobs], np.uint32)
+        train_mask = np.stack([job.fold.train_N for job in jobs])
+        test_index = padded_test_index([job.fold for job in jobs], self.test_places)
+        with train.matmul_precision(self.train_config):
+            state, dead, key = self._init(self._split(seed), self._split(stable_id))
+        train_AxSxN, test_AxSxT = self._place((self._split(train_mask), self._split(test_index)))
+        return ChunkState(state, train.FoldInput(dead, train_AxSxN, test_AxSxT, key))
+
+    def shapes(self, num_clips: int) -> tuple[ChunkState, train.Data]:
+        """A chunk and a data set of `num_clips` as shapes alone, to compile before they exist."""
+        mapped = (len(self.devices), self.folds_per_device)
+        number = jax.ShapeDtypeStruct(mapped, jnp.uint32)
+        init = jax.vmap(jax.vmap(self._init_one))
+        state, dead, key = jax.eval_shape(init, number, number)
+        train_AxSxN: Any = jax.ShapeDtypeStruct((*mapped, num_clips), jnp.bool_)
+        side = self.model_config.image_size
+        flow: Any = jax.ShapeDtypeStruct((mapped[0], num_clips, side, side, 3), jnp.float32)
+        label: Any = jax.ShapeDtypeStruct((mapped[0], num_clips), jnp.int32)
+        test_AxSxT: Any = jax.ShapeDtypeStruct((*mapped, self.test_places), jnp.int32)
+        inputs = train.FoldInput(dead, train_AxSxN, test_AxSxT, key)
+        rank = None if self.train_config.order == "data" else label
+        return ChunkState(state, inputs), train.Data(flow, label, rank)
+
+    def host_state(self, chunk: ChunkState) -> dict[str, np.ndarray]:
+        """What training changes, on the host and by name, each array with leading axis (size,).
+
+        On a CPU these are views: use them before the next epochs are run.
+        """
+        return {name: self._to_host(leaf) for name, leaf in _named_leaves(chunk.state).items()}
+
+    def host_shapes(self, chunk: ChunkState) -> dict[str, np.ndarray]:
+        """Names, shapes and types of what host_state gives, as arrays that take no memory."""
+        return {
+            name: np.broadcast_to(np.zeros((), leaf.dtype), (self.size, *leaf.shape[2:]))
+            for name, leaf in _named_leaves(chunk.state).items()
+        }
+
+    def put_state(self, chunk: ChunkState, host: dict[str, np.ndarray]) -> None:
+        """Give started folds the state that host_state gave; the state they had is freed first."""
+        leaves, tree = jax.tree.flatten(chunk.state)
+        layouts = [(leaf.shape, leaf.sharding) for leaf in leaves]
+        for leaf in leaves:
+            leaf.delete()
+        placed = [
+            jax.device_put(host[name].reshape(shape), sharding)
+            for name, (shape, sharding) in zip(sorted(host), layouts, strict=True)
+        ]
+        chunk.state = jax.tree.unflatten(tree, placed)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the training program stands ready."""
+        return self._compiled_train is not None
+
+    def compile(self, chunk: ChunkState, data: train.Data) -> int:
+        """Compile the training program; returns the bytes it needs on one device, all told."""
+        with train.matmul_precision(self.train_config):
+            one = np.int32(1)
+            lowered = self._train.lower(chunk.state, chunk.inputs, data, one, one)
+            self._compiled_train = lowered.compile()
+        usage = self._compiled_train.memory_analysis()
+        return int(
+            usage.temp_size_in_bytes
+            + usage.argument_size_in_bytes
+            + usage.output_size_in_bytes
+            - usage.alias_size_in_bytes
+        )
+
+    def run_epochs(
+        self, chunk: ChunkState, data: train.Data, first_epoch: int, epochs: int
+    ) -> np.ndarray:
+        """Train all folds for some epochs, in place; returns their mean losses (size, epochs).
+
+        Epochs count from 0. Waits for the devices. The state given away is replaced in `chunk`.
+        """
+        if not 1 <= epochs <= MAX_DISPATCH_EPOCHS:
+            raise ValueError(f"{epochs} epochs in one dispatch; at most {MAX_DISPATCH_EPOCHS}.")
+        if self._compiled_train is None:
+            self.compile(chunk, data)
+        chunk.state, loss_AxSxE, chunk.predicted_AxSxExT = self._compiled_train(
+            chunk.state, chunk.inputs, data, np.int32(first_epoch), np.int32(epochs)
+        )
+        return self._to_host(loss_AxSxE)[:, :epochs]
+
+    def predicted(self, chunk: ChunkState, jobs: Sequence[Job], place: int) -> list[np.ndarray]:
+        """Classes of each job's held-out clips after epoch `place` (from 0) of the last dispatch.
+
+        One (held-out clips,) per job; only for epochs that `eval_every` names.
+        """
+        predicted_SxExT = self._to_host(chunk.predicted_AxSxExT)
+        return [
+            predicted_SxExT[row, place, : len(job.fold.test_index)] for row, job in enumerate(jobs)
+        ]
+
+    def predict(self, chunk: ChunkState, data: train.Data, jobs: Sequence[Job]) -> list[np.ndarray]:
+        """Class probabilities of each job's held-out clips: one (held-out clips, K) per job."""
+        with train.matmul_precision(self.train_config):
+            probability = self._to_host(self._predict(chunk.state, chunk.inputs, data))
+        return [probability[row, : len(job.fold.test_index)] for row, job in enumerate(jobs)]
+
+    def parameters(self, chunk: ChunkState, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
+        """Each job's parameters, live and dead, by path joined with '/'.
+
+        Running statistics stand among them under `batch_stats/`.
+        """
+        flat = _all_parameters(chunk)
+        host = {"/".join(path): self._to_host(leaf) for path, leaf in sorted(flat.items())}
+        return [{name: leaf[row] for name, leaf in host.items()} for row in range(len(jobs))]
+
+    def _filled(self, jobs: Sequence[Job]) -> list[Job]:
+        if not 1 <= len(jobs) <= self.size:
+            raise ValueError(f"{len(jobs)} jobs for a chunk of {self.size}.")
+        return [*jobs, *[jobs[-1]] * (self.size - len(jobs))]
+
+    def _to_host(self, array_AxS: jax.Array) -> np.ndarray:
+        """An array of the mapped axes (A, S, ...) on the host, as (size, ...)."""
+        return np.asarray(array_AxS).reshape(self.size, *array_AxS.shape[2:])
+
+    def _split(self, array: np.ndarray) -> np.ndarray:
+        return array.reshape(len(self.devices), self.folds_per_device, *array.shape[1:])
+
+    def _init_one(self, seed: jax.Array, stable_id: jax.Array) -> Any:
+        key = train.fold_key(seed, stable_id)
+        state, dead = train.init_fold(key, self._model, self.model_config, self._optimizer)
+        return state, dead, key
+
+    def _train_one(self, state: Any, fold: Any, data: Any, first: Any, count: Any) -> Any:
+        def step(state: Any, index_B: Any, real_B: Any, key: Any) -> Any:
+            return self._step(state, fold, data, index_B, real_B, key)
+
+        def body(place: Any, carry: Any) -> Any:
+            state, loss_E, predicted_ExT = carry
+            state, loss = train.train_epoch(
+                step, state, fold, first + place, self.shape,
+                shuffle=self.train_config.shuffle, rank_N=data.rank_N,
+            )  # fmt: skip
+            if self.eval_every:
+                # The epoch is the same for all folds, so that vmap leaves this a true branch.
+                predicted_T = jax.lax.cond(
+                    (first + place + 1) % self.eval_every == 0,
+                    lambda: self._predict_one(state, fold, data).argmax(axis=-1).astype(jnp.int16),
+                    lambda: jnp.zeros(self.test_places, jnp.int16),
+                )
+                predicted_ExT = predicted_ExT.at[place].set(predicted_T)
+            return state, loss_E.at[place].set(loss), predicted_ExT
+
+        # The count is not static, so that dispatches of every length share one program.
+        logged = MAX_DISPATCH_EPOCHS if self.eval_every else 0
+        predicted_ExT = jnp.zeros((logged, self.test_places), jnp.int16)
+        start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS), predicted_ExT)
+        return jax.lax.fori_loop(0, count, body, start)
+
+    def _step(self, state: Any, fold: Any, data: Any, index_B: Any, real_B: Any, key: Any) -> Any:
+        return train.train_step(
+            self._model, self._optimizer, state, fold, data, index_B, real_B, key
+        )
+
+    def _predict_one(self, state: Any, fold: Any, data: Any) -> jax.Array:
+        return train.predict(self._model, state, fold, data, fold.test_T)
+
+
+def _all_parameters(chunk: ChunkState) -> dict[tuple[str, ...], jax.Array]:
+    statistics = {("batch_stats", *path): leaf for path, leaf in chunk.state.statistics.items()}
+    return {**chunk.state.live, **chunk.inputs.dead, **statistics}
+
+
+def _named_leaves(state: train.FoldState) -> dict[str, jax.Array]:
+    # Numbers, in the order of the tree: paths of optimizer states are no names for files.
+    return {f"{place:05d}": leaf for place, leaf in enumerate(jax.tree.leaves(state))}

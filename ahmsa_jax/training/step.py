@@ -1,0 +1,228 @@
+"""Training of ONE fold as pure functions; nothing here knows of folds trained beside it.
+
+Letters in array names: N clips of the data set, B clips of a step, T held-out clips, K classes.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.networks.initial import Path, initial_params, initial_statistics, parameter_shapes
+from ahmsa_jax.networks.registry import is_dead, network_of
+from ahmsa_jax.training.protocols import EpochShape
+
+# Parameters flattened by path, so that live and dead ones part without touching the network.
+Params = dict[Path, jax.Array]
+
+
+class FoldState(NamedTuple):
+    """What training changes in one fold."""
+
+    live: Params  # parameters that can matter, flattened: path -> array
+    moments: optax.OptState  # Adam's
+    statistics: Params  # running ones of batch normalisation; empty without
+
+
+class FoldInput(NamedTuple):
+    """What training reads of one fold."""
+
+    dead: Params  # parameters that cannot matter, flattened; see networks.is_dead
+    train_N: jax.Array  # bool: which clips of the data set train
+    test_T: jax.Array  # int32: the held-out clips; padding repeats the first
+    key: jax.Array  # the fold's, from which batch orders and noise come
+
+
+class Data(NamedTuple):
+    """The whole data set on the device, shared by all folds."""
+
+    flow_NxHxWxC: jax.Array  # float32, 0..255
+    label_N: jax.Array  # int32
+    # int32: places of the clips in an epoch without shuffling; None: in the data set's order.
+    rank_N: jax.Array | None = None
+
+
+# One optimizer step: state, clips, which of them are no padding, key of its noise -> state, loss.
+Step = Callable[[FoldState, jax.Array, jax.Array, jax.Array], tuple[FoldState, jax.Array]]
+
+
+def fold_key(seed: int | jax.Array, stable_id: int | jax.Array) -> jax.Array:
+    """The key of a fold: depends on the seed and the held-out subject alone."""
+    return jax.random.fold_in(jax.random.key(seed), stable_id)
+
+
+def make_model(model_config: Any, train_config: TrainConfig) -> nn.Module:
+    """The network in the compute type that the precision asks for."""
+    dtype = jnp.bfloat16 if train_config.precision == "bfloat16" else jnp.float32
+    return network_of(model_config).module(model_config, dtype)
+
+
+@contextlib.contextmanager
+def matmul_precision(train_config: TrainConfig) -> Iterator[None]:
+    """Trace inside this: float32 products in full precision, tf32 as the device offers it."""
+    name = "highest" if train_config.precision == "float32" else "default"
+    with jax.default_matmul_precision(name):
+        yield
+
+
+def make_optimizer(train_config: TrainConfig) -> optax.GradientTransformation:
+    """Adam as in the paper's Table 3, with PyTorch's defaults for what it leaves out."""
+    return optax.adam(train_config.learning_rate, b1=0.9, b2=0.999, eps=1e-8)
+
+
+def variables_of(live: Params, dead: Params, statistics: Params) -> dict[str, Any]:
+    """Parameters and running statistics as trees again, as the network takes them."""
+    params = flax.traverse_util.unflatten_dict({**live, **dead})
+    if not statistics:
+        return {"params": params}
+    return {"params": params, "batch_stats": flax.traverse_util.unflatten_dict(statistics)}
+
+
+def init_fold(
+    key: jax.Array, model: nn.Module, model_config: Any, optimizer: Any
+) -> tuple[FoldState, Params]:
+    """Fresh state of a fold and its dead parameters; `key` as from fold_key."""
+    shapes = parameter_shapes(model, model_config)
+    params = initial_params(jax.random.fold_in(key, 0), shapes)
+    dead = {path: leaf for path, leaf in params.items() if is_dead(path, model_config)}
+    live = {path: leaf for path, leaf in params.items() if path not in dead}
+    statistics = initial_statistics(model, model_config)
+    return FoldState(live, optimizer.init(live), statistics), dead
+
+
+def epoch_order(
+    fold: FoldInput,
+    epoch: jax.Array,
+    shape: EpochShape,
+    *,
+    shuffle: bool,
+    rank_N: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Training clips in this epoch's order: indices and mask, both (places,).
+
+    Without shuffling that is `rank_N`'s, or the data set's own. The random numbers are drawn for
+    every clip of the data set, so that they do not depend on the padding. Padding repeats a
+    training clip: no held-out clip is ever read here.
+    """
+    count = fold.train_N.shape[0]
+    if shuffle:
+        shuffle_key = jax.random.fold_in(fold.key, 1)
+        rank_N = jax.random.uniform(jax.random.fold_in(shuffle_key, epoch), (count,))
+    else:
+        place_N = jnp.arange(count) if rank_N is None else rank_N
+        rank_N = place_N.astype(jnp.float32) / count
+    # Held-out clips rank behind every training clip, whose ranks lie in 0..1.
+    order_N = jnp.argsort(jnp.where(fold.train_N, rank_N, 2.0))
+    # A fold's places may outnumber the data set's clips by the rounding to a multiple of 8.
+    index = order_N[jnp.minimum(jnp.arange(shape.places), count - 1)]
+    real = jnp.arange(shape.places) < jnp.sum(fold.train_N)
+    return jnp.where(real, index, order_N[0]), real
+
+
+def mean_loss(
+    model: nn.Module,
+    live: Params,
+    rest: tuple[Params, Params],
+    flow_BxHxWxC: jax.Array,
+    label_B: jax.Array,
+    real_B: jax.Array,
+    key: jax.Array | None = None,
+    count: jax.Array | None = None,
+) -> tuple[jax.Array, Params]:
+    """Cross-entropy (paper eq. 5) averaged over the real clips of a step, nats; new statistics.
+
+    `rest` are the dead parameters and the running statistics, `key` that of the step's noise.
+    `count` divides the sum where these clips are a part of the step's; by default the real ones.
+    """
+    dead, statistics = rest
+    (logits_BxK, _), changed = model.apply(
+        variables_of(live, dead, statistics),
+        flow_BxHxWxC,
+        real_B=real_B,
+        train=True,
+        rngs=None if key is None else {"dropout": key},
+        mutable=["batch_stats"],
+    )
+    loss_B = optax.softmax_cross_entropy_with_integer_labels(logits_BxK, label_B)
+    count = jnp.sum(real_B) if count is None else count
+    statistics = flax.traverse_util.flatten_dict(changed.get("batch_stats", {}))
+    return jnp.sum(jnp.where(real_B, loss_B, 0.0)) / count, statistics
+
+
+def train_step(
+    model: nn.Module,
+    optimizer: Any,
+    state: FoldState,
+    fold: FoldInput,
+    data: Data,
+    index_B: jax.Array,
+    real_B: jax.Array,
+    key: jax.Array | None = None,
+) -> tuple[FoldState, jax.Array]:
+    """One optimizer step on the clips at index_B where real_B; returns the loss before it."""
+    (loss, statistics), gradient = jax.value_and_grad(mean_loss, argnums=1, has_aux=True)(
+        model,
+        state.live,
+        (fold.dead, state.statistics),
+        data.flow_NxHxWxC[index_B],
+        data.label_N[index_B],
+        real_B,
+        key,
+    )
+    return apply_gradient(optimizer, state, gradient, statistics), loss
+
+
+def apply_gradient(
+    optimizer: Any, state: FoldState, gradient: Params, statistics: Params
+) -> FoldState:
+    """The state after the optimizer's step."""
+    updates, moments = optimizer.update(gradient, state.moments, state.live)
+    return FoldState(optax.apply_updates(state.live, updates), moments, statistics)
+
+
+def train_epoch(
+    step: Step,
+    state: FoldState,
+    fold: FoldInput,
+    epoch: jax.Array,
+    shape: EpochShape,
+    *,
+    shuffle: bool,
+    rank_N: jax.Array | None = None,
+) -> tuple[FoldState, jax.Array]:
+    """One pass over the fold's training clips; returns the mean loss over them."""
+    index, real = epoch_order(fold, epoch, shape, shuffle=shuffle, rank_N=rank_N)
+    noise_key = jax.random.fold_in(jax.random.fold_in(fold.key, 2), epoch)
+    full = (shape.steps - 1) * shape.batch_size
+    loss_sum = jnp.zeros(())
+
+    def full_step(carry: Any, batch: Any) -> Any:
+        state, loss_sum = carry
+        number, index_B = batch
+        everyone_B = jnp.ones(index_B.shape, bool)
+        state, loss = step(state, index_B, everyone_B, jax.random.fold_in(noise_key, number))
+        return (state, loss_sum + loss * shape.batch_size), None
+
+    if full:
+        batches = index[:full].reshape(shape.steps - 1, shape.batch_size)
+        numbered = (jnp.arange(shape.steps - 1), batches)
+        (state, loss_sum), _ = jax.lax.scan(full_step, (state, loss_sum), numbered)
+    last_key = jax.random.fold_in(noise_key, shape.steps - 1)
+    state, loss = step(state, index[full:], real[full:], last_key)
+    last_count = jnp.sum(real[full:])
+    return state, (loss_sum + loss * last_count) / jnp.sum(fold.train_N)
+
+
+def predict(
+    model: nn.Module, state: FoldState, fold: FoldInput, data: Data, index_T: jax.Array
+) -> jax.Array:
+    """Class probabilities (T, K) of the clips at index_T, float32."""
+    variables = variables_of(state.live, fold.dead, state.statistics)
+    logits_TxK, _ = model.apply(variables, data.flow_NxHxWxC[index_T])
+    return jax.nn.softmax(logits_TxK)

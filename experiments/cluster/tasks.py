@@ -1,0 +1,201 @@
+"""What a worker of a Ray cluster does: tell what it has, compile for a chunk, train a chunk.
+
+Nothing here imports Ray or writes a file of the run: a worker needs this code, at the driver's
+version, and no folder shared with anybody.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import pathlib
+import platform
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+
+from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.training.protocols import EpochShape
+from experiments.files.chunks import ChunkResult
+from experiments.run import compile_cache, jax_settings
+from experiments.run.workdir import code_version, differences
+from experiments.schedule import forecast
+from experiments.schedule import trainer as training
+from experiments.schedule.interruption import Interruption
+from experiments.schedule.memory import machine_bytes
+from experiments.schedule.plan import Chunk
+from experiments.schedule.programs import Programs
+from experiments.schedule.progress import Progress
+from input_pipeline.core.clips import Clips
+
+# A worker tells where it stands at most this often.
+_TELL_SECONDS = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerDevice:
+    """The one device of a task, as the driver knows it; it answers what a JAX device answers."""
+
+    host: str
+    platform: str
+    device_kind: str
+    free_bytes: int  # for one task, where several share a machine
+    code: dict[str, str]
+
+    def memory_stats(self) -> dict[str, int]:
+        """The memory that is free, in the words of a JAX device."""
+        return {"bytes_limit": self.free_bytes}
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What all tasks of a run share; it travels to each machine once."""
+
+    clips: Clips
+    model_config: Any  # of any network
+    train_config: TrainConfig
+    test_places: int
+    eval_every: int  # epochs; 0: after the last one only
+    have: int  # bytes that a chunk may use on a device, on the poorest machine
+    automatic: bool  # whether the number of folds at once follows the memory
+    code: dict[str, str]
+    compile_cache: str | None  # --compile_cache of the command
+
+
+@dataclasses.dataclass(frozen=True)
+class News:
+    """Where a chunk in training stands; epoch 0 says that a task has begun it."""
+
+    number: int
+    epoch: int
+    loss_S: np.ndarray
+    where: str
+
+
+class Board:
+    """Collects the workers' news until the driver asks; lives in an actor beside the driver."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._news: list[News] = []
+
+    def tell(self, news: News) -> None:
+        """A worker's news."""
+        self._news.append(news)
+
+    def take(self) -> list[News]:
+        """All news since the last call."""
+        taken, self._news = self._news, []
+        return taken
+
+
+class OtherCodeError(Exception):
+    """A worker has another version of the code or of a library than the driver."""
+
+
+class _Reporter(Progress):
+    """Stands for the progress bar on a worker: tells the board."""
+
+    def __init__(self, board: Any, number: int, jobs: int) -> None:
+        self._board, self._number = board, number
+        self._told = 0.0
+        self._tell(0, np.zeros(jobs, np.float32))
+
+    def note(self, text: str) -> None:
+        pass
+
+    def stop_clock(self) -> None:
+        pass
+
+    def restart_clock(self) -> None:
+        pass
+
+    def advance(
+        self, epochs: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
+    ) -> None:
+        if time.monotonic() - self._told >= _TELL_SECONDS:
+            self._tell(epoch, loss_S)
+
+    def _tell(self, epoch: int, loss_S: np.ndarray) -> None:
+        self._told = time.monotonic()
+        where = f"{platform.node()}, process {os.getpid()}"
+        self._board.tell.remote(News(self._number, epoch, loss_S, where))
+
+
+def describe_worker(tasks_beside: int) -> WorkerDevice:
+    """The device of this task; a machine's memory is shared out among `tasks_beside` tasks."""
+    device = _device()
+    stats = device.memory_stats() or {}
+    if "bytes_limit" in stats:
+        free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    else:
+        free = machine_bytes() // tasks_beside
+    return WorkerDevice(platform.node(), device.platform, device.device_kind, free, _code())
+
+
+def compile_need(work: Work, shape: EpochShape, size: int) -> tuple[int, str | None, list[str]]:
+    """Bytes of one device that `size` folds need; what the compiler said if it ran out itself.
+
+    And the notes of compiling.
+    """
+    programs = _programs(work)
+    notes: list[str] = []
+    programs.note = notes.append
+    programs.waiting = lambda text: contextlib.nullcontext()
+    return programs.need(shape, size), programs.exhausted(shape, size), notes
+
+
+def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
+    """Training seconds of these chunks on this worker alone, from one epoch of each program."""
+    return forecast.timed_seconds(_programs(work), chunks)
+
+
+def train_chunk(work: Work, chunk: Chunk, board: Any) -> ChunkResult | str:
+    """The results of a chunk, or why it does not fit the memory."""
+    programs = _programs(work)
+    programs.note = lambda text: None
+    programs.waiting = lambda text: contextlib.nullcontext()
+    # No run's files lie here, and none are written: the driver does that.
+    with tempfile.TemporaryDirectory(prefix="ahmsa-jax-") as empty:
+        settings = training.Settings(
+            pathlib.Path(empty),
+            checkpoint_minutes=0.0,
+            automatic=work.automatic,
+        )
+        trainer = training.Trainer(programs, settings, Interruption("worker"))
+        return trainer.attempt(chunk, _Reporter(board, chunk.number, len(chunk.jobs)))
+
+
+@functools.cache
+def _code() -> dict[str, str]:
+    return code_version()
+
+
+def _device() -> Any:
+    # One for a task, also where a machine shows more: as many as the plan counts on.
+    return jax_settings.load().local_devices()[0]
+
+
+# Programs of the run that this process works for, kept for its next chunk.
+_kept: list[Programs] = []
+
+
+def _programs(work: Work) -> Programs:
+    if differing := differences({"code": work.code}, {"code": _code()}):
+        raise OtherCodeError(f"{platform.node()}: {'; '.join(differing)}")
+    if not _kept:
+        # On a GPU Ray gives every chunk a process of its own: spare it compiling once more.
+        compile_cache.use(work.compile_cache)
+        programs = Programs(
+            work.clips,
+            work.model_config,
+            work.train_config,
+            test_places=work.test_places,
+            eval_every=work.eval_every,
+            devices=[_device()],
+        )
+        programs.have = work.have
+        _kept.append(programs)
+    return _kept[0]

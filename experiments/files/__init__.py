@@ -1,0 +1,1 @@
+"""Files of a run: chunk results, checkpoints, weights, tables."""

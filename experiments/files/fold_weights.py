@@ -1,0 +1,106 @@
+"""Final parameters of folds on disk: one safetensors file per seed and held-out subject.
+
+WORKDIR/weights/seed-0/casme2_sub01.safetensors holds the Flax parameters under their paths, joined
+with '/', and in its header the network, its settings, the seed, the held-out subject, the data
+set's hash and a SHA-256 of the values: safetensors itself does not notice a flipped bit.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from experiments.run.workdir import canonical_json
+from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import write_whole
+
+FOLDER = "weights"
+SUFFIX = ".safetensors"
+_HEADER = "fold"
+_FACTS = {"model": str, "model_config": dict, "seed": int, "subject_key": str, "data_sha256": str}
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldWeights:
+    """One fold's parameters by path, and what they are of."""
+
+    params: dict[str, np.ndarray]
+    model: str
+    model_config: dict[str, Any]
+    seed: int
+    subject_key: str
+    data_sha256: str
+
+
+def file_name(subject_key: str) -> str:
+    """The file of a held-out subject: casme2/sub01 -> casme2_sub01.safetensors."""
+    return subject_key.replace("/", "_") + SUFFIX
+
+
+def save(folder: pathlib.Path, weights: FoldWeights) -> None:
+    """Write one fold's file under `folder`/seed-<seed>, whole or not at all."""
+    from safetensors.numpy import save as as_bytes
+
+    facts = {
+        field.name: getattr(weights, field.name)
+        for field in dataclasses.fields(weights)
+        if field.name != "params"
+    }
+    header = {_HEADER: canonical_json(facts | {"sha256": _digest(weights.params)})}
+    target = folder / f"seed-{weights.seed}"
+    target.mkdir(parents=True, exist_ok=True)
+    whole = {name: np.ascontiguousarray(value) for name, value in weights.params.items()}
+    write_whole(target / file_name(weights.subject_key), as_bytes(whole, metadata=header))
+
+
+def load(path: pathlib.Path) -> FoldWeights:
+    """Read one fold's file; raises InputError where it is none, cut, or changed since written."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        # A pipe would be waited for without end.
+        if not path.is_file():
+            raise ValueError("it is no regular file")
+        with safe_open(path, framework="numpy") as file:
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            if odd := [name for name, kind in kinds.items() if kind != "F32"]:
+                raise ValueError(f"{odd[0][:60]} holds {kinds[odd[0]]} values, not F32")
+            params = {name: file.get_tensor(name) for name in kinds}
+            facts = json.loads((file.metadata() or {})[_HEADER])
+        if not isinstance(facts, dict):
+            raise ValueError(f"its header's {_HEADER} is {type(facts).__name__}, not an object")
+        if facts.pop("sha256") != _digest(params):
+            raise ValueError("its values have another SHA-256 than when they were written")
+        for field, kind in _FACTS.items():
+            if not isinstance(facts.get(field), kind):
+                raise ValueError(f"its header's {field} is {facts.get(field)!a:.40}")
+        return FoldWeights(params=params, **facts)
+    except KeyError as error:
+        raise InputError(
+            f"'{path}' holds no weights of a fold (its header has no {error}); give the files that "
+            "experiments.loso --save_weights wrote."
+        ) from None
+    except (SafetensorError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"'{path}' is damaged ({error}); run the fold again with --save_weights."
+        ) from None
+
+
+def data_sha256(path: pathlib.Path) -> str:
+    """The hash of the data set that a file's fold was trained on, of a file that `load` takes."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return str(json.loads(file.metadata()[_HEADER])["data_sha256"])
+
+
+def _digest(params: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(params.items()):
+        digest.update(f"{name} {value.dtype} {value.shape}\n".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()

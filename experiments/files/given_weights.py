@@ -1,0 +1,204 @@
+"""Weights of a folder, one file per held-out subject: found, matched with folds, checked, read.
+
+Two forms: PyTorch state dicts named by the subject as published (`006.pth`, `s01.pth`,
+`sub01.pth`), and what experiments.loso --save_weights or experiments.convert_weights write
+(`samm_006.safetensors`, in folders seed-0, seed-1, ... where there are several seeds).
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.baselines import state_files
+from experiments.files import fold_weights
+from experiments.run.recipes import plain
+from input_pipeline.core.errors import Faults, InputError
+
+FaultList = list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenWeights:
+    """The file of each fold, by seed and subject key."""
+
+    model: str
+    config: Any
+    path_of: dict[tuple[int, str], pathlib.Path]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the folders; 0 where there is one folder only."""
+        return sorted({seed for seed, _ in self.path_of})
+
+    def sha256(self) -> str:
+        """Hash over the files' names and bytes."""
+        digest = hashlib.sha256()
+        for (seed, key), path in sorted(self.path_of.items()):
+            data = path.read_bytes()
+            digest.update(f"{seed} {key} {path.suffix} {len(data)}\n".encode() + data)
+        return digest.hexdigest()
+
+    def of_other_data(self, data_sha256: str) -> int:
+        """How many files say that they were trained on another data set than this."""
+        told = [
+            fold_weights.data_sha256(path)
+            for path in self.path_of.values()
+            if path.suffix == fold_weights.SUFFIX
+        ]
+        return sum(bool(one) and one != data_sha256 for one in told)
+
+    def read(self, seed: int, subject_key: str) -> dict[str, np.ndarray]:
+        """Parameters of a fold by path; raises InputError with the file's first fault."""
+        path = self.path_of[seed, subject_key]
+        # Weights of one seed under two names would show no spread between seeds.
+        named = seed if path.parent.name == f"seed-{seed}" else None
+        return read_file(path, self.model, self.config, subject_key, named)
+
+
+def find(
+    folder: pathlib.Path,
+    model: str,
+    config: Any,
+    requested: Sequence[str],
+    known: Sequence[str],
+) -> GivenWeights:
+    """Match the folder's files with the folds; raises InputError naming missing and surplus ones.
+
+    `known` are the keys of all subjects of the data set, `requested` those to be evaluated: a file
+    of another known subject is left alone, one of nobody is a fault.
+    """
+    if not folder.is_dir():
+        raise InputError(f"--weights_dir='{folder}' is no folder; name the folder of the weights.")
+    seeds = {
+        int(found[1]): path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and (found := re.fullmatch(r"seed-(\d{1,10})", path.name))
+    } or {0: folder}
+    faults: FaultList = []
+    path_of: dict[tuple[int, str], pathlib.Path] = {}
+    for seed, place in seeds.items():
+        by_key = _files_by_key(place, known, faults)
+        missing = [key for key in requested if key not in by_key]
+        faults += [
+            f"no weights of {key} in '{place}': there is neither {_bare(key)}.pth nor "
+            f"{fold_weights.file_name(key)}."
+            for key in missing
+        ]
+        path_of |= {(seed, key): by_key[key] for key in requested if key in by_key}
+    raise_all(faults)
+    return GivenWeights(model, config, path_of)
+
+
+def _files_by_key(
+    folder: pathlib.Path, known: Sequence[str], faults: FaultList
+) -> dict[str, pathlib.Path]:
+    """The files of one folder by subject key; faults for files of nobody and for doubles."""
+    name_of: dict[str, list[str]] = {}
+    for key in known:
+        for name in (key.replace("/", "_"), _bare(key)):
+            name_of.setdefault(name, []).append(key)
+    found: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in (*state_files.SUFFIXES, fold_weights.SUFFIX) or not path.is_file():
+            continue
+        keys = name_of.get(path.stem, [])
+        if not keys:
+            faults.append(f"'{path}' is of no subject of the data set; move it elsewhere.")
+        elif len(keys) > 1:
+            faults.append(
+                f"'{path}' could be of {' or '.join(keys)}; name it {keys[0].replace('/', '_')}"
+                f"{path.suffix} or the like."
+            )
+        elif keys[0] in found:
+            faults.append(f"'{path}' and '{found[keys[0]]}' are both of {keys[0]}; keep one.")
+        else:
+            found[keys[0]] = path
+    return found
+
+
+def read_file(
+    path: pathlib.Path,
+    model: str,
+    config: Any,
+    subject_key: str | None = None,
+    seed: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Parameters by path of one file of either form; raises InputError with its first fault.
+
+    Under another subject's name a file that knows its own would be tested on clips it has seen.
+    """
+    if path.suffix in state_files.SUFFIXES:
+        state_files.require_torch()
+        return state_files.read(path, config)
+    weights = fold_weights.load(path)
+    if weights.model != model:
+        raise InputError(f"'{path}' holds weights of {weights.model}, --model is {model}.")
+    if subject_key not in (None, weights.subject_key):
+        raise InputError(
+            f"'{path}' holds the weights of the fold of {weights.subject_key}, which have seen the "
+            f"clips of {subject_key}; give each file its own subject's name."
+        )
+    if seed not in (None, weights.seed):
+        raise InputError(
+            f"'{path}' holds the weights of seed {weights.seed}, not {seed}; give each folder its "
+            "own seed's files."
+        )
+    given = plain(config)
+    differing = [
+        name for name in given if weights.model_config.get(name, given[name]) != given[name]
+    ]
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"'{path}' is of a network with {name} {weights.model_config[name]}, not "
+            f"{given[name]}; give --{name} accordingly."
+        )
+    _check(path, weights.params, config)
+    return weights.params
+
+
+def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: Any) -> None:
+    expected = _expected_shapes(config)
+    if names := sorted(params.keys() ^ expected.keys()):
+        raise InputError(
+            f"'{path}' is of another network: {names[0]} is on one side only ({len(names)} in all)."
+        )
+    for name, value in params.items():
+        if value.shape != expected[name]:
+            raise InputError(
+                f"'{path}' has {name} with the shape {value.shape}; this network's is "
+                f"{expected[name]}."
+            )
+        if value.dtype != np.float32 or not np.isfinite(value).all():
+            raise InputError(f"'{path}' has values in {name} that are no finite float32 numbers.")
+
+
+def _expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
+    from ahmsa_jax.config import TrainConfig
+    from ahmsa_jax.networks.initial import initial_statistics, parameter_shapes
+    from ahmsa_jax.training.step import make_model
+
+    model = make_model(config, TrainConfig())
+    shapes = {"/".join(path): shape for path, shape in parameter_shapes(model, config).items()}
+    for path, value in initial_statistics(model, config).items():
+        shapes["/".join(("batch_stats", *path))] = value.shape
+    return shapes
+
+
+def raise_all(faults: FaultList) -> None:
+    """Print every fault on a line of its own where there are several, and raise InputError."""
+    collected = Faults()
+    for fault in faults:
+        if len(faults) > 1:
+            print(f"fault: {fault}", flush=True)
+        collected.add(fault)
+    collected.raise_if_any()
+
+
+def _bare(key: str) -> str:
+    return key.split("/")[1]

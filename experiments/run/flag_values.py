@@ -1,0 +1,69 @@
+"""How flag values that are no plain words or numbers are read and written."""
+
+import os
+import re
+from typing import Any
+
+from absl import flags
+
+from experiments.run import slurm
+
+
+class IntegersParser(flags.ArgumentParser):
+    """Parses 2,2,8 into a tuple of integers."""
+
+    syntactic_help = "comma-separated integers"
+
+    def parse(self, argument: Any) -> tuple[int, ...]:
+        """Return the integers; raises ValueError where a part is none."""
+        if isinstance(argument, tuple):
+            return argument
+        try:
+            return tuple(int(part) for part in str(argument).split(","))
+        except ValueError:
+            raise ValueError("give integers separated by commas, such as 2,2,8") from None
+
+
+class ShardParser(flags.ArgumentParser):
+    """Parses i/n, the i-th of n parts of the folds, i from 0; `slurm` reads SLURM's variables."""
+
+    syntactic_help = "i/n or slurm"
+
+    def parse(self, argument: Any) -> tuple[int, int]:
+        """Return (i, n); raises ValueError unless 0 <= i < n <= 10000."""
+        if argument == "slurm":
+            # The part itself is what settings and flags.txt then hold.
+            argument = "{}/{}".format(*slurm.shard(os.environ))
+        part, slash, parts = str(argument).partition("/")
+        if not (slash and part.isdecimal() and parts.isdecimal()):
+            raise ValueError("give a part and the number of parts, such as 0/4")
+        if not 0 <= int(part) < int(parts) <= 10_000:
+            raise ValueError(
+                "the part counts from 0 and stays below the number of parts (0/4..3/4)"
+            )
+        return int(part), int(parts)
+
+
+class ClusterParser(flags.ArgumentParser):
+    """Parses `auto`, or HOST:PORT of a Ray cluster."""
+
+    syntactic_help = "auto or HOST:PORT"
+
+    def parse(self, argument: Any) -> str:
+        """Return it as given; raises ValueError where it is neither."""
+        text = str(argument)
+        named = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", text, re.ASCII)
+        if text != "auto" and not (named and 1 <= int(named[2]) <= 65_535):
+            raise ValueError("give auto, or the address that 'ray start --head' says: HOST:PORT")
+        return text
+
+
+class TupleSerializer(flags.ArgumentSerializer):
+    """Writes a tuple as its parser reads it."""
+
+    def __init__(self, separator: str):
+        self._separator = separator
+
+    def serialize(self, value: tuple[int, ...]) -> str:
+        """Return the parts, separated."""
+        return self._separator.join(map(str, value))

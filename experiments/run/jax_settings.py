@@ -1,0 +1,55 @@
+"""Loads JAX for a command: with settings that no shell variable changes, and its devices."""
+
+import os
+from typing import Any
+
+from ahmsa_jax.config import ConfigError
+from experiments.run import compile_cache
+
+# JAX reads each of these from a JAX_ variable too. They change numbers, random streams or what the
+# networks may write; a result is to follow from the command's flags alone.
+FIXED = {
+    "jax_enable_x64": False,
+    "jax_default_matmul_precision": None,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_transfer_guard": "allow",
+    "jax_disable_jit": False,
+}
+
+
+def load() -> Any:
+    """The module jax with FIXED in force; raises ConfigError where JAX refuses a variable."""
+    # Else XLA asks a user to report a bug where a program takes two minutes to compile; what goes
+    # wrong comes as an exception all the same.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import jax
+    except ValueError as error:
+        raise ConfigError(
+            f"JAX cannot be loaded ({error}); correct or unset the JAX_ variables of the shell."
+        ) from error
+    for name, value in FIXED.items():
+        jax.config.update(name, value)
+    return jax
+
+
+def local_devices(programs: str | None) -> list[Any]:
+    """JAX's devices here, at least one; raises ConfigError where a wish cannot be filled.
+
+    `programs` is --compile_cache: where compiled programs are kept.
+    """
+    try:
+        jax = load()
+        compile_cache.use(programs)
+        return jax.local_devices()
+    # JAX_PLATFORMS of blanks alone, and cuda without a CUDA plugin, end in an assertion.
+    except (RuntimeError, AssertionError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(
+            f"JAX finds no device to run on ({first}); check JAX_PLATFORMS, and install "
+            "'ahmsa-jax[cuda12]' for a GPU."
+        ) from error

@@ -1,0 +1,158 @@
+"""What a run is going to do and to take, said before it starts: plan, time, memory and disk."""
+
+import dataclasses
+import pathlib
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from ahmsa_jax.training.engine import Job
+from experiments.files.checkpoints import KEPT
+from experiments.files.run_files import LOGGED_EPOCHS
+from experiments.schedule import estimate
+from experiments.schedule.plan import Chunk, Plan, checkpoint_bytes
+from experiments.schedule.programs import Programs
+
+# The dry run times so long, or an epoch, and so many epochs at most.
+TIMED_SECONDS = 2.0
+MOST_TIMED = 20
+# On a CPU it runs no program that needs more memory than this, bytes: others may need it.
+TIMED_BYTES = 2**30
+# A smaller look at a long run.
+LOOK_WIDTH, LOOK_EPOCHS, LOOK_RATE = 24, 60, 1e-4
+# Bytes as found in files of runs: a row of predictions.csv, a line of metrics.jsonl with and
+# without its confusion matrix, the pictures and tables of a report.
+_ROW, _LINE, _CONFUSION, _REPORT = 110, 90, 120, 500_000
+
+
+def print_plan(programs: Programs, plan: Plan) -> None:
+    """Print the chunks, what each program needs of the memory, and earlier halvings."""
+    for (shape, folds), count in Counter((c.shape, len(c.jobs)) for c in plan.chunks).items():
+        print(f"plan: {count} chunk(s) of {folds} folds at once, {shape.steps} step(s) per epoch")
+    for shape, size in {(chunk.shape, chunk.size): None for chunk in plan.chunks}:
+        if programs.is_compiled(shape, size):
+            need = programs.need(shape, size)
+            print(f"memory: {size} folds of {shape.steps} step(s) need {_in_bytes(need)} of the "
+                  f"{_in_bytes(programs.have)} per device that can be used")  # fmt: skip
+    for event in plan.halvings:
+        print(f"halved earlier: {event}")
+    sys.stdout.flush()
+
+
+def print_disk(
+    programs: Programs,
+    plan: Plan,
+    workdir: pathlib.Path,
+    *,
+    eval_every: int,
+    checkpoints: bool,
+) -> None:
+    """Print the disk space for results and checkpoints, and what is free."""
+    epochs = programs.train_config.epochs
+    jobs = [job for chunk in plan.chunks for job in chunk.jobs]
+    results = _result_bytes(jobs, epochs, 1 + (epochs // eval_every if eval_every else 0))
+    text = f"disk: about {_in_bytes(results)} for results"
+    if checkpoints:
+        size = max(chunk.size for chunk in plan.chunks)
+        one = checkpoint_bytes(programs.model_config, programs.train_config, size)
+        text += (
+            f", up to {_in_bytes((KEPT + 1) * one)} for checkpoints ({KEPT} are kept while the "
+            f"next is written, {_in_bytes(one)} each)"
+        )
+    existing = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
+    print(f"{text}; {_in_bytes(shutil.disk_usage(existing).free)} are free", flush=True)
+
+
+def print_time(programs: Programs, plan: Plan) -> None:
+    """Print how long training will take, from some epochs of each program timed now.
+
+    On a CPU large programs are not run for that: their time follows from their arithmetic.
+    """
+    needs = [programs.need(chunk.shape, chunk.size) for chunk in plan.chunks]
+    if programs.devices[0].platform == "cpu" and max(needs) > TIMED_BYTES:
+        jobs = [job for chunk in plan.chunks for job in chunk.jobs]
+        seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
+        print(f"training time here, roughly, from the arithmetic: {estimate.in_words(seconds)}",
+              flush=True)  # fmt: skip
+        return
+    seconds = timed_seconds(programs, plan.chunks)
+    print(f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
+          flush=True)  # fmt: skip
+
+
+def timed_seconds(programs: Programs, chunks: Sequence[Chunk]) -> float:
+    """Training seconds of all chunks, from some epochs of each program timed now."""
+    per_epoch: dict[object, float] = {}
+    for chunk in chunks:
+        key = (chunk.shape, chunk.size)
+        if key not in per_epoch:
+            programs.need(*key)
+            per_epoch[key] = _seconds_per_epoch(programs, chunk)
+    epochs = programs.train_config.epochs
+    return sum(per_epoch[chunk.shape, chunk.size] * epochs for chunk in chunks)
+
+
+def _seconds_per_epoch(programs: Programs, chunk: Chunk) -> float:
+    engine = programs.engine(chunk.shape, chunk.size)
+    data = programs.data(engine)
+    state = engine.start(chunk.jobs)
+
+    def timed(epochs: int) -> float:
+        began = time.monotonic()
+        engine.run_epochs(state, data, 0, epochs)
+        return (time.monotonic() - began) / epochs
+
+    # The first one loads the program; then as many as fill about the time of a dispatch.
+    first = timed(1)
+    return timed(max(1, min(MOST_TIMED, int(TIMED_SECONDS / first))))
+
+
+def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
+    """Warn on stderr where training these jobs on a CPU will take long."""
+    if programs.devices[0].platform != "cpu" or not jobs:
+        return
+    seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
+    if seconds > estimate.LONG_RUN_SECONDS:
+        print(
+            f"warning: no GPU is seen, and this run will take about {estimate.in_words(seconds)} "
+            f"on this CPU; {_smaller(programs, jobs)}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _smaller(programs: Programs, jobs: Sequence[Job]) -> str:
+    """What to give for a smaller look, in settings that are larger in this run."""
+    model, training = programs.model_config, programs.train_config
+    flags = []
+    if getattr(model, "base_dim", 0) > LOOK_WIDTH:
+        flags.append(f"--base_dim={LOOK_WIDTH}")
+        model = dataclasses.replace(model, base_dim=LOOK_WIDTH)
+        if training.learning_rate < LOOK_RATE:
+            flags.append(f"--learning_rate={LOOK_RATE:g}")
+    if training.epochs > LOOK_EPOCHS:
+        flags.append(f"--epochs={LOOK_EPOCHS}")
+        training = dataclasses.replace(training, epochs=LOOK_EPOCHS)
+    if not flags:
+        keys = list(dict.fromkeys(job.fold.subject_key for job in jobs))[:2]
+        return f"for a smaller look give fewer folds, such as --subjects={','.join(keys)}"
+    seconds = estimate.cpu_seconds(model, training, jobs)
+    return f"a smaller look, {' '.join(flags)}, takes about {estimate.in_words(seconds)}"
+
+
+def _result_bytes(jobs: Sequence[Job], epochs: int, evaluations: int) -> int:
+    rows = sum(len(job.fold.test_index) for job in jobs)
+    lines = len(jobs) * min(epochs, LOGGED_EPOCHS + evaluations)
+    arrays = 4 * len(jobs) * epochs + 12 * rows + 72 * len(jobs) * evaluations
+    return rows * _ROW + lines * _LINE + len(jobs) * evaluations * _CONFUSION + arrays + _REPORT
+
+
+def _in_bytes(count: float) -> str:
+    """A number of bytes for people: 3.1 MiB, 52 GiB."""
+    for unit in ("KiB", "MiB"):
+        count /= 1024
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+    return f"{count / 1024:.3g} GiB"

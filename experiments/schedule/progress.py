@@ -1,0 +1,188 @@
+"""Progress of a run: folds done, time left, loss and the score so far; and what compiling takes."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+from ahmsa_jax.metrics import pooled_scores
+from input_pipeline.core.progress_lines import PLAIN_INTERVAL, Lines
+
+_REDRAWN_INTERVAL = 1.0
+
+
+@contextlib.contextmanager
+def waiting(text: str, out: TextIO | None = None) -> Iterator[None]:
+    """Say what is being waited for, and the seconds it has taken: redrawn on a terminal."""
+    out = out or sys.stderr
+    if out.isatty():
+        width = len(text) + 12
+        with _ticking(lambda s: _write(out, f"\r{text}: {s} s"), _REDRAWN_INTERVAL):
+            yield
+        _write(out, f"\r{' ' * width}\r")
+        return
+    _write(out, f"{text}\n")
+    with _ticking(lambda s: _write(out, f"{text}: {s} s\n") if s else None, PLAIN_INTERVAL):
+        yield
+
+
+def _write(out: TextIO, text: str) -> None:
+    out.write(text)
+    out.flush()
+
+
+@contextlib.contextmanager
+def _ticking(tell: Callable[[int], object], interval: float) -> Iterator[None]:
+    """Call `tell` with the seconds passed, at once and every `interval`, until the block ends."""
+    ended = threading.Event()
+    began = time.monotonic()
+
+    def tick() -> None:
+        while True:
+            tell(round(time.monotonic() - began))
+            if ended.wait(interval):
+                return
+
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        ticker.join()
+
+
+class Progress:
+    """One bar over all epochs of all folds; compiling is not counted in its time left."""
+
+    def __init__(self, jobs: int, epochs: int, done_jobs: int = 0, out: TextIO | None = None):
+        """Start the bar; `done_jobs` are finished already, from an earlier start."""
+        out = out or sys.stderr
+        self._terminal = out.isatty()
+        self._out = out
+        self._jobs = jobs
+        self._epochs = epochs
+        self._done = done_jobs
+        # Epochs of folds that the bar counts for the chunk in training.
+        self._in_chunk = 0
+        # Of the held-out clips of finished folds, rows the truth.
+        self._counts_KxK: np.ndarray | int = 0
+        self._loss = self._score = ""
+        # Seconds that this start has trained, and the epochs of folds that it trained in them.
+        self._seconds, self._trained = 0.0, 0
+        self._since: float | None = None
+        self._bar = tqdm(
+            total=jobs * epochs,
+            initial=done_jobs * epochs,
+            file=out if self._terminal else Lines(out),
+            mininterval=0.2 if self._terminal else PLAIN_INTERVAL,
+            # Every update is looked at: the interval alone decides.
+            miniters=1,
+            dynamic_ncols=self._terminal,
+            # One bar at a time: another one that ended badly must not move it down.
+            position=0,
+            desc=self._words(0),
+            bar_format="{desc} |{bar}| {percentage:.0f}%{postfix}"
+            if self._terminal
+            else "{desc}: {percentage:.0f}%{postfix}",
+        )
+
+    def note(self, text: str) -> None:
+        """Print a line of its own above the bar."""
+        tqdm.write(text, file=self._out)
+
+    @contextlib.contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Say in the bar's place, or in lines of a log, what is being waited for."""
+        if not self._terminal:
+            with waiting(text, self._out):
+                yield
+            return
+        before = self._bar.desc
+        with _ticking(lambda s: self._bar.set_description_str(f"{text}: {s} s"), _REDRAWN_INTERVAL):
+            yield
+        self._bar.set_description_str(before)
+
+    def stop_clock(self) -> None:
+        """What follows is compiling and reading; it counts for no time left."""
+        if self._since is not None:
+            self._seconds += time.monotonic() - self._since
+            self._since = None
+
+    def restart_clock(self) -> None:
+        """Training begins or goes on."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def resume_chunk(self, jobs: int, epoch: int) -> None:
+        """Report that the current folds stand at `epoch` already, from an earlier start."""
+        self._pass(jobs * epoch)
+        self._in_chunk = jobs * epoch
+        self._describe(epoch)
+        self._bar.refresh()
+
+    def fall_back(self) -> None:
+        """Report that the current folds start anew: what they had trained is lost."""
+        self._pass(-self._in_chunk)
+        self._in_chunk = 0
+
+    def advance(
+        self, epochs: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
+    ) -> None:
+        """Report that the current folds have trained further `epochs`, up to `epoch`.
+
+        `counts_KxK` are those of their held-out clips, where they were predicted.
+        """
+        done = epochs * len(loss_S)
+        self._in_chunk += done
+        self._trained += done
+        self._loss = f", loss {float(np.mean(loss_S)):.3f}"
+        if counts_KxK is not None:
+            self._tell_score(self._counts_KxK + counts_KxK)
+        self._describe(epoch, done)
+        self._bar.update(done)
+
+    def finish_chunk(self, jobs: int, counts_KxK: np.ndarray | None = None) -> None:
+        """Report that the current folds are done, with the counts of their held-out clips."""
+        self._done += jobs
+        self._in_chunk = 0
+        if counts_KxK is not None:
+            self._counts_KxK = self._counts_KxK + counts_KxK
+            self._tell_score(self._counts_KxK)
+        self._describe(self._epochs)
+
+    def close(self) -> None:
+        """End the line."""
+        self._bar.refresh()
+        self._bar.close()
+
+    def _tell_score(self, counts_KxK: np.ndarray | int) -> None:
+        self._score = f", UF1 {pooled_scores(np.asarray(counts_KxK)).uf1:.3f} so far"
+
+    def _pass(self, count: int) -> None:
+        # Moves the bar without counting that as work of this start.
+        for name in ("initial", "n", "last_print_n"):
+            setattr(self._bar, name, getattr(self._bar, name) + count)
+
+    def _describe(self, epoch: int, pending: int = 0) -> None:
+        """Set the texts; `pending` epochs of folds are done that the bar does not count yet."""
+        self._bar.set_description_str(self._words(epoch), refresh=False)
+        text = f"{self._left(pending)} left{self._loss}{self._score}"
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def _words(self, epoch: int) -> str:
+        # A terminal of 80 columns has no room for more beside its bar.
+        told = "" if self._terminal else f", epoch {epoch}/{self._epochs}"
+        return f"folds {self._done}/{self._jobs}{told}"
+
+    def _left(self, pending: int) -> str:
+        running = time.monotonic() - self._since if self._since is not None else 0.0
+        if not self._trained:
+            return "?"
+        missing = self._bar.total - self._bar.n - pending
+        return tqdm.format_interval(missing * (self._seconds + running) / self._trained)

@@ -1,0 +1,233 @@
+"""Rows of the comparison: our measured runs, and what papers print for the same data sets."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.scores import published
+from experiments.scores.summary import Records, summarise
+from experiments.scores.table_formats import Table
+from experiments.scores.tables import epoch_rule
+from input_pipeline.core import escaping
+from input_pipeline.core.database_names import in_order, in_words
+
+POOLED = "pooled"
+COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")
+_EACH = "each database alone"
+LAST, PICKED, NOT_STATED = "last epoch", "best epoch on test", "not stated"
+# What is chosen without the held-out clips comes first.
+_RULES = (LAST, PICKED, NOT_STATED)
+_SEVEN = "7 classes"
+CSV_COLUMNS = (
+    "kind", "dataset", "method", "source", "part", "classes", "uf1", "uar", "uf1_std", "uar_std",
+    "seeds", "selection", "clips",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """UF1 and UAR as text of four digits or as printed; deviations over seeds where there are."""
+
+    uf1: str
+    uar: str
+    uf1_std: str = ""
+    uar_std: str = ""
+
+    def cell(self) -> str:
+        """UF1 / UAR, with deviations."""
+        parts = [
+            f"{value} ± {std}" if std else value or "-"
+            for value, std in ((self.uf1, self.uf1_std), (self.uar, self.uar_std))
+        ]
+        return " / ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One method's line: scores by part (pooled, or a database's name) under one rule."""
+
+    is_ours: bool
+    dataset: str
+    method: str
+    source: str
+    scores: dict[str, Score]
+    selection: str
+    clips: str = ""  # empty where the paper does not say
+    pretend: bool = False
+    seeds: int = 0
+    classes: int = 3
+    optimistic: Score | None = None
+
+
+def our_row(name: str, records: Records) -> Row:
+    """Our run's line: headline at the last epoch, optimistic figure apart."""
+    summary = summarise(records)
+    scores = {POOLED: _score(summary["pooled"], summary["pooled_std"])}
+    scores |= {part: _score(value) for part, value in summary["by_database"].items()}
+    picked = summary["optimistic_best_epoch_on_test"]
+    config = records.config
+    is_trained = config["train_config"]["epochs"] > 0
+    extra = ", PyTorch" if "framework" in config else "" if is_trained else ", given weights"
+    return Row(
+        is_ours=True,
+        dataset=config["dataset"],
+        method=f"{config['model']} ({config['layout']}{extra})",
+        source=f"run {name}",
+        scores=scores,
+        selection=epoch_rule(records),
+        clips=published.clips_in_words(records),
+        pretend=records.pretend,
+        seeds=len(records.seeds),
+        optimistic=_score(picked) if picked else None,
+    )
+
+
+def _score(scores: dict[str, Any], spread: dict[str, Any] | None = None) -> Score:
+    stds = [f"{spread[name]:.4f}" for name in ("uf1", "uar")] if spread else ["", ""]
+    return Score(f"{scores['uf1']:.4f}", f"{scores['uar']:.4f}", *stds)
+
+
+def published_lines(datasets: Sequence[str]) -> list[Row]:
+    """Published lines for these data sets: honest rules first, then by descending UF1.
+
+    Beside a composite run stand scores of its single databases too, under a name of their own.
+    """
+    shown = [*datasets, *([_EACH] if COMPOSITE in datasets else [])]
+    lines: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in published.rows():
+        if row["dataset"] not in datasets:
+            if COMPOSITE not in datasets or row["dataset"] not in _SINGLE:
+                continue
+            row = row | {"dataset": _EACH, "part": row["dataset"]}
+        key = (row["dataset"], row["classes"], row["paper"], row["table"], row["row"])
+        lines.setdefault(key, []).append(row)
+    found = []
+    for (dataset, classes, paper, table, number), rows in lines.items():
+        year = f" ({rows[0]['year']})" if rows[0]["year"] else ""
+        place = f"Table {table}" if table[0].isdecimal() or table.isupper() else table
+        found.append(
+            Row(
+                is_ours=False,
+                dataset=dataset,
+                method=rows[0]["method"] + year,
+                source=f"{paper}, {place}, row {number}",
+                scores={row["part"]: Score(row["uf1"], row["uar"]) for row in rows},
+                selection=rows[0]["selection"],
+                clips=_clips(rows),
+                classes=int(classes),
+            )
+        )
+    order = {rule: number for number, rule in enumerate(_RULES)}
+    return sorted(
+        found,
+        key=lambda row: (
+            shown.index(row.dataset), row.classes, order[row.selection],
+            -float(row.scores[POOLED].uf1) if POOLED in row.scores else 0, row.source,
+        ),
+    )  # fmt: skip
+
+
+def _clips(rows: Sequence[dict[str, str]]) -> str:
+    """Clips of all parts together as the paper counts them, where it has scores of them."""
+    return next((row["clips"] for row in rows if row["part"] == POOLED), "")
+
+
+def parts_of(rows: Sequence[Row]) -> list[str]:
+    """Parts that a table shows: all clips, then the databases of composites in their order."""
+    found = {part for row in rows for part in row.scores if part not in (POOLED, row.dataset)}
+    return [POOLED, *in_order(found)]
+
+
+def comparison_table(rows: Sequence[Row]) -> Table:
+    """All lines as one table of UF1 / UAR; the optimistic figure has its own column."""
+    parts = parts_of(rows)
+    cells = [
+        (
+            row.method,
+            data_set(row),
+            row.clips,
+            *_scores(row, parts),
+            row.selection,
+            row.optimistic.cell() if row.optimistic else "",
+            row.source + (f", {row.seeds} seed(s)" if row.is_ours else ""),
+        )
+        for row in rows
+    ]
+    columns = (
+        "method", "data set", "clips", *_names(parts), "epoch chosen by", f"optimistic: {PICKED}",
+        "source",
+    )  # fmt: skip
+    pretend = all(row.pretend for row in rows)
+    return Table("Comparison (UF1 / UAR)", columns, cells, pretend=pretend)
+
+
+def latex_tables(rows: Sequence[Row]) -> list[Table]:
+    """The same for a paper: a table a data set, and one more where it has several databases."""
+    found = []
+    for number, group in enumerate(by_data_set(rows), start=1):
+        title = f"Comparison on {in_words(group[0].dataset)}"
+        if group[0].classes == 7:
+            title += f", {_SEVEN}"
+        pretend = group[0].pretend
+        parts = parts_of(group)
+        if any(POOLED in row.scores for row in group):
+            cells = [
+                (row.method, row.clips, *_scores(row, [POOLED]), row.selection, row.source)
+                for row in group
+            ]
+            columns = ("method", "clips", "UF1 / UAR", "epoch chosen by", "source")
+            found.append(Table(title, columns, cells, pretend, f"comparison-{number}"))
+        if len(parts) > 1:
+            found.append(
+                Table(
+                    f"{title}, by database (UF1 / UAR)",
+                    ("method", *_names(parts[1:])),
+                    [(row.method, *_scores(row, parts[1:])) for row in group],
+                    pretend,
+                    f"comparison-{number}-databases",
+                )
+            )
+    return found
+
+
+def by_data_set(rows: Sequence[Row]) -> list[list[Row]]:
+    """The lines that may be compared with each other, in the order of their data sets."""
+    groups: dict[tuple[str, int, bool], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.dataset, row.classes, row.pretend), []).append(row)
+    return list(groups.values())
+
+
+def data_set(row: Row) -> str:
+    """The data set's name with what keeps its lines from comparing with others."""
+    seven = f", {_SEVEN}" if row.classes == 7 else ""
+    return in_words(row.dataset) + seven + (", PRETEND" if row.pretend else "")
+
+
+def _scores(row: Row, parts: Sequence[str]) -> list[str]:
+    return [row.scores[part].cell() if part in row.scores else "" for part in parts]
+
+
+def _names(parts: Sequence[str]) -> list[str]:
+    return ["all clips" if part == POOLED else in_words(part) for part in parts]
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """The same, one line a score, for other programs."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for row in rows:
+        kind = "ours" if row.is_ours else "published"
+        lines = [(part, score, row.selection) for part, score in row.scores.items()]
+        if row.optimistic:
+            lines.append((POOLED, row.optimistic, PICKED))
+        for part, score, rule in lines:
+            names = map(escaping.csv_cell, (row.dataset, row.method, row.source, part))
+            writer.writerow(
+                (kind, *names, row.classes, score.uf1,
+                 score.uar, score.uf1_std, score.uar_std, row.seeds or "", rule, row.clips)
+            )  # fmt: skip
+    return text.getvalue()

@@ -1,0 +1,160 @@
+"""Statistics over subjects: paired ones of two runs on the same clips, and a run's own interval.
+
+Letters in array names: S subjects, R seeds, K classes, D draws.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ahmsa_jax.metrics import confusion_matrix
+from experiments.files.run_files import Prediction
+from input_pipeline.core.clips import CLASS_NAMES
+
+DRAWS = 10_000
+INTERVAL = (2.5, 97.5)  # percent: a 95 % interval
+_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Paired:
+    """What sets the first run apart from the second, on clips that both predicted."""
+
+    clips: int
+    subjects: int
+    only_first_right: int
+    only_second_right: int
+    p_value: float  # McNemar's exact test, two-sided
+    uf1_difference: float  # first minus second, means over seeds
+    interval: tuple[float, float]  # 95 %, bootstrap over subjects
+
+
+def difference_of_clips(first: Sequence[Prediction], second: Sequence[Prediction]) -> str | None:
+    """Why two runs cannot be compared clip by clip, or None: other clips, or other labels."""
+    labels = [{_clip(row): row.label for row in rows} for rows in (first, second)]
+    missing = [len(labels[0].keys() - labels[1].keys()), len(labels[1].keys() - labels[0].keys())]
+    if any(missing):
+        return f"{missing[0]} clips are in the first only, {missing[1]} in the second only"
+    other = sum(label != labels[1][clip] for clip, label in labels[0].items())
+    return f"{other} clips have other labels" if other else None
+
+
+def compare(first: Sequence[Prediction], second: Sequence[Prediction]) -> Paired:
+    """Compare two runs that predicted the same clips.
+
+    McNemar's test needs one answer a clip, so it reads the lowest seed of each run; the difference
+    in UF1 is that of the means over seeds. Subjects are drawn with replacement, the same ones for
+    both runs, since clips of one subject are no independent samples.
+    """
+    right = [_answers(rows) for rows in (first, second)]
+    only_first = sum(right[0][clip] and not right[1][clip] for clip in right[0])
+    only_second = sum(right[1][clip] and not right[0][clip] for clip in right[0])
+    subjects = sorted({row.fold[1] for row in first})
+    mine_SxRxKxK, theirs_SxRxKxK = (confusions(rows, subjects) for rows in (first, second))
+    whole = [float(uf1(one.sum(axis=0)).mean()) for one in (mine_SxRxKxK, theirs_SxRxKxK)]
+    return Paired(
+        clips=len(right[0]),
+        subjects=len(subjects),
+        only_first_right=only_first,
+        only_second_right=only_second,
+        p_value=mcnemar(only_first, only_second),
+        uf1_difference=whole[0] - whole[1],
+        interval=bootstrap_interval(mine_SxRxKxK, theirs_SxRxKxK),
+    )
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided exact p-value of McNemar's test (doi 10.1007/BF02295996).
+
+    If neither run were better, each clip that only one of them gets right would fall to either by
+    a fair coin; this is the chance of a split at least as uneven. 1 where there is no such clip.
+    """
+    total = only_first + only_second
+    fewer = min(only_first, only_second)
+    tail = sum(math.comb(total, count) for count in range(fewer + 1))
+    # Whole numbers: a quotient of two of them is right to the last digit however large they are.
+    return min(1.0, 2 * tail / 2**total)
+
+
+def bootstrap_interval(
+    first_SxRxKxK: np.ndarray, second_SxRxKxK: np.ndarray, draws: int = DRAWS
+) -> tuple[float, float]:
+    """95 % interval of the UF1 difference when subjects are drawn anew (percentile bootstrap).
+
+    Takes confusion counts of each subject and seed, rows the truth; the draws are seeded.
+    """
+    times_DxS = _draws(len(first_SxRxKxK), draws)
+    first_D, second_D = (
+        _means(times_DxS, counts_SxRxKxK, uf1) for counts_SxRxKxK in (first_SxRxKxK, second_SxRxKxK)
+    )
+    low, high = np.percentile(first_D - second_D, INTERVAL)
+    return float(low), float(high)
+
+
+def score_interval(
+    counts_SxRxKxK: np.ndarray, score: Callable[[np.ndarray], np.ndarray], draws: int = DRAWS
+) -> tuple[float, float]:
+    """95 % interval of one run's mean UF1 or UAR over seeds when subjects are drawn anew."""
+    means_D = _means(_draws(len(counts_SxRxKxK), draws), counts_SxRxKxK, score)
+    low, high = np.percentile(means_D, INTERVAL)
+    return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=8)
+def _draws(subjects: int, draws: int) -> np.ndarray:
+    """How often each draw takes each subject (D, S); the same ones for the same number."""
+    rng = np.random.default_rng(_SEED)
+    return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=draws)
+
+
+def _means(
+    times_DxS: np.ndarray, counts_SxRxKxK: np.ndarray, score: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    # Counts are small whole numbers: exact as floats, whose product is much faster.
+    drawn_DxRxKxK = np.tensordot(times_DxS.astype(float), counts_SxRxKxK.astype(float), axes=1)
+    return score(drawn_DxRxKxK).mean(axis=-1)
+
+
+def uf1(confusion_KxK: np.ndarray) -> np.ndarray:
+    """UF1 of each of many confusion matrices (..., K, K), as metrics.pooled_scores has it."""
+    hits_K = np.einsum("...kk->...k", confusion_KxK)
+    counted_K = confusion_KxK.sum(axis=-1) + confusion_KxK.sum(axis=-2)
+    return np.divide(2.0 * hits_K, counted_K, out=np.zeros(hits_K.shape), where=counted_K > 0).mean(
+        axis=-1
+    )
+
+
+def uar(confusion_KxK: np.ndarray) -> np.ndarray:
+    """UAR of each of many confusion matrices (..., K, K), as metrics.pooled_scores has it."""
+    hits_K = np.einsum("...kk->...k", confusion_KxK)
+    count_K = confusion_KxK.sum(axis=-1)
+    return np.divide(1.0 * hits_K, count_K, out=np.zeros(hits_K.shape), where=count_K > 0).mean(
+        axis=-1
+    )
+
+
+def _clip(row: Prediction) -> tuple[str, str]:
+    return row.fold[1], row.clip
+
+
+def _answers(rows: Sequence[Prediction]) -> dict[tuple[str, str], bool]:
+    """Whether each clip is right under the lowest seed."""
+    lowest = min(row.seed for row in rows)
+    return {_clip(row): row.label == row.prediction for row in rows if row.seed == lowest}
+
+
+def confusions(rows: Sequence[Prediction], subjects: Sequence[str]) -> np.ndarray:
+    """Confusion counts (S, R, K, K) of each subject under each seed."""
+    seeds = sorted({row.seed for row in rows})
+    place = {key: number for number, key in enumerate(subjects)}
+    group = np.array([place[row.fold[1]] * len(seeds) + seeds.index(row.seed) for row in rows])
+    truth = np.array([row.label for row in rows])
+    said = np.array([row.prediction for row in rows])
+    counts = [
+        confusion_matrix(truth[group == number], said[group == number], len(CLASS_NAMES))
+        for number in range(len(subjects) * len(seeds))
+    ]
+    return np.stack(counts).reshape(len(subjects), len(seeds), len(CLASS_NAMES), -1)

@@ -1,0 +1,154 @@
+"""Summary, tables and pictures of a run, written and printed from its records."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+from experiments.run.recipes import size_in_words
+from experiments.run.workdir import canonical_json
+from experiments.scores import paired, run_facts, tables
+from experiments.scores.published import clips_in_words, published_table
+from experiments.scores.summary import Records, summarise
+from input_pipeline.core import escaping
+from input_pipeline.core.clips import entitled
+from input_pipeline.core.database_names import in_words
+from input_pipeline.core.files import write_whole
+
+SUMMARY_FILE = "summary.json"
+# Folds named one by one in a sentence; the rest are counted.
+NAMED_FOLDS = 20
+_ABOUT_SCORES = (
+    f"Intervals: {paired.DRAWS:,} draws of subjects with replacement, the scores of each draw from "
+    "its pooled counts. Guessing: each class with the same chance, scores on average.\n"
+)
+_PRETEND = (
+    "this program made the clips up. Their scores say nothing of people, so the published rows "
+    "are left out."
+)
+
+
+def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
+    """Write summary.json, the tables and the pictures into `output`; returns the summary."""
+    # matplotlib takes a second to load; help and mistakes do without.
+    from experiments.scores import figures
+
+    summary = summarise(records)
+    # What others compute with comes first: pictures need memory that may be short.
+    write_whole(output / SUMMARY_FILE, canonical_json(summary))
+    # Programs read the names as stored, readers as papers write them.
+    write_whole(output / "scores.csv", tables.scores_table(records, summary, str).csv())
+    write_whole(output / "subjects.csv", tables.subjects_table(records, str).csv())
+    scores = tables.scores_table(records, summary)
+    confusion = tables.confusion_table(records, summary)
+    beside = published_table(records, summary)
+    shown = [scores, confusion, *([beside] if beside else [])]
+    write_whole(output / "scores.tex", "".join(table.latex() for table in shown))
+    pictures = figures.draw_all(records, output)
+    parts = [f"# {escaping.markdown(title(records))}\n"]
+    parts += [f"{remark.markdown()}\n" for remark in remarks(records)]
+    parts += [scores.markdown(), _ABOUT_SCORES]
+    parts += [beside.markdown()] if beside else []
+    parts += [confusion.markdown(), _link("confusion_matrix")]
+    parts += [_link("curves")] if "curves" in pictures else []
+    parts += [tables.clips_table(records).markdown()]
+    parts += [tables.subjects_table(records).markdown(), _link("subjects")]
+    parts += [run_facts.facts_table(records).markdown()]
+    write_whole(output / "summary.md", "\n".join(parts))
+    return summary
+
+
+def _link(picture: str) -> str:
+    words = picture.replace("_", " ")
+    return f"![{words}]({picture}.png)\n\n[{words} as PDF]({picture}.pdf)\n"
+
+
+def title(records: Records) -> str:
+    """One line that names network, data set, width and training."""
+    config = records.config
+    model, training = config["model_config"], config["train_config"]
+    how = (
+        f"{training['epochs']} epochs, learning rate {training['learning_rate']:g}, "
+        f"{len(records.seeds)} seed(s)"
+        if training["epochs"]
+        else "given weights"
+    )
+    framework = ", in PyTorch" if "framework" in config else ""
+    return entitled(
+        f"{config['model']} on {in_words(config['dataset'])} ({config['layout']}), "
+        f"leave one subject out: {size_in_words(model)}{how}{framework}",
+        pretend=records.pretend,
+    )
+
+
+class Remark(NamedTuple):
+    """One sentence of a report, with a lead in bold where it is a warning."""
+
+    text: str
+    lead: str = ""
+
+    def plain(self) -> str:
+        """For a terminal."""
+        return f"{self.lead} {self.text}" if self.lead else self.text
+
+    def markdown(self) -> str:
+        """For summary.md; names in it take no effect there."""
+        if not self.lead:
+            return escaping.markdown_line(self.text)
+        return f"**{self.lead}** {escaping.markdown(self.text)}"
+
+
+def remarks(records: Records) -> list[Remark]:
+    """Sentences that a reader must not miss: what the headline is, and what is not whole."""
+    ended = len(records.folds) - len(records.failed)
+    trained = records.config["train_config"]["epochs"] > 0
+    whose = "of the last epoch" if trained else "of the weights given, however they were chosen"
+    lines = [Remark(_PRETEND, "PRETEND data:")] if records.pretend else []
+    headline = (
+        f"{ended} of {len(records.expected)} folds finished. Headline scores are those {whose}, "
+        "from counts pooled over all held-out clips (mean over seeds)."
+    )
+    lines.append(Remark(headline))
+    asked = len({key for _, key in records.expected})
+    if asked < records.subjects_in_data_set:
+        part = (
+            f"{asked} of the data set's {records.subjects_in_data_set} subjects were asked for; "
+            "these are not the scores of the data set."
+        )
+        lines.append(Remark(part, "A part only:"))
+    elif "part" in (clips := clips_in_words(records)):
+        part = f"{clips.removesuffix(', part')} clips of the release; published scores are of more."
+        lines.append(Remark(part, "A part only:"))
+    if records.failed:
+        lines.append(Remark(f"{_named(records.failed)}.", "Failed (the loss is no number):"))
+    if records.missing:
+        lines.append(Remark(f"{_named(records.missing)}.", "Missing:"))
+    return lines + [Remark(f"Note: {note}") for note in records.notes]
+
+
+def _named(folds: list[tuple[int, str]]) -> str:
+    names = [f"{key} (seed {seed})" for seed, key in folds[:NAMED_FOLDS]]
+    rest = len(folds) - len(names)
+    return ", ".join(names) + (f" and {rest} more" if rest else "")
+
+
+def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Path) -> None:
+    """Print the scores, what is missing and where the files lie."""
+    shown = [tables.scores_table(records, summary)]
+    if beside := published_table(records, summary):
+        shown.append(beside)
+    print("\n".join(remark.plain() for remark in remarks(records)))
+    for table in shown:
+        print(f"\n{table.heading}")
+        print(aligned([table.columns, *table.rows]))
+    print(f"\nfiles: {output}", flush=True)
+
+
+def aligned(rows: list[tuple[str, ...]]) -> str:
+    """Columns under each other, the first to the left and the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

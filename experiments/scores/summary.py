@@ -1,0 +1,186 @@
+"""Scores of one run, or of several merged ones, computed from their files alone."""
+
+import dataclasses
+import pathlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ahmsa_jax.config import ConfigError
+from ahmsa_jax.metrics import Scores, pooled_scores, subject_scores
+from experiments.files import consistency, run_files
+from experiments.files.consistency import confusion_of
+from experiments.files.run_files import FoldKey, FoldRow, LogEntry, Prediction
+from experiments.run import environment
+from experiments.run.workdir import differences, read_config
+from input_pipeline.maps.synthetic import DATASET
+
+# Settings in which the parts of one experiment may differ: shards, seeds, and who ran what.
+_PER_PART = ("seeds", "shard", "subjects", "folds_at_once")
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """Everything that the files of one or several workdirs say."""
+
+    config: dict[str, Any]
+    config_hash: str
+    predictions: list[Prediction]
+    folds: list[FoldRow]
+    log: list[LogEntry]
+    expected: list[FoldKey]  # folds that were asked for
+    notes: list[str]
+    subjects_in_data_set: int
+    pretend: bool
+    surroundings: list[dict[str, Any]]  # environment.json of each workdir, empty where unreadable
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every subject of the data set was asked for and has ended."""
+        return self.subjects_in_data_set == len({key for _, key in self.expected}) and not (
+            self.missing
+        )
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds that were asked for."""
+        return sorted({seed for seed, _ in self.expected})
+
+    @property
+    def missing(self) -> list[FoldKey]:
+        """Folds asked for of which no file says anything."""
+        known = {(fold.seed, fold.subject_key) for fold in self.folds}
+        return [key for key in self.expected if key not in known]
+
+    @property
+    def failed(self) -> list[FoldKey]:
+        """Folds that ended with a loss that is no number."""
+        return [(f.seed, f.subject_key) for f in self.folds if f.status == "failed"]
+
+
+def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
+    """Read and merge workdirs; raises ConfigError where they are no parts of one experiment."""
+    stored = [read_config(workdir) for workdir in workdirs]
+    first = _shared(stored[0]["config"])
+    for workdir, other in zip(workdirs[1:], stored[1:], strict=True):
+        if differing := differences(first, _shared(other["config"])):
+            raise ConfigError(
+                f"'{workdir}' and '{workdirs[0]}' are not parts of one experiment: "
+                f"{'; '.join(differing[:8])}. Report them one by one."
+            )
+    predictions = [row for workdir in workdirs for row in run_files.read_predictions(workdir)]
+    folds = [row for workdir in workdirs for row in run_files.read_folds(workdir)]
+    consistency.refuse_repeats(predictions, folds)
+    log = [entry for workdir in workdirs for entry in run_files.read_metrics(workdir)]
+    consistency.refuse_gaps(predictions, folds, log, stored[0]["config"])
+    expected = {
+        (seed, key) for part in stored for seed in part["config"]["seeds"] for key in part["folds"]
+    }
+    return Records(
+        config=stored[0]["config"],
+        config_hash="+".join(part["config_hash"] for part in stored),
+        predictions=sorted(predictions, key=lambda row: (*row.fold, row.clip)),
+        folds=sorted(folds, key=lambda row: (row.seed, row.subject_key)),
+        log=log,
+        expected=sorted(expected),
+        notes=sorted({note for part in stored for note in part["notes"]}),
+        subjects_in_data_set=stored[0]["subjects_in_data_set"],
+        pretend=any(map(_is_pretend, stored)),
+        surroundings=[environment.stored(workdir) for workdir in workdirs],
+    )
+
+
+def _is_pretend(stored: dict[str, Any]) -> bool:
+    """Whether a run's data were made up; runs of earlier versions tell by the data set's name."""
+    return stored.get("pretend", False) is not False or stored["config"]["dataset"] == DATASET
+
+
+def _shared(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in _PER_PART}
+
+
+def mean_scores(scores: Sequence[Scores]) -> dict[str, Any]:
+    """Mean over seeds (or subjects), as stored in summary.json."""
+    return {
+        "uf1": float(np.mean([score.uf1 for score in scores])),
+        "uar": float(np.mean([score.uar for score in scores])),
+        "accuracy": float(np.mean([score.accuracy for score in scores])),
+        "n": round(float(np.mean([score.n for score in scores]))),
+    }
+
+
+def summarise(records: Records) -> dict[str, Any]:
+    """The content of summary.json, as the Contract has it.
+
+    Headline: last epoch, counts pooled over folds, mean over seeds. The optimistic figure takes,
+    per fold, the latest epoch with the highest accuracy on the held-out clips (HTNet's published
+    rule); it is None unless held-out clips were predicted during training.
+    """
+    if not records.folds:
+        raise ConfigError("no fold has ended yet, so there is nothing to report.")
+    pooled = scores_by_seed(records)
+    databases = sorted({row.database for row in records.predictions})
+    spread = {
+        name: float(np.std([getattr(score, name) for score in pooled], ddof=1))
+        for name in ("uf1", "uar", "accuracy")
+    } if len(pooled) > 1 else None  # fmt: skip
+    return {
+        "pooled": mean_scores(pooled),
+        "pooled_std": spread and {**spread, "n": 0},
+        "by_seed": [dataclasses.asdict(score) for score in pooled],
+        "by_database": {
+            name: mean_scores(scores_by_seed(records, database=name)) for name in databases
+        },
+        "confusion": confusion_of(records.predictions).tolist(),
+        "per_subject_mean": _per_subject_mean(records.predictions),
+        "optimistic_best_epoch_on_test": optimistic(records),
+        "failed_folds": sorted({key for _, key in records.failed}),
+        "missing_folds": sorted({key for _, key in records.missing}),
+        "config_hash": records.config_hash,
+        "seconds": round(sum(fold.seconds for fold in records.folds), 3),
+    }
+
+
+def scores_by_seed(records: Records, database: str | None = None) -> list[Scores]:
+    """Each seed's pooled scores, of one database where named.
+
+    A seed whose folds all failed counts as 0 rather than not at all.
+    """
+    by_seed: dict[int, list[Prediction]] = {fold.seed: [] for fold in records.folds}
+    for row in records.predictions:
+        if database in (None, row.database):
+            by_seed[row.seed].append(row)
+    return [pooled_scores(confusion_of(rows)) for _, rows in sorted(by_seed.items())]
+
+
+def _per_subject_mean(predictions: Sequence[Prediction]) -> dict[str, float]:
+    by_fold: dict[FoldKey, list[Prediction]] = defaultdict(list)
+    for row in predictions:
+        by_fold[row.fold].append(row)
+    scores = [subject_scores(confusion_of(rows)) for rows in by_fold.values()]
+    mean = mean_scores(scores or [Scores(0.0, 0.0, 0.0, 0)])
+    return {name: mean[name] for name in ("uf1", "uar", "accuracy")}
+
+
+def optimistic(records: Records) -> dict[str, Any] | None:
+    """Scores with each fold's best epoch picked on its own held-out clips, or None."""
+    evaluated: dict[FoldKey, list[LogEntry]] = defaultdict(list)
+    finished = {row.fold for row in records.predictions}
+    for entry in records.log:
+        key = (entry.seed, entry.subject_key)
+        if entry.confusion_KxK is not None and key in finished:
+            evaluated[key].append(entry)
+    if not any(len(entries) > 1 for entries in evaluated.values()):
+        return None
+    best: dict[int, np.ndarray] = {}
+    for (seed, _), entries in evaluated.items():
+        chosen = max(entries, key=lambda entry: (_hits(entry), entry.epoch))
+        assert chosen.confusion_KxK is not None
+        best[seed] = best.get(seed, 0) + chosen.confusion_KxK
+    return mean_scores([pooled_scores(matrix) for _, matrix in sorted(best.items())])
+
+
+def _hits(entry: LogEntry) -> int:
+    return int(np.trace(entry.confusion_KxK)) if entry.confusion_KxK is not None else -1

@@ -1,0 +1,149 @@
+"""Tables of one run's report: scores, clips, confusion matrix, subjects."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ahmsa_jax.metrics import subject_scores
+from experiments.files.run_files import Prediction
+from experiments.scores import chance, paired
+from experiments.scores.summary import Records, confusion_of
+from experiments.scores.table_formats import Table
+from input_pipeline.core.clips import CLASS_NAMES
+from input_pipeline.core.database_names import in_order, in_words, place
+
+
+def epoch_rule(records: Records) -> str:
+    """How the epoch of a run's headline was chosen; of weights that were given nobody knows."""
+    return "last epoch" if records.config["train_config"]["epochs"] else "not stated"
+
+
+def scores_table(
+    records: Records, summary: dict[str, Any], name_of: Callable[[str], str] = in_words
+) -> Table:
+    """Headline, databases, mean over subjects and the optimistic figure, each under its name.
+
+    Below them what guessing, and always the same answer, would score on the same clips.
+    """
+    is_last = epoch_rule(records) == "last epoch"
+    whole = "all clips, last epoch" if is_last else "all clips, weights as given"
+    rows = [_score_row(whole, summary["pooled"], records.predictions, summary["pooled_std"])]
+    for database in in_order(summary["by_database"]):
+        own = [row for row in records.predictions if row.database == database]
+        rows.append(_score_row(name_of(database), summary["by_database"][database], own))
+    rows.append(_score_row("mean over subjects", summary["per_subject_mean"]))
+    if summary["optimistic_best_epoch_on_test"]:
+        label = "optimistic: best epoch picked on the held-out clips"
+        rows.append(_score_row(label, summary["optimistic_best_epoch_on_test"]))
+    count_K = clips_per_class(records.predictions)
+    rows.append(_score_row("guessing, on average", vars(chance.guessing(count_K))))
+    most = f"always {CLASS_NAMES[int(np.argmax(count_K))]}, the largest class"
+    rows.append(_score_row(most, vars(chance.majority(count_K))))
+    seeds = len(summary["by_seed"])
+    spread = f"mean ± deviation over {seeds} seeds; " if seeds > 1 else ""
+    title = f"Scores ({spread}95 % intervals over subjects)"
+    columns = ("part", "UF1", "UF1, 95 %", "UAR", "UAR, 95 %", "accuracy", "clips")
+    return _table(records, title, columns, rows)
+
+
+def _score_row(
+    name: str,
+    scores: dict[str, Any],
+    predictions: Sequence[Prediction] = (),
+    spread: dict[str, Any] | None = None,
+) -> tuple[str, ...]:
+    uf1, uar, accuracy = (
+        f"{scores[key]:.4f}" + (f" ± {spread[key]:.4f}" if spread else "")
+        for key in ("uf1", "uar", "accuracy")
+    )
+    uf1_interval, uar_interval = _intervals(predictions)
+    return (name, uf1, uf1_interval, uar, uar_interval, accuracy, str(scores.get("n", "")))
+
+
+def _intervals(predictions: Sequence[Prediction]) -> tuple[str, str]:
+    """Intervals of UF1 and UAR when subjects are drawn anew; one subject has none."""
+    subjects = sorted({row.fold[1] for row in predictions})
+    if len(subjects) < 2:
+        return "", ""
+    counts_SxRxKxK = paired.confusions(predictions, subjects)
+    both = [paired.score_interval(counts_SxRxKxK, score) for score in (paired.uf1, paired.uar)]
+    uf1, uar = (f"{low:.4f} to {high:.4f}" for low, high in both)
+    return uf1, uar
+
+
+def clips_per_class(predictions: Sequence[Prediction]) -> np.ndarray:
+    """How many clips of each class were predicted, each counted once however many seeds."""
+    label_of = {(row.fold[1], row.clip): row.label for row in predictions}
+    return np.bincount(np.array(list(label_of.values()), int), minlength=len(CLASS_NAMES))
+
+
+def clips_table(records: Records) -> Table:
+    """Subjects and clips per class, of each database and in all."""
+    databases = in_order(row.database for row in records.predictions)
+    parts: list[tuple[str, Sequence[Prediction]]] = [
+        (in_words(name), [row for row in records.predictions if row.database == name])
+        for name in databases
+    ]
+    if len(parts) != 1:
+        parts.append(("all clips", records.predictions))
+    rows = []
+    for name, own in parts:
+        count_K = clips_per_class(own)
+        subjects = len({row.fold[1] for row in own})
+        rows.append((name, str(subjects), *map(str, count_K), str(count_K.sum())))
+    return _table(records, "Clips", ("part", "subjects", *CLASS_NAMES, "clips"), rows)
+
+
+def confusion_table(records: Records, summary: dict[str, Any]) -> Table:
+    """The pooled confusion matrix as counts."""
+    rows = [
+        (f"true {name}", *map(str, counts))
+        for name, counts in zip(CLASS_NAMES, summary["confusion"], strict=True)
+    ]
+    seeds = len(summary["by_seed"])
+    title = f"Confusion matrix (clips{summed_over(seeds)})"
+    return _table(records, title, ("", *(f"predicted {name}" for name in CLASS_NAMES)), rows)
+
+
+def summed_over(seeds: int) -> str:
+    """How counts of several seeds are to be read; of one seed there is nothing to say."""
+    return f", summed over {seeds} seeds" if seeds > 1 else ""
+
+
+def subjects_table(records: Records, name_of: Callable[[str], str] = in_words) -> Table:
+    """One row per subject: clips, hits and scores over the classes present, mean over seeds."""
+    rows = []
+    for key, runs in predictions_by_subject(records.predictions).items():
+        confusions = [confusion_of(run) for run in runs]
+        scores = [subject_scores(confusion) for confusion in confusions]
+        database, subject = key.split("/")
+        rows.append(
+            (
+                f"{name_of(database)}/{subject}",
+                str(scores[0].n),
+                f"{np.mean([np.trace(confusion) for confusion in confusions]):g}",
+                *(
+                    f"{np.mean([getattr(score, name) for score in scores]):.4f}"
+                    for name in ("accuracy", "uf1", "uar")
+                ),
+            )
+        )
+    columns = ("held-out subject", "clips", "correct", "accuracy", "UF1", "UAR")
+    return _table(records, "Subjects", columns, rows)
+
+
+def predictions_by_subject(rows: Sequence[Prediction]) -> dict[str, list[list[Prediction]]]:
+    """Predictions of each held-out subject, one list per seed; databases in their order."""
+    grouped: dict[str, dict[int, list[Prediction]]] = {}
+    for row in rows:
+        grouped.setdefault(row.fold[1], {}).setdefault(row.seed, []).append(row)
+    keys = sorted(grouped, key=lambda key: (place(key.split("/")[0]), key))
+    return {key: list(grouped[key].values()) for key in keys}
+
+
+def _table(
+    records: Records, title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> Table:
+    key = f"{title.split()[0].lower()}-{records.config_hash}"
+    return Table(title, columns, rows, pretend=records.pretend, key=key)

@@ -1,0 +1,204 @@
+"""Rows of the benchmark: who is timed, in which order, and what is computed from the seconds."""
+
+import importlib.metadata
+import pathlib
+import platform
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.schedule.plan import count_parameters
+from experiments.scores.table_formats import Table
+from experiments.timing.contenders import (
+    STEPS_PER_EPOCH,
+    Contender,
+    EngineContender,
+    Problem,
+    TorchContender,
+)
+from experiments.timing.floors import Ceilings, floor_seconds, step_bytes, step_operations
+
+# Largest difference of the first steps' losses, in nats, between programs of true float32.
+LOSS_TOLERANCE = 1e-4
+CHECKED_EPOCHS = 3
+
+
+class DisagreementError(Exception):
+    """The programs to be timed do not compute the same: one full sentence."""
+
+
+class Timing:
+    """All contenders of a problem, built, compiled and checked one after another.
+
+    `loss_gap` is the largest difference of the first steps' losses from (a)'s, in nats, among the
+    programs of true float32, from the same weights and batches.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        platform_name: str,
+        precisions: Sequence[str],
+        say: Callable[[str], None],
+    ) -> None:
+        """Compile everything; raises DisagreementError as soon as two programs disagree.
+
+        A chunk that memory does not hold ends the rows of its precision. The first of `precisions`
+        is float32.
+        """
+        self._problem = problem
+        self._say = say
+        self.loss_gap = 0.0
+        # PyTorch's convolutions use tf32 on a GPU unless told otherwise.
+        usual = "float32" if platform_name == "cpu" else "tf32"
+        first = self._engine(precisions[0], 1)
+        say("building (a) PyTorch eager")
+        eager = TorchContender(problem, "eager", usual, first.initial())
+        self._expected = eager.first_losses(CHECKED_EPOCHS)
+        self._check(first)
+        say("compiling (b) PyTorch expert")
+        expert = TorchContender(problem, "expert", usual, first.initial())
+        self._check(expert)
+        engines = [first]
+        for precision in precisions:
+            engines += self._engines(precision, platform_name, after=engines[0])
+        # Timed right after the plain one of its size: what evaluating costs is their ratio.
+        evaluating = self._with_evaluation(engines[-1])
+        self.contenders: list[Contender] = [eager, expert, *engines, evaluating]
+
+    def _check(self, contender: Contender) -> None:
+        if contender.precision != "float32":
+            return
+        losses = contender.first_losses(CHECKED_EPOCHS)
+        gap = float(np.abs(losses - self._expected).max())
+        if not gap <= LOSS_TOLERANCE:
+            raise DisagreementError(
+                f"the losses of '{contender.name}' and of PyTorch eager differ by {gap:.2g} nats "
+                f"in the first {STEPS_PER_EPOCH * CHECKED_EPOCHS} steps from the same weights and "
+                f"batches; {LOSS_TOLERANCE:g} is allowed, so their times are not comparable and "
+                "are not printed."
+            )
+        self.loss_gap = max(self.loss_gap, gap)
+
+    def rows(self, rounds: int, ceilings: Ceilings) -> list[dict[str, Any]]:
+        """One row per contender; ratios are medians over rounds, each of neighbours in time."""
+        for contender in self.contenders:
+            contender.round()  # warm
+        seconds_RxC = np.empty((rounds, len(self.contenders)))
+        for number in range(rounds):
+            self._say(f"round {number + 1} of {rounds}")
+            for place, contender in enumerate(self.contenders):
+                seconds_RxC[number, place] = contender.round()
+        config, training = self._problem.model_config, self._problem.train_config
+        live, _ = count_parameters(config, training)
+        operations = step_operations(config, training.batch_size)
+        rows = []
+        for place, contender in enumerate(self.contenders):
+            own_R = seconds_RxC[:, place]
+            moved = step_bytes(live, contender.precision)
+            floor = floor_seconds(operations, moved, ceilings, contender.precision)
+            rows.append(
+                {
+                    "name": contender.name,
+                    "precision": contender.precision,
+                    "folds_at_once": contender.folds_at_once,
+                    "seconds_per_fold_step": float(np.median(own_R)),
+                    "seconds_by_round": own_R.tolist(),
+                    "times_faster_than_a": float(np.median(seconds_RxC[:, 0] / own_R)),
+                    "times_faster_than_b": float(np.median(seconds_RxC[:, 1] / own_R)),
+                    "floor_seconds": floor,
+                    "share_of_floor": float(np.median(floor / own_R)),
+                    "operations": operations,
+                    "bytes": moved,
+                    "compile_seconds": contender.compile_seconds,
+                }
+            )
+        return rows
+
+    def _engines(
+        self, precision: str, platform_name: str, after: EngineContender
+    ) -> list[EngineContender]:
+        """Chunks of 1, 2, 4, ... folds, as far as memory or the problem goes; not `after` again."""
+        found: list[EngineContender] = []
+        size = 2 if precision == after.precision else 1
+        while platform_name != "cpu" or size <= self._problem.folds:
+            try:
+                contender = self._engine(precision, size)
+                contender.round()
+            except Exception as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                self._say(f"{size} folds at once do not fit the memory")
+                break
+            self._check(contender)
+            found.append(contender)
+            size *= 2
+        return found
+
+    def _with_evaluation(self, plain: EngineContender) -> EngineContender:
+        size = plain.folds_at_once
+        self._say(f"compiling (c) with {size} folds at once, evaluating after each epoch")
+        return EngineContender(self._problem, size, plain.precision, eval_every=1)
+
+    def _engine(self, precision: str, size: int) -> EngineContender:
+        self._say(f"compiling (c) with {size} folds at once, {precision}")
+        return EngineContender(self._problem, size, precision)
+
+
+def evaluation_cost(rows: Sequence[dict[str, Any]]) -> float:
+    """Time that predicting all held-out clips after each epoch adds, as a share; last two rows."""
+    plain_R, evaluating_R = (np.array(row["seconds_by_round"]) for row in rows[-2:])
+    return float(np.median(evaluating_R / plain_R)) - 1
+
+
+def rows_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as a table for the terminal and the README."""
+    columns = ("program", "precision", "folds at once", "s per fold-step", "times as fast as (a)",
+               "as (b)", "share of floor", "compile, s")  # fmt: skip
+    cells: list[tuple[str, ...]] = [
+        (
+            row["name"],
+            row["precision"],
+            str(row["folds_at_once"]),
+            f"{row['seconds_per_fold_step']:.3g}",
+            f"{row['times_faster_than_a']:.2f}",
+            f"{row['times_faster_than_b']:.2f}",
+            f"{100 * row['share_of_floor']:.0f} %",
+            f"{row['compile_seconds']:.0f}" if row["compile_seconds"] else "-",
+        )
+        for row in rows
+    ]
+    return Table("Seconds per fold-step", columns, cells).markdown()
+
+
+def parity_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The precisions' table."""
+    columns = ("precision", "UF1", "UAR", "largest probability gap", "mean gap", "changed")
+    cells: list[tuple[str, ...]] = [
+        (
+            row["precision"],
+            f"{row['uf1']:.4f}",
+            f"{row['uar']:.4f}",
+            f"{row['probability_gap_largest']:.2g}",
+            f"{row['probability_gap_mean']:.2g}",
+            f"{row['predictions_changed']} of {row['clips']}",
+        )
+        for row in rows
+    ]
+    return Table("Precisions against float32, small synthetic LOSO", columns, cells).markdown()
+
+
+def processor_name() -> str:
+    """The processor as the operating system names it, and how many of it."""
+    import os
+
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} x {names[0] if names else platform.processor() or 'unknown'}"
+
+
+def torch_version() -> str:
+    """PyTorch's version as installed."""
+    return importlib.metadata.version("torch")

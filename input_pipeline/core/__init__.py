@@ -1,0 +1,1 @@
+"""What every room uses: clips, identifiers, errors, files, and how a command behaves."""

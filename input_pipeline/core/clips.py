@@ -1,0 +1,152 @@
+"""The clips of one data set as plain NumPy arrays: what every reader returns and training takes.
+
+Letters used in array names: N clips, H rows, W columns, C flow channels.
+"""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from input_pipeline.core import identifiers
+from input_pipeline.core.errors import InputError
+
+# The network's three classes, in label order (MEGC 2019 composite protocol).
+CLASS_NAMES = ("negative", "positive", "surprise")
+# Channel order of every map in this project: horizontal flow, vertical flow, optical strain.
+FLOW_CHANNELS = ("u", "v", "strain")
+MAP_SIZE = 28
+LAYOUTS = ("five", "quad", "quad_htnet", "whole")
+# Data sets that live on disk; `synthetic` is made in memory.
+STORED_DATASETS = ("casme2", "samm", "smic", "casme3", "megc2019")
+DATASETS = ("synthetic", *STORED_DATASETS)
+# Databases whose clips a data set may hold.
+DATABASES_OF = {
+    "casme2": ("casme2",),
+    "samm": ("samm",),
+    "smic": ("smic",),
+    "casme3": ("casme3",),
+    "megc2019": ("casme2", "samm", "smic"),
+}
+
+
+def entitled(title: str, *, pretend: bool) -> str:
+    """The title of a report or picture; what shows made-up data says so first."""
+    return f"PRETEND data: {title}" if pretend else title
+
+
+@dataclasses.dataclass(frozen=True)
+class Clips:
+    """All clips of a data set, sorted by (database, subject, clip).
+
+    flow_NxHxWxC is float32 in 0..255, channels as FLOW_CHANNELS, already in the layout named;
+    flow_whole_NxHxWxC is the uncropped 28x28 face. label_N holds indices into CLASS_NAMES.
+    `extras` holds further per-clip columns (quality features, the emotion as written).
+    """
+
+    dataset: str
+    layout: str
+    flow_NxHxWxC: np.ndarray
+    flow_whole_NxHxWxC: np.ndarray
+    label_N: np.ndarray
+    database_N: np.ndarray
+    subject_N: np.ndarray
+    clip_N: np.ndarray
+    extras: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    # How the maps were made (source form, flow settings, versions): text, shown in reports.
+    provenance: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Whether any of it was made up by this program; every report and picture says so.
+    pretend: bool = False
+
+    def __len__(self) -> int:
+        return len(self.label_N)
+
+    @property
+    def subject_key_N(self) -> list[str]:
+        """`database/subject` of each clip."""
+        pairs = zip(self.database_N, self.subject_N, strict=True)
+        return [f"{database}/{subject}" for database, subject in pairs]
+
+    @property
+    def clip_key_N(self) -> list[str]:
+        """`database/subject/clip` of each clip."""
+        pairs = zip(self.subject_key_N, self.clip_N, strict=True)
+        return [f"{subject_key}/{clip}" for subject_key, clip in pairs]
+
+    def content_hash(self) -> str:
+        """SHA-256 over keys, labels and maps: equal hashes mean equal input to training."""
+        digest = hashlib.sha256(self.layout.encode())
+        for index, key in enumerate(self.clip_key_N):
+            digest.update(f"\n{key} {int(self.label_N[index])} ".encode())
+            for maps in (self.flow_NxHxWxC, self.flow_whole_NxHxWxC):
+                digest.update(np.ascontiguousarray(maps[index], np.dtype("<f4")).tobytes())
+        return digest.hexdigest()
+
+
+def sorted_and_checked(clips: Clips, *, where: str) -> Clips:
+    """The same clips in key order, after refusing what would poison training silently.
+
+    `where` names the origin in messages. Raises InputError on no clips, wrong shapes,
+    non-finite or out-of-range values, labels outside 0..2, or a key that stands twice.
+    """
+    count = len(clips.label_N)
+    if count == 0:
+        raise InputError(f"{where} holds no clips; at least one is needed.")
+    for name in ("flow_NxHxWxC", "flow_whole_NxHxWxC"):
+        maps = getattr(clips, name)
+        if maps.ndim != 4 or maps.shape[0] != count or maps.shape[3] != len(FLOW_CHANNELS):
+            raise InputError(
+                f"{where}: {name} has the shape {maps.shape}; "
+                f"expected ({count}, height, width, {len(FLOW_CHANNELS)})."
+            )
+        if not np.all(np.isfinite(maps)):
+            worst = int(np.argmin(np.isfinite(maps).all(axis=(1, 2, 3))))
+            raise InputError(
+                f"{where}: the {name.split('_NxH')[0]} map of {clips.clip_key_N[worst]} holds "
+                "NaN or infinity; every value must lie in 0..255: rebuild the data set."
+            )
+        if maps.min() < 0 or maps.max() > 255:
+            raise InputError(
+                f"{where}: {name.split('_NxH')[0]} spans {maps.min():g}..{maps.max():g}; "
+                "every value must lie in 0..255: rebuild the data set."
+            )
+    bad_labels = sorted({int(label) for label in clips.label_N} - set(range(len(CLASS_NAMES))))
+    if bad_labels:
+        raise InputError(
+            f"{where} holds the label {bad_labels[0]}; allowed are 0 negative, 1 positive, "
+            "2 surprise."
+        )
+    for what in ("database", "subject", "clip"):
+        for text in sorted(set(getattr(clips, f"{what}_N").tolist())):
+            try:
+                identifiers.checked(str(text), what)
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
+    keys = clips.clip_key_N
+    if len(set(keys)) != count:
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise InputError(f"{where} holds the clip {twice} twice; every key must be unique.")
+    columns = zip(clips.database_N, clips.subject_N, clips.clip_N, range(count), strict=True)
+    order = np.array([index for *_, index in sorted(columns)], dtype=np.int64)
+    return dataclasses.replace(
+        clips,
+        flow_NxHxWxC=np.ascontiguousarray(clips.flow_NxHxWxC[order], np.float32),
+        flow_whole_NxHxWxC=np.ascontiguousarray(clips.flow_whole_NxHxWxC[order], np.float32),
+        label_N=np.asarray(clips.label_N, np.int32)[order],
+        database_N=np.asarray(clips.database_N, np.str_)[order],
+        subject_N=np.asarray(clips.subject_N, np.str_)[order],
+        clip_N=np.asarray(clips.clip_N, np.str_)[order],
+        extras={name: column[order] for name, column in clips.extras.items()},
+    )
+
+
+def shuffle_labels(clips: Clips, seed: int) -> Clips:
+    """The same clips with their labels permuted: a classifier must fall to chance on them."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    return dataclasses.replace(
+        clips,
+        label_N=rng.permutation(clips.label_N),
+        # The emotion as written would still tell the true class.
+        extras={name: column for name, column in clips.extras.items() if name != "emotion"},
+        provenance={**clips.provenance, "labels": f"shuffled, seed {seed}"},
+    )

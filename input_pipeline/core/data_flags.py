@@ -1,0 +1,19 @@
+"""Flags of the commands that load a data set, the synthetic one included."""
+
+from absl import flags
+
+# Commands that never meet the synthetic data set take their flags from store_flags alone.
+from input_pipeline.core.store_flags import data_dir as data_dir
+from input_pipeline.core.store_flags import layout as layout
+
+_SYNTHETIC_SIZE = flags.DEFINE_enum(
+    "synthetic_size",
+    "small",
+    ("small", "composite"),
+    "Size of the synthetic data set: small (24 subjects, 160 clips) or composite (68, 442).",
+)
+
+
+def synthetic_size() -> str:
+    """The size of the synthetic data set, `small` or `composite`."""
+    return _SYNTHETIC_SIZE.value

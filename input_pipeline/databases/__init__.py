@@ -1,0 +1,1 @@
+"""The databases as their authors deliver them: sheets, frames, labels, known defects."""

@@ -1,0 +1,134 @@
+"""Which file serves as onset and which as apex of a clip, by the rules of the data set.
+
+Every rule that was applied is named, with a key of clip_faults.RULES, so that it can be counted.
+"""
+
+import math
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.databases.rows import ClipRecord
+
+SMIC_CHOICES = ("offset", "middle", "spot")
+ZERO_MOTION_CHOICES = ("spot", "drop", "keep")
+# A missing frame is replaced by the nearest one up to this many frame numbers away.
+NEAREST = 2
+# As the databases were recorded; SMIC is its high-speed camera.
+FRAMES_PER_SECOND = {"casme2": 200, "samm": 200, "smic": 100, "casme3": 30}
+# A micro-expression's apex follows its onset within this time; in a longer clip a later, larger
+# movement is another expression. Seconds.
+SPOT_SECONDS = 1.0
+# Spotting looks at every frame of a clip up to this length, in steps at a longer one.
+_SPOTTED_AT_ONCE = 100
+_NO_LIMIT = 1_000_000_000
+
+
+class Chosen(NamedTuple):
+    """One frame of a clip: its number, its file, and the rules that led to it."""
+
+    number: int
+    path: pathlib.Path
+    rules: tuple[str, ...] = ()
+
+
+def check_annotation(record: ClipRecord) -> None:
+    """Raise ClipFault unless onset <= apex <= offset, as far as they are annotated.
+
+    Codes: annotation_missing without an onset, annotation_order, no_frames.
+    """
+    if record.onset is None:
+        raise ClipFault("annotation_missing", "the clip has no onset.")
+    marks = [record.onset, record.apex, record.offset]
+    known = [mark for mark in marks if mark is not None]
+    if known != sorted(known):
+        told = ", ".join("none" if mark is None else str(mark) for mark in marks)
+        raise ClipFault("annotation_order", f"onset, apex and offset are {told}; they must ascend.")
+    if not record.frames:
+        raise ClipFault("no_frames", "the clip's folder is missing or holds no frames.")
+
+
+def nearest_frame(record: ClipRecord, number: int, role: str) -> Chosen:
+    """The frame with this number, else the nearest within 2, the lower one where two are as near.
+
+    `role` is onset or apex. Raises ClipFault frame_missing where there is none.
+    """
+    found = min(record.frames, key=lambda frame: (abs(frame[0] - number), frame[0]))
+    if found[0] == number:
+        return Chosen(*found)
+    if abs(found[0] - number) > NEAREST:
+        raise ClipFault(
+            "frame_missing",
+            f"the {role} frame {number} is missing and the nearest on disk is {found[0]}; allowed "
+            f"are {NEAREST} frames of distance.",
+        )
+    return Chosen(*found, (f"nearest_frame_{role}",))
+
+
+def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[str, ...]]:
+    """The number of the apex, None where it is to be spotted, and the rules applied.
+
+    SMIC annotates none: `smic_apex` takes the offset, the frame halfway from onset to offset
+    (rounded down), or spotting. Raises ClipFault apex_missing or annotation_missing where
+    nothing tells it.
+    """
+    if record.apex is not None:
+        return record.apex, ()
+    if record.database != "smic":
+        raise ClipFault("apex_missing", "the clip has no apex; only SMIC annotates none.")
+    if record.onset is None or record.offset is None:
+        raise ClipFault("annotation_missing", "the clip has no onset or no offset.")
+    if smic_apex == "offset":
+        return record.offset, ("apex_is_offset",)
+    if smic_apex == "middle":
+        return (record.onset + record.offset) // 2, ("apex_is_middle",)
+    return None, ()
+
+
+def spot(
+    record: ClipRecord,
+    onset: int,
+    mean_flow: Callable[[pathlib.Path], float],
+    seconds: float = SPOT_SECONDS,
+) -> Chosen:
+    """The frame in onset..offset with the largest mean flow against the onset, the first of equals.
+
+    `onset` is the number of the frame that serves as onset, `mean_flow` tells the mean magnitude
+    for a frame's file. The search ends `seconds` after the onset. More than 100 frames are
+    searched in equal steps first, then around the best of them. Raises ClipFault
+    annotation_missing, frame_missing or no_motion.
+    """
+    if record.offset is None:
+        raise ClipFault("annotation_missing", "the clip has no offset to spot the apex before.")
+    last = min(record.offset, onset + _frames_within(record.database, seconds))
+    frames = [frame for frame in record.frames if onset < frame[0] <= last]
+    if not frames:
+        raise ClipFault("frame_missing", f"no frame lies between the onset {onset} and {last}.")
+    rules: tuple[str, ...] = ("apex_spotted",)
+    if last < record.offset:
+        rules = (*rules, "spotting_capped")
+    measured: dict[int, float] = {}
+
+    def best(indices: range) -> int:
+        for index in indices:
+            if index not in measured:
+                measured[index] = mean_flow(frames[index][1])
+        return max(indices, key=lambda index: (measured[index], -index))
+
+    step = -(-len(frames) // _SPOTTED_AT_ONCE)
+    found = best(range(0, len(frames), step))
+    if step > 1:
+        rules = (*rules, "spotted_coarsely")
+        found = best(range(max(found - step + 1, 0), min(found + step, len(frames))))
+    if measured[found] <= 0:
+        raise ClipFault(
+            "no_motion", f"all {len(frames)} frames after the onset {onset} hold its pixels."
+        )
+    return Chosen(*frames[found], rules)
+
+
+def _frames_within(database: str, seconds: float) -> int:
+    # A database of another name has no known rate, and so no limit.
+    rate = FRAMES_PER_SECOND.get(database)
+    return _NO_LIMIT if rate is None else math.floor(seconds * rate)

@@ -1,0 +1,93 @@
+"""Reads CASME II (Yan et al., 2014): coding sheet and frames, as unzipped."""
+
+import pathlib
+import re
+
+from input_pipeline.databases import records, sheet_files
+from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases.rows import ReadResult
+from input_pipeline.databases.sheet_files import GivenSheets
+from input_pipeline.databases.source_folder import SourceFolder
+from input_pipeline.databases.trees import FrameName
+
+DATABASE = "casme2"
+SUBJECT_FOLDER = re.compile(r"sub\d{1,2}", re.ASCII | re.IGNORECASE)
+# Numbers are those of the whole recording in all three trees.
+_FRAME_NAMES = {
+    "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
+    "cropped": FrameName(re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"),
+}
+_SUBJECT = re.compile(r"(?:sub)?0*(\d{1,2})", re.ASCII | re.IGNORECASE)
+_CLIP = re.compile(r"EP\w{1,30}", re.ASCII | re.IGNORECASE)
+
+CODING = sheet_files.SheetForm(
+    what="the CASME II coding sheet (CASME2-coding-20140508.xlsx)",
+    columns={
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("OnsetFrame", "Onset"),
+        "apex": ("ApexFrame", "Apex"),
+        "offset": ("OffsetFrame", "Offset"),
+        "emotion": ("Estimated Emotion", "Emotion"),
+    },
+    optional={"objective_class": ("Objective Classes", "Objective Class")},
+    # The composite list follows the sheet of 2014.
+    names=(
+        re.compile(r".*coding.*20140508.*", re.IGNORECASE),
+        re.compile(r".*coding.*", re.IGNORECASE),
+    ),
+    clip=_CLIP,
+)
+OBJECTIVE = sheet_files.SheetForm(
+    what="the objective classes of CASME II",
+    columns={
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "objective_class": ("Objective Class", "Objective Classes"),
+    },
+    optional={},
+    names=(re.compile(r".*objective.*", re.IGNORECASE),),
+    clip=_CLIP,
+)
+
+
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
+    """The clips of CASME II; raises InputError where sheet or frames are not to be found."""
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
+    sheet = source.sheet(CODING, given)
+    objective = _objective_sheet(given, source)
+    rows_of_classes = objective.rows if objective else []
+    classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
+    trees = source.trees(frames)
+
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
+        folders = records.subject_and_clip_folders(trees, clip)
+        shown = f"{clip.subject}/{clip.clip}"
+        return records.first_with_frames(folders, _FRAME_NAMES[frames], numbers, shown)
+
+    layout = records.Layout(DATABASE, _names, frames_of)
+    rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
+    also = (objective,) if objective else ()
+    return source.noted(records.read_rows(rows, layout), (sheet, *also), trees)
+
+
+def _names(cells: dict[str, str]) -> tuple[str, str]:
+    subject = records.safe_name(cells["subject"], _SUBJECT, "subject")
+    clip = records.safe_name(cells["clip"], _CLIP, "clip")
+    return f"sub{int(subject[1]):02d}", clip[0]
+
+
+def _objective_sheet(given: GivenSheets, source: SourceFolder) -> sheet_files.FoundSheet | None:
+    # Later coding sheets have such a column as well, but classes of another version.
+    delivered = [path for path in source.sheet_files if "objective" in path.name.lower()]
+    return sheet_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
+
+
+def _plain(cells: dict[str, str]) -> tuple[str, str]:
+    return cells["subject"].lower().removeprefix("sub").lstrip("0"), cells["clip"].casefold()
+
+
+def _with_class(cells: dict[str, str], classes: dict[tuple[str, str], str]) -> dict[str, str]:
+    return cells | {
+        "objective_class": cells.get("objective_class") or classes.get(_plain(cells), "")
+    }

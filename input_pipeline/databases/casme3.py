@@ -1,0 +1,117 @@
+"""Reads CAS(ME)^3 Part A (Li et al., 2023): JpgIndex sheet and colour frames, as unzipped."""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterator
+
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import records, sheet_files
+from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases.rows import ReadResult
+from input_pipeline.databases.sheet_files import GivenSheets
+from input_pipeline.databases.source_folder import LeftOut, SourceFolder
+from input_pipeline.databases.trees import FrameName
+
+DATABASE = "casme3"
+# A subject's folder of the long videos (spNO.1), or a clip's own folder (spNO.1_a_355).
+SUBJECT_FOLDER = re.compile(r"spno\.?\d{1,4}(_[a-z]_\d+)?", re.ASCII | re.IGNORECASE)
+# Depth pictures are PNG and may lie where some copies have the colour frames.
+# Frames taken out of the videos anew are commonly called img_00175.jpg.
+_FRAME_NAME = FrameName(
+    re.compile(r"(?:img_?)?(\d+)", re.ASCII | re.IGNORECASE), "175.jpg", (".jpg", ".jpeg")
+)
+# Depth pictures have the colour frames' names; macro-expressions are other clips.
+_OTHER_TREES = LeftOut(
+    re.compile(r"(^|/)(depth|video|[^/]*MaE[^/]*)(/|$)", re.IGNORECASE),
+    "depth pictures, videos or macro-expressions",
+)
+_SUBJECT = re.compile(r"spno\.?0*(\d{1,4})", re.ASCII | re.IGNORECASE)
+_VIDEO = re.compile(r"[a-z]", re.ASCII | re.IGNORECASE)
+
+LABELS = sheet_files.SheetForm(
+    what="the CAS(ME)^3 sheet (cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx)",
+    columns={
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("Onset",),
+        "apex": ("Apex",),
+        "offset": ("Offset",),
+        "emotion": ("emotion",),
+    },
+    # The sheets of all expressions have macro-expressions as well.
+    optional={"objective_class": ("Objective class",), "expression": ("Expression type",)},
+    names=(
+        re.compile(r".*ME_label_JpgIndex_v2.*", re.IGNORECASE),
+        re.compile(r".*ME_label_JpgIndex.*", re.IGNORECASE),
+        re.compile(r".*part_A_v\d.*", re.IGNORECASE),
+    ),
+    clip=_VIDEO,
+    never=re.compile(r".*(error_list|wrongly_labeled|MaE_label|part_C).*", re.IGNORECASE),
+)
+_OLDER = re.compile(r".*_v1\.\w+", re.IGNORECASE)
+_OLDER_TOLD = (
+    "the sheet {} is the older one of CAS(ME)^3 (755 clips of 89 subjects in the 3 classes), which "
+    "its authors have corrected; name cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx (699 of 88)."
+)
+
+
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
+    """The clips of CAS(ME)^3; raises InputError where sheet or frames are not to be found.
+
+    Both forms of the release are read, long videos and clip folders. A clip is named by the
+    video's letter and the onset as written in the sheet: `b_166`.
+    """
+    if frames == "cropped":
+        raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    sheet = source.sheet(LABELS, given)
+    trees = source.trees(frames)
+
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
+        folders = (folder for tree in trees for folder in _folders(tree.path, clip))
+        shown = f"{clip.subject}/{clip.clip.split('_')[0]}"
+        return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
+
+    # Clips run on in the long videos, and single frames were dropped all over.
+    layout = records.Layout(DATABASE, _names, frames_of, offset_needed=False)
+    micro = [row for row in sheet.rows if not _is_macro(row.cells)]
+    result = records.read_rows(micro, layout)
+    if len(micro) < len(sheet.rows):
+        dropped = {"no micro-expression": len(sheet.rows) - len(micro)}
+        result = dataclasses.replace(result, dropped={**result.dropped, **dropped})
+    if _OLDER.fullmatch(sheet.path.name):
+        older = _OLDER_TOLD.format(sheet.path.name)
+        result = dataclasses.replace(result, deviations=(older,))
+    renamed = [p.name for clip in result.clips for _, p in clip.frames if not p.stem.isdigit()]
+    if renamed:
+        told = f"frames named like {renamed[0]} are taken for those of their numbers"
+        result = dataclasses.replace(result, notes=(*result.notes, told))
+    return source.noted(result, (sheet,), trees)
+
+
+def _is_macro(cells: dict[str, str]) -> bool:
+    # Macro-expression, MaE.
+    return cells.get("expression", "").casefold().startswith("ma")
+
+
+def _names(cells: dict[str, str]) -> tuple[str, str]:
+    subject = records.safe_name(cells["subject"], _SUBJECT, "subject")
+    video = records.safe_name(cells["clip"], _VIDEO, "video")
+    # One video holds several clips: the onset tells them apart.
+    onset = records.frame_number("onset", cells["onset"])
+    return f"spNO.{int(subject[1])}", f"{video[0].lower()}_{onset}"
+
+
+def _spelling(name: str) -> str:
+    """Folders come as spNO.1, spNo.1 and spNO1."""
+    return name.casefold().replace(".", "")
+
+
+def _folders(tree: pathlib.Path, clip: records.AnnotatedClip) -> Iterator[pathlib.Path]:
+    yield from frame_files.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
+    for subject in frame_files.subject_folders(tree, clip.subject, _spelling):
+        for video in frame_files.folders_named(subject, clip.clip.split("_")[0], _spelling):
+            # Beside the colour frames lie depth pictures; some copies have the frames right here.
+            yield from frame_files.folders_named(video, "color")
+            yield video

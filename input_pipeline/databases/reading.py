@@ -1,0 +1,213 @@
+"""Reads a data set's databases as unzipped into one table of clips."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from input_pipeline.core.clips import DATABASES_OF, STORED_DATASETS
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import (
+    casme2,
+    casme3,
+    composite,
+    expected_counts,
+    frame_choice,
+    known_defects,
+    samm,
+    shared_frames,
+    sheet_files,
+    smic,
+    trees,
+    wrong_folder,
+)
+from input_pipeline.databases.composite import CompositeList
+from input_pipeline.databases.rows import FaultyClip, ReadResult, merged
+from input_pipeline.databases.sheet_files import GivenSheets
+
+_READERS = {
+    "casme2": casme2.read,
+    "samm": samm.read,
+    "smic": smic.read,
+    "casme3": casme3.read,
+}
+_FORMS = {
+    "casme2": (casme2.CODING, casme2.OBJECTIVE),
+    "samm": (samm.CODES,),
+    "smic": (),
+    "casme3": (casme3.LABELS,),
+}
+
+
+def read_clips(
+    dataset: str,
+    raw_dir: pathlib.Path,
+    annotations: Sequence[pathlib.Path] = (),
+    frames: str = "raw",
+) -> ReadResult:
+    """The clips of the 3-class protocol, in key order, with every fault, correction and count.
+
+    `raw_dir` holds one database, or for megc2019 the folders casme2, samm and smic. Sheets are
+    found below it or named in `annotations`; the composite list is used where it is there.
+    `frames` is raw, cropped, or one of them by database (frame_choice). No picture is decoded.
+    Raises InputError where sheets or trees are missing or unreadable; faults of single clips are
+    in the result.
+    """
+    if dataset not in STORED_DATASETS:
+        raise InputError(f"unknown data set '{dataset}'; allowed are {', '.join(STORED_DATASETS)}.")
+    # Folders may have changed since an earlier call.
+    trees.forget_listings()
+    frame_choice.checked(frames, DATABASES_OF[dataset])
+    raw_dir = raw_dir.expanduser()
+    raw_dirs = _raw_dirs(dataset, raw_dir)
+    official, sheets_of = _sorted_annotations(dataset, annotations)
+    above: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *raw_dirs)}
+    if raw_dirs.keys() != {dataset}:
+        above = _top_sheets(raw_dir, tuple(raw_dirs))
+    official = official or composite.best_list(_csv_files(raw_dir))
+    results = []
+    for name, folder in raw_dirs.items():
+        given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
+        results.append(_READERS[name](folder, given, frame_choice.of(frames, name)))
+    result = merged(results)
+    if official and dataset != "casme3":
+        result = _by_list(result, official, tuple(raw_dirs))
+    result = _without_shared(result)
+    result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames))
+    deviating = list(result.deviations)
+    notes = list(result.notes)
+    notes += [f"annotation sheet not used: {path.name} (other columns)" for path in above[""]]
+    for name, folder in raw_dirs.items():
+        deviating += expected_counts.deviations(name, result, folder)
+        if expected_counts.is_pretend(folder):
+            notes.append(f"{name}: a PRETEND database with counts of its own")
+    folders = {*raw_dirs.values(), *_folders_above(result)}
+    pretend = any(expected_counts.is_pretend(folder) for folder in folders)
+    return dataclasses.replace(
+        result, deviations=tuple(deviating), notes=tuple(notes), pretend=pretend
+    )
+
+
+def _folders_above(result: ReadResult) -> set[pathlib.Path]:
+    """Every folder above a clip's frames, links followed: wherever --raw_dir points."""
+    frames = [path for clip in result.clips for _, path in clip.frames[:1]]
+    return {folder for path in frames for folder in path.resolve().parents}
+
+
+def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:
+    if not raw_dir.is_dir():
+        raise InputError(f"the raw folder '{raw_dir}' does not exist; check --raw_dir.")
+    databases = DATABASES_OF[dataset]
+    if databases == (dataset,):
+        return {dataset: raw_dir}
+    found = {name: trees.folders_named(raw_dir, name) for name in databases}
+    missing = [name for name, folders in found.items() if not folders]
+    if missing:
+        hint = wrong_folder.composite_hint(raw_dir, databases)
+        raise InputError(
+            f"'{raw_dir}' lacks the folder {missing[0]}; for {dataset} it must hold the folders "
+            f"{', '.join(databases)}, each with one database as unzipped{hint and '; '}{hint}."
+        )
+    return {name: folders[0] for name, folders in found.items()}
+
+
+def _sorted_annotations(
+    dataset: str, annotations: Sequence[pathlib.Path]
+) -> tuple[CompositeList | None, dict[str, list[pathlib.Path]]]:
+    """The composite list among the files named, and the sheets of each database."""
+    sheets_of: dict[str, list[pathlib.Path]] = {name: [] for name in DATABASES_OF[dataset]}
+    lists = []
+    for path in (path.expanduser() for path in annotations):
+        if not path.is_file():
+            raise InputError(f"the annotation file '{path}' does not exist; check --annotations.")
+        if composite.is_list(path):
+            lists.append(path)
+            continue
+        fitting = [name for name in sheets_of if _fits(name, path)]
+        if not fitting:
+            raise _unfit(path, tuple(sheets_of))
+        sheets_of[fitting[0]].append(path)
+    return composite.best_list(lists), sheets_of
+
+
+def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
+    forms = [form for name in databases for form in _FORMS[name]]
+    fitting = [sheet_files.wanted(forms)] if forms else []
+    if databases != ("casme3",):
+        fitting.append(f"the composite list {composite.NAME} (no header)")
+    return InputError(
+        f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
+        f"({sheet_files.described(path)}); fitting would be {' or '.join(fitting)}; check "
+        "--annotations."
+    )
+
+
+def _top_sheets(raw_dir: pathlib.Path, databases: Sequence[str]) -> dict[str, list[pathlib.Path]]:
+    """The sheets beside the databases' folders, by database; under "" those that fit none."""
+    listed = trees.outer_folders(raw_dir, is_subject=lambda name: True)
+    found: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *databases)}
+    for path in sheet_files.sheet_files(listed):
+        fitting = [name for name in databases if _fits(name, path)]
+        found[fitting[0] if fitting else ""].append(path)
+    return found
+
+
+def _fits(database: str, path: pathlib.Path) -> bool:
+    return any(sheet_files.find(form, [path]) for form in _FORMS[database])
+
+
+def _csv_files(raw_dir: pathlib.Path) -> list[pathlib.Path]:
+    return sorted({*raw_dir.glob("*.csv"), *raw_dir.glob("*/*.csv")})
+
+
+def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, ...]) -> ReadResult:
+    """The clips that the composite list names; every difference is a fault or a deviation."""
+    listed = {
+        key: label for key, label in official.label_of.items() if key.split("/")[0] in databases
+    }
+    found = result.labels()
+    unlisted = sorted(found.keys() - listed.keys())
+    faulty = {fault.key for fault in result.faults}
+    conflicts = [
+        FaultyClip(
+            key, "label_conflict", f"its label is {found[key]}, in {official.name} {label}.", label
+        )
+        for key, label in sorted(listed.items())
+        if key in found and found[key] != label and key not in faulty
+    ]
+    absent = [
+        FaultyClip(key, "not_found", f"{official.name} names it.", label)
+        for key, label in sorted(listed.items())
+        if key not in found and key not in faulty
+    ]
+    left_out = {*unlisted, *(fault.key for fault in conflicts)}
+    faults = [fault for fault in result.faults if fault.key not in unlisted]
+    dropped = dict(result.dropped)
+    if unlisted:
+        dropped["not in the composite list"] = len(unlisted)
+    return dataclasses.replace(
+        result,
+        clips=tuple(clip for clip in result.clips if clip.key not in left_out),
+        faults=tuple(sorted([*faults, *conflicts, *absent], key=lambda fault: fault.key)),
+        dropped=dropped,
+        deviations=(
+            *result.deviations,
+            *(f"{key} is not in the composite list {official.name}." for key in unlisted),
+        ),
+        notes=(*result.notes, f"composite list: {official.name}"),
+    )
+
+
+def _without_shared(result: ReadResult) -> ReadResult:
+    shared = shared_frames.find(result.clips)
+    if not shared:
+        return result
+    faults = [
+        FaultyClip(clip.key, shared[clip.key].code, shared[clip.key].detail, clip.label)
+        for clip in result.clips
+        if clip.key in shared
+    ]
+    return dataclasses.replace(
+        result,
+        clips=tuple(clip for clip in result.clips if clip.key not in shared),
+        faults=tuple(sorted([*result.faults, *faults], key=lambda fault: fault.key)),
+    )

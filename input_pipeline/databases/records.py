@@ -1,0 +1,225 @@
+"""Rows of an annotation sheet to clips: names, corrections, classes, frame numbers, frames.
+
+The three databases with a sheet differ in names and folders (`Layout`); what may be wrong with
+a row is the same for all.
+"""
+
+import collections
+import dataclasses
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.databases import labels
+from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases.apex import NEAREST
+from input_pipeline.databases.corrections import Corrections
+from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
+
+# xls files store whole numbers with a decimal point.
+_NUMBER = re.compile(r"(\d{1,9})(?:\.0+)?", re.ASCII)
+_NOT_ANNOTATED = ("", "/")
+
+
+class AnnotatedClip(NamedTuple):
+    """One row, its names already in the Contract's spelling, all else as written."""
+
+    row: int
+    subject: str
+    clip: str
+    onset: str
+    apex: str
+    offset: str
+    emotion: str
+    objective_class: str
+
+
+class Numbers(NamedTuple):
+    """Frame numbers of a clip, ascending."""
+
+    onset: int
+    apex: int
+    offset: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a database names and stores its clips.
+
+    `names` turns subject and clip as written into the Contract's spelling, or raises ClipFault
+    (bad_name, annotation_number). `frames` lists the frames of a clip within the numbers given.
+    The offset frame must exist where `offset_needed`.
+    """
+
+    database: str
+    names: Callable[[dict[str, str]], tuple[str, str]]
+    frames: Callable[[AnnotatedClip, tuple[int, int]], frame_files.Frames]
+    offset_needed: bool = True
+
+
+def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: Layout) -> ReadResult:
+    """The clips of a sheet's rows; the cells are those of `AnnotatedClip` by name.
+
+    Each faulty clip is reported once, with the first fault that it shows.
+    """
+    corrections = Corrections(layout.database)
+    faults: list[FaultyClip] = []
+    dropped: collections.Counter[str] = collections.Counter()
+    records: list[ClipRecord] = []
+    for clips in _by_key(rows, layout, faults).values():
+        clip = clips[0]
+        if not corrections.in_protocol(clip.subject, clip.clip):
+            dropped["left out of the protocol by name"] += len(clips)
+            continue
+        key, label = f"{layout.database}/{clip.subject}/{clip.clip}", -1
+        try:
+            emotions = [corrections.apply(c.subject, c.clip, "emotion", c.emotion) for c in clips]
+            classes = [labels.classes_of(layout.database, emotion) for emotion in emotions]
+            in_protocol = [c.label for c in classes if c.label is not None]
+            if not in_protocol:
+                dropped[f"emotion {emotions[0].casefold()}"] += len(clips)
+                continue
+            label = in_protocol[0]
+            if len(clips) > 1:
+                where = ", ".join(str(c.row) for c in clips)
+                raise ClipFault("duplicate_key", f"the rows {where} of the sheet name this clip.")
+            records.append(_record(clip, layout, corrections, label, classes[0].label7))
+        except ClipFault as fault:
+            faults.append(FaultyClip(key, fault.code, fault.detail, label))
+    return ReadResult(
+        clips=tuple(sorted(records, key=lambda record: record.key)),
+        faults=tuple(sorted(faults, key=lambda fault: fault.key)),
+        corrections=tuple(corrections.applied),
+        dropped=dict(sorted(dropped.items())),
+    )
+
+
+def safe_name(text: str, pattern: re.Pattern[str], what: str) -> re.Match[str]:
+    """The match of a subject's or clip's name; raises ClipFault (bad_name) on any other text."""
+    found = pattern.fullmatch(text)
+    if found is None:
+        shown = ascii(text[:40]) + ("..." if len(text) > 40 else "")
+        raise ClipFault("bad_name", f"the {what} reads {shown} ({len(text)} characters).")
+    return found
+
+
+def _by_key(
+    rows: Iterable[tuple[int, dict[str, str]]], layout: Layout, faults: list[FaultyClip]
+) -> dict[tuple[str, str], list[AnnotatedClip]]:
+    by_key: dict[tuple[str, str], list[AnnotatedClip]] = {}
+    for number, cells in rows:
+        try:
+            subject, clip = layout.names(cells)
+        except ClipFault as fault:
+            # The name itself is not fit to be part of a key.
+            key = f"{layout.database}/?/row {number}"
+            faults.append(FaultyClip(key, fault.code, fault.detail))
+            continue
+        # Two spellings of one clip are the same clip.
+        annotated = AnnotatedClip(
+            row=number,
+            subject=subject,
+            clip=clip,
+            **{name: cells.get(name, "") for name in AnnotatedClip._fields[3:]},
+        )
+        by_key.setdefault((subject, clip.casefold()), []).append(annotated)
+    return by_key
+
+
+def _record(
+    clip: AnnotatedClip, layout: Layout, corrections: Corrections, label: int, label7: int
+) -> ClipRecord:
+    numbers = _numbers(clip, corrections)
+    frames = layout.frames(clip, (numbers.onset - NEAREST, numbers.offset + NEAREST))
+    for name, number in numbers._asdict().items():
+        if name != "offset" or layout.offset_needed:
+            require_near(frames, name, number)
+    return ClipRecord(
+        database=layout.database,
+        subject=clip.subject,
+        clip=clip.clip,
+        onset=numbers.onset,
+        apex=numbers.apex,
+        offset=numbers.offset,
+        emotion=clip.emotion,
+        label=label,
+        label7=label7,
+        objective_class=labels.objective_class(clip.objective_class),
+        frames=frames,
+    )
+
+
+def require_near(frames: frame_files.Frames, name: str, number: int) -> None:
+    """Raises ClipFault (no_frames, frame_missing) unless one stands within NEAREST of `number`."""
+    if any(abs(found - number) <= NEAREST for found, _ in frames):
+        return
+    if not frames:
+        raise ClipFault(
+            "no_frames", f"the {name} is frame {number}; no frame of the clip is on the disk."
+        )
+    nearest = frame_files.nearest(frames, number)
+    assert nearest is not None
+    raise ClipFault(
+        "frame_missing",
+        f"the {name} is frame {number}; the nearest on disk is {nearest[0]}, allowed are "
+        f"{NEAREST} frames away.",
+    )
+
+
+def _numbers(clip: AnnotatedClip, corrections: Corrections) -> Numbers:
+    onset, apex, offset = (
+        frame_number(name, corrections.apply(clip.subject, clip.clip, name, getattr(clip, name)))
+        for name in Numbers._fields
+    )
+    if not onset <= apex <= offset:
+        raise ClipFault(
+            "annotation_order",
+            f"onset {onset}, apex {apex}, offset {offset}: the apex must lie between the others.",
+        )
+    return Numbers(onset, apex, offset)
+
+
+def frame_number(name: str, text: str) -> int:
+    """The frame number in a cell; `name` is onset, apex or offset.
+
+    Raises ClipFault (annotation_number, annotation_missing, apex_missing).
+    """
+    found = _NUMBER.fullmatch(text)
+    if found:
+        return int(found[1])
+    if text in _NOT_ANNOTATED:
+        code = "apex_missing" if name == "apex" else "annotation_missing"
+        raise ClipFault(code, f"the {name} reads {text!a}.")
+    raise ClipFault("annotation_number", f"the {name} reads {text[:40]!a}.")
+
+
+def subject_and_clip_folders(
+    trees: Iterable[frame_files.OuterFolder], clip: AnnotatedClip
+) -> Iterator[pathlib.Path]:
+    """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
+    for tree in trees:
+        for subject in frame_files.subject_folders(tree.path, clip.subject):
+            yield from frame_files.folders_named(subject, clip.clip)
+
+
+def first_with_frames(
+    folders: Iterable[pathlib.Path],
+    name: frame_files.FrameName,
+    numbers: tuple[int, int] | None,
+    shown: str,
+) -> frame_files.Frames:
+    """The frames of the first folder that holds any; `shown` names the clip's folder in faults.
+
+    Raises ClipFault as frame_files.numbered_frames.
+    """
+    fault = ClipFault("no_frames", f"no folder is named '{shown}'.")
+    for folder in folders:
+        try:
+            return frame_files.numbered_frames(folder, name, numbers)
+        except ClipFault as found:
+            if found.code != "no_frames":
+                raise
+            fault = found
+    raise fault

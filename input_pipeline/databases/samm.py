@@ -1,0 +1,68 @@
+"""Reads SAMM (Davison et al., 2018): FACS code sheet and frames, as unzipped."""
+
+import pathlib
+import re
+
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import frame_choice, records, sheet_files
+from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases.rows import ReadResult
+from input_pipeline.databases.sheet_files import GivenSheets
+from input_pipeline.databases.source_folder import LeftOut, SourceFolder
+from input_pipeline.databases.trees import FrameName
+
+DATABASE = "samm"
+SUBJECT_FOLDER = re.compile(r"\d{3}", re.ASCII)
+# Numbers are those of the long recording, with four digits or five.
+_FRAME_NAME = FrameName(re.compile(r"\d{1,3}_(\d+)", re.ASCII), "006_05588.jpg")
+# The long videos hold the same numbers, one folder for each recording.
+_OTHER_TREES = LeftOut(re.compile(r"long", re.IGNORECASE), "the long videos")
+_SUBJECT = re.compile(r"0*(\d{1,3})", re.ASCII)
+_CLIP = re.compile(r"\d{1,3}_\d_\d{1,2}", re.ASCII)
+
+CODES = sheet_files.SheetForm(
+    what="the SAMM code sheet (SAMM_Micro_FACS_Codes_v2.xlsx)",
+    columns={
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("Onset Frame", "Onset"),
+        "apex": ("Apex Frame", "Apex"),
+        "offset": ("Offset Frame", "Offset"),
+        "emotion": ("Estimated Emotion", "Emotion"),
+    },
+    optional={"objective_class": ("Objective Classes", "Objective Class")},
+    names=(
+        re.compile(r"SAMM_Micro_FACS_Codes_v2.*", re.IGNORECASE),
+        re.compile(r".*SAMM.*(FACS|Micro).*", re.IGNORECASE),
+    ),
+    clip=_CLIP,
+)
+
+
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
+    """The clips of SAMM; raises InputError where sheet or frames are not to be found."""
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    sheet = source.sheet(CODES, given)
+    try:
+        trees = source.trees(frames)
+    except InputError as error:
+        if frames == "raw":
+            raise
+        raise InputError(
+            f"{str(error).removesuffix('.')}; SAMM has no official crop: in the composite give "
+            f"--frames={frame_choice.EXAMPLE}."
+        ) from error
+
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
+        folders = records.subject_and_clip_folders(trees, clip)
+        shown = f"{clip.subject}/{clip.clip}"
+        return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
+
+    layout = records.Layout(DATABASE, _names, frames_of)
+    return source.noted(records.read_rows(sheet.rows, layout), (sheet,), trees)
+
+
+def _names(cells: dict[str, str]) -> tuple[str, str]:
+    subject = records.safe_name(cells["subject"], _SUBJECT, "subject")
+    clip = records.safe_name(cells["clip"], _CLIP, "clip")
+    return f"{int(subject[1]):03d}", clip[0]

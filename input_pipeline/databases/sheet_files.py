@@ -1,0 +1,143 @@
+"""Finds the annotation sheets of a database, below the raw folder or among the files named."""
+
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import composite, sheets
+from input_pipeline.databases.trees import OuterFolder
+
+_NOTHING = re.compile(r"(?!)")
+# The tables that pretend databases bring along.
+_PRETEND = re.compile(r"pretend_\w+\.csv")
+
+
+class SheetNotFoundError(InputError):
+    """No file has the form that is needed."""
+
+
+class SheetForm(NamedTuple):
+    """How a sheet is recognised: its columns, and the names it is delivered under, best first.
+
+    Under another name at least half of its clips must look like `clip`: this tells apart
+    databases with the same columns. Files named like `never` are lists of something else.
+    """
+
+    what: str
+    columns: sheets.Columns
+    optional: sheets.Columns
+    names: tuple[re.Pattern[str], ...]
+    clip: re.Pattern[str]
+    never: re.Pattern[str] = _NOTHING
+
+
+class GivenSheets(NamedTuple):
+    """Sheets that reach a reader from outside its folder: named by the user, or found above it."""
+
+    named: tuple[pathlib.Path, ...] = ()
+    above: tuple[pathlib.Path, ...] = ()
+
+
+class FoundSheet(NamedTuple):
+    """A sheet that was read, and every further file that may be one, with the reason."""
+
+    path: pathlib.Path
+    rows: list[sheets.Row]
+    others: tuple[tuple[pathlib.Path, str], ...]
+
+
+def sheet_files(folders: Iterable[OuterFolder]) -> list[pathlib.Path]:
+    """Every file that may be a sheet, in the order of depth, then name."""
+    return [
+        folder.path / name
+        for folder in folders
+        for name in folder.files
+        # ~$ marks a sheet that is open in a spreadsheet program.
+        if name.lower().endswith(sheets.SUFFIXES) and not name.startswith("~$")
+        if not _PRETEND.fullmatch(name) and not composite.is_list(folder.path / name)
+    ]
+
+
+def find(form: SheetForm, files: Sequence[pathlib.Path]) -> FoundSheet | None:
+    """The best of `files` that has the form, or None; raises InputError on a damaged one.
+
+    A file whose name is none of the delivered ones is opened last, and passed over if it cannot
+    be read. One odd cell does not decide: it is a fault of its row.
+    """
+    ranked = sorted(files, key=lambda path: _rank(form, path))
+    others: list[tuple[pathlib.Path, str]] = []
+    for index, path in enumerate(ranked):
+        is_named = _rank(form, path) < len(form.names)
+        if form.never.fullmatch(path.name):
+            others.append((path, "no sheet of clips"))
+            continue
+        try:
+            rows = sheets.read_sheet(path, form.columns, form.optional)
+        except sheets.NoHeaderError:
+            others.append((path, "other columns"))
+            continue
+        except InputError:
+            if is_named:
+                raise
+            others.append((path, "not readable"))
+            continue
+        if rows and (is_named or _looks_right(form, rows)):
+            others += [(later, "another sheet comes first") for later in ranked[index + 1 :]]
+            return FoundSheet(path, rows, tuple(others))
+        others.append((path, "clips of another database" if rows else "no rows"))
+    return None
+
+
+def required(form: SheetForm, given: GivenSheets, below: Sequence[pathlib.Path]) -> FoundSheet:
+    """The sheet among the files named with --annotations, or else the best of those found.
+
+    `below` are the files below the database's folder. Raises SheetNotFoundError where there is
+    none, InputError on a damaged one.
+    """
+    for path in given.named:
+        if not path.is_file():
+            raise InputError(f"the annotation file '{path}' does not exist; check --annotations.")
+    found = [*below, *given.above]
+    sheet = find(form, given.named)
+    if sheet:
+        left = [(path, "another sheet was named") for path in found if path not in given.named]
+        return sheet._replace(others=(*sheet.others, *left))
+    sheet = find(form, found)
+    if sheet is None:
+        seen = "; ".join(f"'{path.name}' ({described(path)})" for path in found[:5]) or "none"
+        raise SheetNotFoundError(
+            f"{form.what} was not found; needed is a sheet with the columns {_needed(form)}; the "
+            f"spreadsheets seen are {seen}; put it below the raw folder or name it with "
+            "--annotations."
+        )
+    return sheet
+
+
+def described(path: pathlib.Path) -> str:
+    """The columns of a file that may be a sheet, for a message."""
+    try:
+        columns = sheets.header_of(path)
+    except InputError:
+        return "not readable"
+    return "columns " + (", ".join(name[:30] for name in columns[:12]) or "none")
+
+
+def wanted(forms: Sequence[SheetForm]) -> str:
+    """The files that would fit, with their columns, for a message."""
+    return " or ".join(f"{form.what} with the columns {_needed(form)}" for form in forms)
+
+
+def _needed(form: SheetForm) -> str:
+    return ", ".join(names[0] for names in form.columns.values())
+
+
+def _looks_right(form: SheetForm, rows: Sequence[sheets.Row]) -> bool:
+    fitting = sum(1 for row in rows if form.clip.fullmatch(row.cells["clip"]))
+    return 2 * fitting >= len(rows)
+
+
+def _rank(form: SheetForm, path: pathlib.Path) -> int:
+    matches = (at for at, name in enumerate(form.names) if name.fullmatch(path.name))
+    return next(matches, len(form.names))

@@ -1,0 +1,143 @@
+"""Reads SMIC-HS (Li et al., 2013), short clips: there is no sheet, folders tell everything."""
+
+import collections
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.core.clips import CLASS_NAMES
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import expected_counts, known_defects, labels
+from input_pipeline.databases import records as sheet_clips
+from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
+from input_pipeline.databases.sheet_files import GivenSheets
+from input_pipeline.databases.source_folder import LeftOut, SourceFolder
+from input_pipeline.databases.trees import FrameName
+
+DATABASE = "smic"
+SUBJECT_FOLDER = re.compile(r"s\d{1,2}", re.ASCII | re.IGNORECASE)
+# Six digits or more, the index in the whole recording.
+_FRAME_NAMES = {
+    "raw": FrameName(re.compile(r"(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "image034208.bmp"),
+    "cropped": FrameName(
+        re.compile(r"reg_(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "reg_image034208.bmp"
+    ),
+}
+# The extended clips lack two of the protocol's in the original sheet, s01_ne_02 and s02_sur_05.
+_OTHER_TREES = LeftOut(
+    re.compile(r"(^|/)(VIS|NIR|[^/]*long|SMIC.(HS|VIS|NIR).E)(/|$)", re.IGNORECASE),
+    "of other cameras (VIS, NIR) or the extended clips (SMIC-E), which lack clips of the protocol",
+)
+_CLIP = re.compile(r"s0*(\d{1,2})_(ne|po|sur)_0*(\d{1,2})", re.ASCII | re.IGNORECASE)
+_CODES = dict(zip(("ne", "po", "sur"), CLASS_NAMES, strict=True))
+_NEUTRAL = "non_micro"
+
+
+def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
+    """The clips of SMIC-HS, onset at the first frame, offset at the last, no apex.
+
+    Raises InputError where frames are not to be found, or a sheet is named: it would be of the
+    extended clips.
+    """
+    if given.named:
+        raise InputError(
+            f"SMIC-HS needs no annotation sheet, got '{given.named[0].name}'; its classes are "
+            "those of the folders; leave --annotations out."
+        )
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    trees = source.trees(frames)
+    _check_own_name(raw_dir.resolve().name, trees)
+    records: list[ClipRecord] = []
+    all_places = _places(trees)
+    faults = _lost(raw_dir, frames, {f"{DATABASE}/{s}/{c}" for s, c in all_places})
+    for (subject, clip), places in sorted(all_places.items()):
+        label = list(_CODES.values()).index(_CODES[clip.split("_")[1]])
+        try:
+            records.append(_record(subject, clip, label, places, frames))
+        except ClipFault as fault:
+            key = f"{DATABASE}/{subject}/{clip}"
+            faults.append(FaultyClip(key, fault.code, fault.detail, label))
+    faults.sort(key=lambda fault: fault.key)
+    return source.noted(ReadResult(clips=tuple(records), faults=tuple(faults)), (), trees)
+
+
+def _lost(raw_dir: pathlib.Path, frames: str, found: set[str]) -> list[FaultyClip]:
+    """The clips whose folder itself the release has lost: no sheet tells that they belong to it."""
+    label_of = expected_counts.smic_labels(expected_counts.expected(DATABASE, raw_dir))
+    lost = known_defects.without_frames(DATABASE, frames) - found
+    return [
+        FaultyClip(key, "no_frames", "the clip has no folder.", label_of[key])
+        for key in sorted(lost & label_of.keys())
+    ]
+
+
+def _check_own_name(name: str, trees: Sequence[frame_files.OuterFolder]) -> None:
+    """Raise InputError where the raw folder itself is one of those that are left out."""
+    is_hs = any(part.casefold() == "hs" for tree in trees for part in tree.path.parts[-3:])
+    if _OTHER_TREES.pattern.fullmatch(name) and not is_hs:
+        raise InputError(
+            f"the folder '{name}' is left out on purpose: its clips are {_OTHER_TREES.why}; name "
+            "the folder that holds HS, the short clips of the high-speed camera, such as "
+            "SMIC_all_raw."
+        )
+
+
+def _places(
+    trees: Sequence[frame_files.OuterFolder],
+) -> dict[tuple[str, str], list[pathlib.Path]]:
+    """The folders of each clip, best tree first."""
+    places = collections.defaultdict(list)
+    for tree in trees:
+        for name in tree.subjects:
+            for folder in _clip_folders(tree.path / name):
+                found = _CLIP.fullmatch(folder.name)
+                assert found is not None, folder.name
+                subject = f"s{int(found[1]):02d}"
+                clip = f"{subject}_{found[2].lower()}_{int(found[3]):02d}"
+                places[subject, clip].append(folder)
+    return places
+
+
+def _clip_folders(subject: pathlib.Path) -> Iterator[pathlib.Path]:
+    """<subject>/micro/<class>/<clip>, with or without the two levels between, or doubled."""
+    level = [subject]
+    for _ in range(4):
+        named = [frame_files.folders_by_name(folder) for folder in level]
+        inner = [path for by_name in named for paths in by_name.values() for path in paths]
+        yield from (path for path in inner if _CLIP.fullmatch(path.name))
+        level = [
+            path
+            for path in inner
+            if path.name.casefold() != _NEUTRAL and not _CLIP.fullmatch(path.name)
+        ]
+
+
+def _record(
+    subject: str,
+    clip: str,
+    label: int,
+    places: list[pathlib.Path],
+    frames: str,
+) -> ClipRecord:
+    classes = {path.parent.name.casefold() for path in places} & set(CLASS_NAMES)
+    if classes - {CLASS_NAMES[label]}:
+        raise ClipFault(
+            "label_conflict",
+            f"the clip's name says {CLASS_NAMES[label]}, its folder {', '.join(sorted(classes))}.",
+        )
+    found = sheet_clips.first_with_frames(places, _FRAME_NAMES[frames], None, clip)
+    return ClipRecord(
+        database=DATABASE,
+        subject=subject,
+        clip=clip,
+        onset=found[0][0],
+        apex=None,
+        offset=found[-1][0],
+        emotion=CLASS_NAMES[label],
+        label=label,
+        label7=labels.classes_of(DATABASE, CLASS_NAMES[label]).label7,
+        objective_class=-1,
+        frames=found,
+    )

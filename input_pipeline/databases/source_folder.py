@@ -1,0 +1,121 @@
+"""One database's raw folder: what lies above its subjects, which trees and sheets were used."""
+
+import dataclasses
+import functools
+import pathlib
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from input_pipeline.core.errors import InputError
+from input_pipeline.databases import sheet_files as annotation_files
+from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import wrong_folder
+from input_pipeline.databases.rows import ReadResult
+
+
+class LeftOut(NamedTuple):
+    """Trees that no clip is read from: what their path below the raw folder matches, and why."""
+
+    pattern: re.Pattern[str]
+    why: str
+
+
+NOTHING_LEFT_OUT = LeftOut(re.compile(r"(?!)"), "")
+
+
+class SourceFolder:
+    """A raw folder as found; `is_subject` tells the subjects' folders by their name."""
+
+    def __init__(
+        self,
+        raw_dir: pathlib.Path,
+        is_subject: Callable[[str], object],
+        left_out: LeftOut = NOTHING_LEFT_OUT,
+    ) -> None:
+        self.raw_dir = raw_dir
+        self._is_subject = is_subject
+        self._left_out = left_out
+
+    @functools.cached_property
+    def folders(self) -> tuple[frame_files.OuterFolder, ...]:
+        """The folders above and beside the subjects."""
+        return frame_files.outer_folders(self.raw_dir, self._is_subject)
+
+    @functools.cached_property
+    def sheet_files(self) -> list[pathlib.Path]:
+        """Files that may be annotation sheets."""
+        return annotation_files.sheet_files(self.folders)
+
+    def sheet(
+        self, form: annotation_files.SheetForm, given: annotation_files.GivenSheets
+    ) -> annotation_files.FoundSheet:
+        """The sheet to read; raises InputError where there is none, or a damaged one."""
+        try:
+            return annotation_files.required(form, given, self.sheet_files)
+        except annotation_files.SheetNotFoundError as error:
+            above = wrong_folder.sheet_above(self.raw_dir, form.names)
+            raise self._with_hint(error, above) from error
+
+    def trees(self, frames: str) -> tuple[frame_files.OuterFolder, ...]:
+        """The trees of the frames asked for, best first; raises InputError where there is none."""
+        found = frame_files.trees(self.folders, self.raw_dir, frames, self._left_out.pattern)
+        if found:
+            return found
+        others = [folder for folder in self.folders if folder.subjects]
+        left = [self._below(folder.path) for folder in others if self._is_left_out(folder)]
+        rest = [self._below(folder.path) for folder in others if not self._is_left_out(folder)]
+        seen = f"found only {', '.join(rest[:5])}" if rest else "no folder of a subject is there"
+        if left and not rest:
+            seen = f"{', '.join(left[:5])}: left out on purpose, for these are {self._left_out.why}"
+        other = "cropped" if frames == "raw" else "raw"
+        advice = f", or give --frames={other} if those are wanted" if rest else ""
+        message = f"'{self.raw_dir}' holds no {frames} frames ({seen}); check --raw_dir{advice}."
+        raise self._with_hint(InputError(message))
+
+    def noted(
+        self,
+        result: ReadResult,
+        sheets: Sequence[annotation_files.FoundSheet],
+        trees: Sequence[frame_files.OuterFolder],
+    ) -> ReadResult:
+        """The result with notes on what it comes from, and on all that was left aside."""
+        notes = [f"annotation sheet: {sheet.path.name}" for sheet in sheets]
+        used = {sheet.path for sheet in sheets}
+        # The first sheet's reasons come last and stand.
+        why = dict.fromkeys(self.sheet_files, "none is needed")
+        why |= {path: reason for sheet in reversed(sheets) for path, reason in sheet.others}
+        notes += [
+            f"annotation sheet not used: {path.name} ({reason})"
+            for path, reason in why.items()
+            if path not in used
+        ]
+        notes += [f"frames: {self._shown(tree.path)}" for tree in trees]
+        notes += [
+            f"frames left out on purpose: {self._shown(folder.path)} ({self._left_out.why})"
+            for folder in self.folders
+            if folder.subjects and self._is_left_out(folder)
+        ]
+        notes += [
+            f"link not followed: {self._shown(folder.path)}/{name} (it leads nowhere, or to a "
+            "folder above the raw one)"
+            for folder in self.folders
+            for name in folder.unfollowed
+        ]
+        archives = wrong_folder.archives(self.folders)
+        if archives:
+            notes.append(f"not unpacked: {wrong_folder.some(archives)}")
+        return dataclasses.replace(result, notes=(*result.notes, *notes))
+
+    def _is_left_out(self, folder: frame_files.OuterFolder) -> bool:
+        return frame_files.is_left_out(folder, self.raw_dir, self._left_out.pattern)
+
+    def _with_hint(self, error: InputError, other: str = "") -> InputError:
+        hint = wrong_folder.hint(self.raw_dir, self.folders, self._is_subject) or other
+        return InputError(f"{str(error).removesuffix('.')}; {hint}.") if hint else error
+
+    def _shown(self, path: pathlib.Path) -> str:
+        return "/".join((self.raw_dir.name, *path.relative_to(self.raw_dir).parts))
+
+    def _below(self, path: pathlib.Path) -> str:
+        return path.relative_to(self.raw_dir).as_posix()

@@ -1,0 +1,1 @@
+"""From video frames to aligned faces and landmarks."""

@@ -1,0 +1,1 @@
+"""Optical flow and strain of a clip, computed in parallel and cached."""

@@ -1,0 +1,154 @@
+"""Full-resolution maps of finished clips on disk: a build resumes, and layouts change freely.
+
+The folder holds face crops and is licensed material like the database itself.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from input_pipeline.core.files import write_whole
+from input_pipeline.databases.rows import ClipRecord
+from input_pipeline.flow.clip_maps import ClipMaps, MapSettings, Quality
+
+_ARRAYS = ("flow_SxSxC", "landmarks_5x2", "landmarks_68x2", "onset_SxS", "apex_SxS")
+_UNMARKED = ""
+# What a damaged archive, or one that lacks a part, raises; its clip is then made anew.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+class Unusable(NamedTuple):
+    """Files that lie where clips' maps belong and are computed again: how many, and why."""
+
+    unmarked: int
+    foreign: int
+
+    def told(self) -> list[str]:
+        """One sentence for each kind that is there."""
+        sentences = []
+        if self.unmarked:
+            sentences.append(
+                f"{self.unmarked} stored maps of an earlier version do not say whose they are and "
+                "are computed again; with a whole database that takes hours."
+            )
+        if self.foreign:
+            sentences.append(
+                f"{self.foreign} stored maps are those of another clip, of other settings or "
+                "damaged, and are computed again."
+            )
+        return sentences
+
+
+class MapCache:
+    """Maps by clip, frame files and settings: what changes any of these is computed again.
+
+    A file is named by these marks and holds them too, so that a copy of one under the name of
+    another is known for what it is.
+    """
+
+    def __init__(self, folder: pathlib.Path, settings: MapSettings) -> None:
+        """Use `folder`, made on the first `save`."""
+        self._folder = folder
+        self._provenance = settings.provenance()
+
+    def load(self, record: ClipRecord) -> ClipMaps | None:
+        """The stored maps, or None where there are none, or damaged or another clip's."""
+        marks = self._marks(record)
+        try:
+            with _opened(self._path(marks)) as stored:
+                if str(stored["marks"]) != marks:
+                    return None
+                arrays = {name: stored[name] for name in _ARRAYS}
+                quality = json.loads(str(stored["quality"]))
+        except _UNREADABLE:
+            return None
+        return ClipMaps(**arrays, quality=Quality(**{**quality, "rules": tuple(quality["rules"])}))
+
+    def save(self, record: ClipRecord, maps: ClipMaps) -> None:
+        """Store a clip's maps; raises OSError with path and bytes where that fails."""
+        buffer = io.BytesIO()
+        quality = json.dumps(dataclasses.asdict(maps.quality))
+        arrays = {name: getattr(maps, name) for name in _ARRAYS}
+        marks = self._marks(record)
+        np.savez(buffer, marks=np.array(marks), quality=np.array(quality), **arrays)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self._path(marks), buffer.getvalue())
+
+    def unusable(self, records: Iterable[ClipRecord]) -> Unusable:
+        """How many files stand in these clips' places that `load` does not take."""
+        unmarked = foreign = 0
+        for record in records:
+            marks = self._marks(record)
+            path = self._path(marks)
+            if path.exists():
+                found = _marks_in(path)
+                unmarked += found == _UNMARKED
+                foreign += found not in (marks, _UNMARKED)
+            else:
+                unmarked += self._earlier_path(record).exists()
+        return Unusable(unmarked, foreign)
+
+    def _marks(self, record: ClipRecord) -> str:
+        """All that a clip's maps depend on, as text."""
+        return json.dumps(
+            {
+                "clip": record.key,
+                "annotated": [record.onset, record.apex, record.offset],
+                "frames": _frame_marks(record),
+                "settings": self._provenance,
+            },
+            sort_keys=True,
+        )
+
+    def _path(self, marks: str) -> pathlib.Path:
+        # Named by hash: a clip's name never becomes a path.
+        return self._folder / f"{hashlib.sha256(marks.encode()).hexdigest()[:32]}.npz"
+
+    def _earlier_path(self, record: ClipRecord) -> pathlib.Path:
+        """Where the first version, whose files hold no marks, kept these maps."""
+        # It knew no limit of the search for an apex.
+        settings = {name: v for name, v in self._provenance.items() if name != "spot_seconds"}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        told = [record.key, record.onset, record.apex, record.offset]
+        digest.update(json.dumps(told).encode())
+        for frame in _frame_marks(record):
+            digest.update(json.dumps(frame).encode())
+        return self._folder / f"{digest.hexdigest()[:32]}.npz"
+
+
+def _frame_marks(record: ClipRecord) -> list[tuple[int, str, int, int]]:
+    """Number, name, size and time of change of each frame's file."""
+    marks = []
+    for number, path in record.frames:
+        try:
+            status = path.stat()
+            marks.append((number, path.name, status.st_size, status.st_mtime_ns))
+        except OSError:
+            marks.append((number, path.name, -1, -1))
+    return marks
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[Any]:
+    # A pipe would wait for a writer; NumPy leaves a file that it cannot read open.
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        yield stored
+
+
+def _marks_in(path: pathlib.Path) -> str | None:
+    try:
+        with _opened(path) as stored:
+            return str(stored["marks"]) if "marks" in stored.files else _UNMARKED
+    except _UNREADABLE:
+        return None

@@ -1,0 +1,107 @@
+"""Makes the maps of many clips on all cores; one bad clip, or a dying worker, costs itself only."""
+
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+import pathlib
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+
+from input_pipeline.core import progress_lines
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.databases.rows import ClipRecord
+from input_pipeline.flow.cache import MapCache
+from input_pipeline.flow.clip_maps import MapSettings, Quality, check_clip, make_maps
+
+# How often a worker looks whether its build still lives; seconds.
+_WATCH_SECONDS = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one clip: its quality, or a reason code with one sentence."""
+
+    key: str
+    quality: Quality | None = None
+    code: str = ""
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What workers need besides the clip; without a cache folder, clips are only checked."""
+
+    settings: MapSettings
+    cache_dir: pathlib.Path | None
+
+
+def run(records: Sequence[ClipRecord], work: Work, workers: int) -> list[Outcome]:
+    """Process the clips in `workers` processes, with their progress shown; outcomes in their order.
+
+    Finished maps are in the cache, so that an interrupted build goes on where it was.
+    """
+    outcomes: dict[str, Outcome] = {}
+    with progress_lines.bar(len(records), "clips") as bar:
+        for outcome in _together(records, work, workers):
+            outcomes[outcome.key] = outcome
+            bar.update()
+        # Whoever was at work when a process died is tried again, alone with its process.
+        for record in records:
+            if record.key not in outcomes:
+                alone = list(_together([record], work, 1))
+                died = Outcome(record.key, code="worker_died", detail="its process was killed.")
+                outcomes[record.key] = alone[0] if alone else died
+                bar.update()
+    return [outcomes[record.key] for record in records]
+
+
+def _together(records: Sequence[ClipRecord], work: Work, workers: int) -> Iterator[Outcome]:
+    pool = concurrent.futures.ProcessPoolExecutor(
+        max_workers=max(1, min(workers, len(records))),
+        # A fork would copy the threads of libraries that are loaded already.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+    )
+    try:
+        waiting = {pool.submit(process, record, work) for record in records}
+        for done in concurrent.futures.as_completed(waiting):
+            try:
+                yield done.result()
+            except BrokenProcessPool:
+                # All that were waiting end so; the caller sees who is missing.
+                continue
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def process(record: ClipRecord, work: Work) -> Outcome:
+    """One clip, in a worker: maps into the cache, or a check; faults become outcomes."""
+    try:
+        if work.cache_dir is None:
+            return Outcome(record.key, check_clip(record, work.settings))
+        cache = MapCache(work.cache_dir, work.settings)
+        maps = cache.load(record)
+        if maps is None:
+            maps = make_maps(record, work.settings)
+            cache.save(record, maps)
+        return Outcome(record.key, maps.quality)
+    except ClipFault as fault:
+        return Outcome(record.key, code=fault.code, detail=fault.detail)
+
+
+def _start_worker() -> None:
+    """End with the build, also where that is killed without a word."""
+    # Ctrl-C reaches every process of the terminal; the build alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

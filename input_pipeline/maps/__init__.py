@@ -1,0 +1,1 @@
+"""28x28 maps: composed from flow, imported, or synthetic."""

@@ -1,0 +1,211 @@
+"""Reads published maps in table form: `samples.csv` and one 28x28 RGB PNG per row."""
+
+import csv
+import io
+import os
+import pathlib
+import stat
+from typing import NamedTuple
+
+import numpy as np
+
+from input_pipeline.core import identifiers, progress_lines
+from input_pipeline.core.clips import CLASS_NAMES, DATABASES_OF, MAP_SIZE
+from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.maps import picture
+from input_pipeline.maps.layouts import LANDMARKS
+from input_pipeline.maps.sample import MapSample
+
+TABLE_NAME = "samples.csv"
+COLUMNS = ("database", "subject", "sample", "label", "map")
+LANDMARK_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
+_MOST_ROWS = 100_000
+_MOST_BYTES = 64 << 20
+_LABELS = {name: index for index, name in enumerate(CLASS_NAMES)} | {
+    str(index): index for index in range(len(CLASS_NAMES))
+}
+
+
+class _Entry(NamedTuple):
+    """One row, checked, its picture not yet read."""
+
+    database: str
+    subject: str
+    clip: str
+    label: int
+    map_name: str
+    path: pathlib.Path
+    landmarks_5x2: np.ndarray | None
+
+
+def read_table(source: pathlib.Path, dataset: str) -> list[MapSample]:
+    """The samples of a table, in its order.
+
+    Columns are COLUMNS and, all or none, LANDMARK_COLUMNS in map pixels (x right, y down).
+    Raises InputError that names the first faulty row and counts the others.
+    """
+    rows = _rows(_text(source / TABLE_NAME))
+    has_landmarks = LANDMARK_COLUMNS[0] in rows[0][1]
+    resolved = source.resolve()
+    faults = Faults()
+    entries: list[tuple[int, _Entry]] = []
+    first_row_of: dict[tuple[str, str, str], int] = {}
+    for number, row in rows:
+        try:
+            entry = _entry(resolved, dataset, row, has_landmarks)
+        except InputError as error:
+            faults.add(f"{TABLE_NAME} row {number}: {error}")
+            continue
+        key = (entry.database, entry.subject, entry.clip)
+        if key in first_row_of:
+            faults.add(
+                f"{TABLE_NAME} row {number}: the clip {'/'.join(key)} already stands in row "
+                f"{first_row_of[key]}; every key must be unique; remove one of the two rows."
+            )
+        first_row_of.setdefault(key, number)
+        entries.append((number, entry))
+    # Before any picture is decoded: a table of thousands of wrong rows is refused at once.
+    faults.raise_if_any()
+    return _samples(entries)
+
+
+def _samples(entries: "list[tuple[int, _Entry]]") -> list[MapSample]:
+    """The entries with their pictures, of which each file is decoded once."""
+    faults = Faults()
+    samples = []
+    map_of: dict[pathlib.Path, np.ndarray] = {}
+    for number, entry in progress_lines.over(entries, "maps"):
+        try:
+            if entry.path not in map_of:
+                map_of[entry.path] = picture.decode(picture.read_bytes(entry.path))
+        except InputError as error:
+            faults.add(f"{TABLE_NAME} row {number}: '{entry.map_name}': {error}")
+            continue
+        samples.append(
+            MapSample(
+                database=entry.database,
+                subject=entry.subject,
+                clip=entry.clip,
+                label=entry.label,
+                map_HxWxC=map_of[entry.path],
+                landmarks_5x2=entry.landmarks_5x2,
+            )
+        )
+    faults.raise_if_any()
+    return samples
+
+
+def _text(path: pathlib.Path) -> str:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+        raise InputError(
+            f"'{path}' is no regular file of at most {_MOST_BYTES} bytes; expected is a table "
+            f"with the columns {', '.join(COLUMNS)}."
+        )
+    try:
+        # -sig: spreadsheets put a byte order mark in front.
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"'{path}' is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8."
+        ) from error
+
+
+def _rows(text: str) -> list[tuple[int, dict[str, str]]]:
+    """Line number and named cells of each row that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(header)
+        rows: list[tuple[int, dict[str, str]]] = []
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(rows) == _MOST_ROWS:
+                raise InputError(f"{TABLE_NAME} has more than the {_MOST_ROWS} rows allowed.")
+            if len(cells) != len(header):
+                raise InputError(
+                    f"{TABLE_NAME} row {reader.line_num} has {len(cells)} cells; its header has "
+                    f"{len(header)}; separate cells by commas and quote those that hold one."
+                )
+            rows.append((reader.line_num, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        raise InputError(
+            f"{TABLE_NAME} row {reader.line_num} is no CSV ({error}); save the table again as "
+            "comma-separated text."
+        ) from error
+    if not rows:
+        raise InputError(f"{TABLE_NAME} holds no rows below its header; at least one is needed.")
+    return rows
+
+
+def _check_header(header: list[str]) -> None:
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise InputError(
+            f"{TABLE_NAME} lacks the column{'s' if len(missing) > 1 else ''} "
+            f"{', '.join(missing)}; its header reads {','.join(header)[:100]!a}; needed are "
+            f"{', '.join(COLUMNS)}."
+        )
+    without = [name for name in LANDMARK_COLUMNS if name not in header]
+    if 0 < len(without) < len(LANDMARK_COLUMNS):
+        raise InputError(
+            f"{TABLE_NAME} lacks the landmark columns {', '.join(without)}; give all ten or none."
+        )
+    twice = sorted({name for name in (*COLUMNS, *LANDMARK_COLUMNS) if header.count(name) > 1})
+    if twice:
+        raise InputError(f"{TABLE_NAME} has the column {twice[0]} twice; remove one of the two.")
+
+
+def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmarks: bool) -> _Entry:
+    allowed = DATABASES_OF[dataset]
+    database = row["database"].strip().lower()
+    if database not in allowed:
+        raise InputError(
+            f"the database {row['database'][:40]!a} does not belong to the data set {dataset}; "
+            f"allowed are {', '.join(allowed)}; correct the row or give another --dataset."
+        )
+    subject = identifiers.checked(row["subject"], "subject")
+    clip = identifiers.checked(row["sample"], "sample")
+    label = _LABELS.get(row["label"].strip().lower())
+    if label is None:
+        raise InputError(
+            f"the label {row['label'][:40]!a} is unknown; allowed are {', '.join(CLASS_NAMES)} or "
+            "0, 1, 2; correct the row."
+        )
+    landmarks_5x2 = _landmarks(row) if has_landmarks else None
+    return _Entry(
+        database=database,
+        subject=identifiers.canonical_subject(database, subject),
+        clip=clip,
+        label=label,
+        map_name=row["map"],
+        path=picture.path_inside(source, row["map"]),
+        landmarks_5x2=landmarks_5x2,
+    )
+
+
+def _landmarks(row: dict[str, str]) -> np.ndarray:
+    values = []
+    for column in LANDMARK_COLUMNS:
+        try:
+            value = float(row[column])
+        except ValueError:
+            value = np.nan
+        # NaN fails this comparison as well.
+        if not 0 <= value <= MAP_SIZE:
+            raise InputError(
+                f"the landmark {column} is {row[column][:40]!a}; allowed are numbers from 0 to "
+                f"{MAP_SIZE}, in map pixels; correct it or remove all ten landmark columns."
+            )
+        values.append(value)
+    x_of = dict(zip(LANDMARKS, values[::2], strict=True))
+    for part in ("eye", "lip"):
+        left, right = x_of[f"{part}_left"], x_of[f"{part}_right"]
+        if left >= right:
+            raise InputError(
+                f"{part}_left_x is {left:g} and {part}_right_x is {right:g}; left and right are "
+                "those of the picture, so left must be the smaller; exchange the columns if they "
+                "mean the person's own sides."
+            )
+    return np.array(values, np.float32).reshape(len(LANDMARKS), 2)

@@ -1,0 +1,34 @@
+"""Reads published optical-flow maps in either form in which they are passed on."""
+
+import os
+import pathlib
+
+from input_pipeline.core.clips import Clips
+from input_pipeline.core.errors import InputError
+
+
+def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
+    """The published maps of a folder in either form; raises InputError on any fault in it."""
+    # These load NumPy's slower parts, which --help has no use for.
+    from input_pipeline.maps import from_folds, from_table, sample
+
+    if not source.is_dir():
+        raise InputError(f"the source folder '{source}' does not exist; check --source.")
+    if os.path.lexists(source / from_table.TABLE_NAME):
+        form, samples = "table", from_table.read_table(source, dataset)
+    elif from_folds.is_split(source):
+        form, samples = "pre-split", from_folds.read_split(source, dataset)
+    else:
+        raise InputError(
+            f"'{source}' holds no published maps: neither a table {from_table.TABLE_NAME} nor "
+            "folders of the pre-split form <subject>/u_train and <subject>/u_test were found; "
+            "check --source."
+        )
+    sample.check_unshared(samples)
+    has_landmarks = samples[0].landmarks_5x2 is not None
+    provenance = {
+        "source": f"published maps, {form} form",
+        "landmarks": "from the table's columns" if has_landmarks else "mean positions",
+        "values": "as published, channels (u, v, strain)",
+    }
+    return sample.to_clips(samples, dataset, layout, provenance)

@@ -1,0 +1,1 @@
+"""Pretend databases: native layout and dirt, made-up motion, nobody's face."""

@@ -1,0 +1,56 @@
+"""Writes a small pretend database in the native layout, with its native sheet and its dirt."""
+
+import os
+import pathlib
+
+from input_pipeline.core.clips import DATABASES_OF
+from input_pipeline.core.errors import InputError
+
+_LIST = "combined_3class_gt.csv"
+# The second official list lacks this clip.
+_NOT_IN_SECOND = "032_3_1"
+
+
+def write(database: str, output: pathlib.Path) -> None:
+    """Write the pretend database; megc2019 is the other three and the composite list.
+
+    The same bytes on every call. Faces are a free portrait's, numbers are invented. Raises
+    InputError where `output` holds something already.
+    """
+    # These load NumPy's slower parts, which --help has no use for.
+    from input_pipeline.pretend import casme2, casme3, samm, smic
+
+    writers = {
+        "casme2": casme2.write,
+        "samm": samm.write,
+        "smic": smic.write,
+        "casme3": casme3.write,
+    }
+    if output.exists() and (not output.is_dir() or any(os.scandir(output))):
+        raise InputError(f"'{output}' holds something already; name a new or empty folder.")
+    databases = DATABASES_OF[database]
+    for name in databases:
+        root = output if databases == (database,) else output / name
+        root.mkdir(parents=True, exist_ok=True)
+        writers[name](root)
+    if len(databases) > 1:
+        _write_list(output)
+
+
+def _write_list(output: pathlib.Path) -> None:
+    """The composite list as delivered: no header, CRLF, SAMM's subjects without zeros."""
+    from input_pipeline.databases import reading
+
+    result = reading.read_clips("megc2019", output)
+    lines = []
+    # In the order of the official list.
+    for database in ("casme2", "smic", "samm"):
+        for key, label in sorted(result.labels().items()):
+            name, subject, clip = key.split("/")
+            if name == database:
+                shown = str(int(subject)) if database == "samm" else subject
+                lines.append(f"{database},{shown},{clip},{label}")
+    second = [line for line in lines if f",{_NOT_IN_SECOND}," not in line]
+    (output / _LIST).write_text("".join(f"{line}\r\n" for line in lines), newline="")
+    with_blanks = "".join(f"{line}\r\n,,,\r\n" for line in second)
+    (output / _LIST.replace("gt.", "gt-2.")).write_text(with_blanks, newline="")

@@ -1,0 +1,186 @@
+"""Clips of pretend subjects: which motion, when, and the frames that show it.
+
+Faces and motions are those of pretend_faces; every number is invented.
+"""
+
+import dataclasses
+import functools
+import io
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from input_pipeline.core.clips import CLASS_NAMES
+from input_pipeline.databases import expected_counts, labels
+from input_pipeline.pretend import portraits
+
+MOTION_TABLE = "pretend_motions.csv"
+# The motion's strength goes in steps, so that a clip needs few warps.
+_STEPS = 3
+_LEFT_AT_OFFSET = 1 / 3
+_NOISE = 1.0
+_NOISES = 8
+# No two databases of the composite share a face.
+_FIRST_IDENTITY = {"casme2": 0, "samm": 12, "smic": 24, "casme3": 36}
+# What unzipping, file managers and shortcuts leave among the frames.
+STRAY_FILES = ("Thumbs.db", ".DS_Store", "Desktop - Shortcut.lnk")
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeClip:
+    """One pretend clip: names as in the sheet, the cells written there, and the true motion.
+
+    `cells` overrides what the sheet says, by field name; `first` and `last` are the numbers of
+    the frames on disk, `holes` those that are missing between.
+    """
+
+    subject: str
+    clip: str
+    emotion: str
+    onset: int
+    apex: int
+    offset: int
+    cells: dict[str, object] = dataclasses.field(default_factory=dict)
+    action_units: object = "4"
+    first: int | None = None
+    last: int | None = None
+    holes: tuple[int, ...] = ()
+
+    def cell(self, field: str) -> object:
+        """What the sheet says in one of its fields."""
+        return self.cells.get(field, getattr(self, field))
+
+    @property
+    def numbers(self) -> list[int]:
+        """The frames on disk, ascending."""
+        first = self.onset if self.first is None else self.first
+        last = self.offset if self.last is None else self.last
+        return [n for n in range(first, last + 1) if n not in self.holes]
+
+
+class Film:
+    """Draws the frames of the clips of one pretend database, always the same ones."""
+
+    def __init__(self, database: str, clips: Sequence[FakeClip]) -> None:
+        self._database = database
+        subjects = sorted({clip.subject for clip in clips})
+        first = _FIRST_IDENTITY[database]
+        self._identity_of = {subject: number for number, subject in enumerate(subjects, first)}
+        self._place_of = {id(clip): place for place, clip in enumerate(clips)}
+
+    def motions(self, clip: FakeClip) -> dict[str, float]:
+        """The clip's motions at its apex, in pixels of the frame."""
+        label = labels.classes_of(self._database, str(clip.cell("emotion"))).label
+        # Clips outside the protocol move as well, in a way that no class does.
+        motions = {"nose_wrinkle": 1.0} if label is None else {}
+        motions |= portraits.MOTIONS_OF[CLASS_NAMES[label]] if label is not None else {}
+        strongest = 2.0 + 0.2 * (self._place_of[id(clip)] % 6)
+        return {name: round(strongest * share, 3) for name, share in motions.items()}
+
+    def identity(self, clip: FakeClip) -> int:
+        """The number of the clip's pretend face."""
+        return self._identity_of[clip.subject]
+
+    def frames(self, clip: FakeClip) -> Iterator[tuple[int, np.ndarray]]:
+        """Number and picture (480x640x3 uint8 RGB) of each frame on disk."""
+        face_HxWx3 = _face(self.identity(clip))
+        motions = self.motions(clip)
+        shown: dict[int, np.ndarray] = {}
+        for number in clip.numbers:
+            step = round(_STEPS * _strength(clip, number))
+            if step not in shown:
+                now = {name: most * step / _STEPS for name, most in motions.items()}
+                shown[step] = portraits.moved(face_HxWx3, now)[0]
+            # Another clip, other noise: no two clips share a picture.
+            noise_HxW = np.roll(_noise(number % _NOISES), self._place_of[id(clip)] * 7, axis=1)
+            noisy_HxWx3 = shown[step].astype(np.float32) + noise_HxW[..., None]
+            yield number, np.clip(np.rint(noisy_HxWx3), 0, 255).astype(np.uint8)
+
+
+def _strength(clip: FakeClip, number: int) -> float:
+    """The share of the full motion that a frame shows: neutral, rising to the apex, fading."""
+    if number <= clip.onset and clip.apex != clip.onset:
+        return 0.0
+    # Where the sheet's apex is the onset, the face moves all the same, later.
+    apex = clip.apex if clip.apex != clip.onset else (clip.onset + clip.offset) // 2
+    if number <= apex:
+        return (number - clip.onset) / max(1, apex - clip.onset)
+    fading = min(1.0, (number - apex) / max(1, clip.offset - apex))
+    return 1.0 - (1.0 - _LEFT_AT_OFFSET) * fading
+
+
+@functools.cache
+def _face(number: int) -> np.ndarray:
+    return portraits.identity(number)
+
+
+@functools.cache
+def _noise(number: int) -> np.ndarray:
+    rng = np.random.Generator(np.random.PCG64([20140508, number]))
+    size = (portraits.HEIGHT, portraits.WIDTH)
+    return rng.normal(0.0, _NOISE, size).astype(np.float32)
+
+
+def encoded(picture: np.ndarray, suffix: str) -> bytes:
+    """A picture file's bytes: HxWx3 or HxW uint8, or HxW uint16 as PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    form = {".jpg": "JPEG", ".bmp": "BMP", ".png": "PNG"}[suffix]
+    options = {"quality": 92} if form == "JPEG" else {}
+    Image.fromarray(picture).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def write_frames(
+    folder: pathlib.Path,
+    frames: Sequence[tuple[int, np.ndarray]],
+    name: Callable[[int], str],
+    *,
+    stray: bool = True,
+) -> None:
+    """Write numbered pictures, `name` giving each file's name, and stray files beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, picture in frames:
+        path = folder / name(number)
+        path.write_bytes(encoded(picture, path.suffix))
+    for stray_name in STRAY_FILES if stray else ():
+        (folder / stray_name).write_bytes(b"not a frame")
+
+
+def cropped(picture: np.ndarray, clip: FakeClip) -> np.ndarray:
+    """The face region, of another size in every clip, as the databases crop it."""
+    more = 2 * (clip.onset % 7)
+    x, y = (round(value) for value in portraits.FACE_CENTRE)
+    return picture[max(0, y - 190 - more) : y + 190 + more, x - 170 - more : x + 170 + more]
+
+
+def write_tables(
+    root: pathlib.Path, database: str, film: Film, clips: Sequence[FakeClip], subject: Callable
+) -> None:
+    """Write the pretend database's own counts and its true motions.
+
+    `subject` gives the Contract's subject and clip of a FakeClip; `clips` are those of the
+    protocol.
+    """
+    counts: dict[str, list[int]] = {}
+    lines = ["database,subject,clip,identity,motion,pixels"]
+    for clip in clips:
+        name, clip_name = subject(clip)
+        label = labels.classes_of(database, str(clip.cell("emotion"))).label
+        assert label is not None, clip
+        counts.setdefault(name, [0] * len(CLASS_NAMES))[label] += 1
+        for motion, pixels in film.motions(clip).items():
+            lines.append(f"{database},{name},{clip_name},{film.identity(clip)},{motion},{pixels}")
+    _write_lines(root / MOTION_TABLE, lines)
+    header = f"database,subject,subjects,{','.join(CLASS_NAMES)},source"
+    rows = [
+        f"{database},{name},1,{','.join(map(str, counts[name]))},pretend database"
+        for name in sorted(counts)
+    ]
+    _write_lines(root / expected_counts.PRETEND_TABLE, [header, *rows])
+
+
+def _write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")

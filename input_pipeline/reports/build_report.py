@@ -1,0 +1,169 @@
+"""The report of a build: one line per clip with reason code and quality, and the counts."""
+
+import collections
+import csv
+import io
+import pathlib
+from collections.abc import Sequence
+
+from input_pipeline.core import escaping, invocation
+from input_pipeline.core.clip_faults import REASONS, RULES
+from input_pipeline.core.clips import CLASS_NAMES, entitled
+from input_pipeline.core.files import write_whole
+from input_pipeline.databases import known_defects, zero_motion
+from input_pipeline.databases.rows import FaultyClip, ReadResult
+from input_pipeline.flow.workers import Outcome
+
+COLUMNS = (
+    "clip", "label", "status", "code", "detail", "rules", "onset_frame", "apex_frame",
+    "detector_score", "flow_max_px", "strain_mean",
+)  # fmt: skip
+
+
+def all_faults(result: ReadResult, outcomes: Sequence[Outcome], frames: str) -> list[FaultyClip]:
+    """Faults of reading and of processing in key order, known defects of the release marked.
+
+    `frames` is a choice of frame_choice: some defects belong to one of the trees.
+    """
+    label_of = result.labels()
+    processed = [
+        FaultyClip(outcome.key, outcome.code, outcome.detail, label_of.get(outcome.key, -1))
+        for outcome in outcomes
+        if outcome.code
+    ]
+    everything = known_defects.marked([*result.faults, *processed], frames)
+    return sorted(everything, key=lambda fault: fault.key)
+
+
+def write_report(
+    folder: pathlib.Path,
+    title: str,
+    result: ReadResult,
+    outcomes: Sequence[Outcome],
+    faults: Sequence[FaultyClip],
+    provenance: dict[str, str],
+    worth: Sequence[str] = (),
+) -> pathlib.Path:
+    """Write build_report.md and clips.csv into `folder`; returns the former's path.
+
+    `faults` as from all_faults, `worth` as from known_defects.worth.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "clips.csv", _clips_csv(result, outcomes, faults))
+    path = folder / "build_report.md"
+    write_whole(path, _markdown(title, result, outcomes, faults, provenance, worth))
+    return path
+
+
+def _clips_csv(
+    result: ReadResult, outcomes: Sequence[Outcome], faults: Sequence[FaultyClip]
+) -> str:
+    label_of = result.labels()
+    rows: list[tuple[str, ...]] = []
+    for outcome in outcomes:
+        if outcome.quality is None:
+            continue
+        quality = outcome.quality
+        rows.append(
+            (
+                outcome.key, _word(label_of.get(outcome.key, -1)), "used", "", "",
+                " ".join(quality.rules), str(quality.onset_frame), str(quality.apex_frame),
+                f"{quality.detector_score:.4f}", f"{quality.flow_max_px:.3f}",
+                f"{quality.strain_mean:.5f}",
+            )
+        )  # fmt: skip
+    for fault in faults:
+        status = "left out (known defect)" if fault.known else "bad"
+        detail = f"{fault.detail} {fault.known}".strip()
+        rows.append(
+            (fault.key, _word(fault.label), status, fault.code, detail, *[""] * 6)
+        )  # fmt: skip
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(tuple(map(escaping.csv_cell, row)) for row in sorted(rows))
+    return text.getvalue()
+
+
+def _word(label: int) -> str:
+    return CLASS_NAMES[label] if label >= 0 else ""
+
+
+def _markdown(
+    title: str,
+    result: ReadResult,
+    outcomes: Sequence[Outcome],
+    faults: Sequence[FaultyClip],
+    provenance: dict[str, str],
+    worth: Sequence[str],
+) -> str:
+    label_of = result.labels()
+    used = [outcome for outcome in outcomes if outcome.quality is not None]
+    per_class = collections.Counter(label_of[outcome.key] for outcome in used)
+    subjects = {outcome.key.rsplit("/", 1)[0] for outcome in used}
+    rules = collections.Counter(rule for o in used if o.quality for rule in o.quality.rules)
+    codes = collections.Counter((fault.code, bool(fault.known)) for fault in faults)
+    parts = [
+        f"# {escaping.markdown(entitled(title, pretend=result.pretend))}\n",
+        f"{len(used)} clips of {len(subjects)} subjects are usable ("
+        + ", ".join(f"{per_class[label]} {name}" for label, name in enumerate(CLASS_NAMES))
+        + f"); {len(faults)} are not. One line per clip stands in `clips.csv`.\n",
+        _list("Read from", result.notes),
+        _list("Counts that deviate from the published ones", result.deviations),
+        _table(
+            "Clips that cannot be used, by reason",
+            ("reason", "known defect", "clips", "meaning"),
+            [
+                (code, "yes" if known else "no", str(count), REASONS.get(code, ""))
+                for (code, known), count in sorted(codes.items())
+            ],
+        ),
+        _list("What known defects without a clip's name are worth", worth),
+        _table(
+            "Rules applied to usable clips",
+            ("rule", "clips", "meaning"),
+            [(name, str(count), RULES[name]) for name, count in sorted(rules.items())],
+        ),
+        _table(
+            "Clips whose apex is their onset",
+            zero_motion.COLUMNS,
+            zero_motion.rows(result.clips, outcomes),
+        ),
+        _table(
+            "Corrections of the annotation",
+            ("clip", "field", "old", "new", "reason", "source"),
+            [(c.key, c.field, c.old, c.new, c.reason, c.source) for c in result.corrections],
+        ),
+        _table(
+            "Rows outside the 3-class protocol",
+            ("reason", "rows"),
+            [(reason, str(count)) for reason, count in sorted(result.dropped.items())],
+        ),
+        _table(
+            "Settings and versions",
+            ("what", "value"),
+            [
+                ("command", invocation.command_line()),
+                ("date", invocation.now()),
+                *sorted(provenance.items()),
+            ],
+        ),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _list(title: str, lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    return f"## {title}\n\n" + "".join(f"- {escaping.markdown_line(line)}\n" for line in lines)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    lines = [_bars(columns), _bars(["---"] * len(columns)), *(_bars(row) for row in rows)]
+    return f"## {title}\n\n" + "".join(f"{line}\n" for line in lines)
+
+
+def _bars(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(escaping.markdown, cells)) + " |"

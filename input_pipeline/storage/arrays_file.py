@@ -1,0 +1,38 @@
+"""Writes clips as one .npz file of plain arrays; loader.load_arrays reads it back."""
+
+import io
+import json
+import pathlib
+
+import numpy as np
+
+from input_pipeline.core import files
+from input_pipeline.core.clips import Clips
+from input_pipeline.storage import loader, npz_members
+
+
+def save_arrays(clips: Clips, path: pathlib.Path) -> None:
+    """Write the clips for `loader.load_arrays`: plain arrays, no pickle, the same bytes each time.
+
+    Raises OSError, naming the path and the bytes needed, where the disk does not suffice.
+    """
+    arrays = {
+        "flow": clips.flow_NxHxWxC,
+        "flow_whole": clips.flow_whole_NxHxWxC,
+        "label": clips.label_N,
+        "database": clips.database_N,
+        "subject": clips.subject_N,
+        "clip": clips.clip_N,
+        "dataset": np.array(clips.dataset),
+        "layout": np.array(clips.layout),
+        "provenance": np.array(json.dumps(clips.provenance, sort_keys=True)),
+        "content_hash": np.array(clips.content_hash()),
+        "pretend": np.array(clips.pretend),
+    }
+    for name in sorted(clips.extras):
+        arrays[loader.EXTRA_PREFIX + name] = clips.extras[name]
+    # content_hash tells equal input to training; this one tells whether the file is as written.
+    arrays["file_hash"] = np.array(npz_members.content_hash(arrays))
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    files.write_whole(path, buffer.getvalue())

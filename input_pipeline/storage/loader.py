@@ -1,0 +1,234 @@
+"""Reads data sets back: from TensorFlow Datasets folders, or from an exported .npz file."""
+
+import json
+import math
+import pathlib
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from input_pipeline.core.clips import DATASETS, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
+from input_pipeline.core.errors import InputError
+from input_pipeline.maps import synthetic
+from input_pipeline.storage import npz_members, tfds_folder
+from input_pipeline.storage.npz_members import Header
+
+_MAIN_FEATURES = ("flow", "flow_whole", "label", "database", "subject", "clip")
+# Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
+ARRAY_NAMES = (*_MAIN_FEATURES, "dataset", "layout", "provenance", "content_hash")
+# Members that files written by earlier versions lack.
+_LATER_NAMES = ("pretend", "file_hash")
+EXTRA_PREFIX = "extra_"
+_MOST_BYTES = 4 << 30
+# Of anything that is no map: a clip's entry in a column, or a text about all clips.
+_MOST_BYTES_OF_ENTRY = 1 << 16
+
+
+def load(dataset: str, layout: str, data_dir: pathlib.Path, synthetic_size: str = "small") -> Clips:
+    """All clips of a data set in key order, from data_dir, or made in memory for `synthetic`.
+
+    Raises InputError on an unknown name, on a data set that is not built yet (with the command
+    that builds it), and on records that are damaged or differ from what the build stored.
+    """
+    if dataset not in DATASETS:
+        raise InputError(f"unknown data set '{dataset}'; known are {', '.join(DATASETS)}.")
+    if layout not in LAYOUTS:
+        raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(LAYOUTS)}.")
+    if dataset == synthetic.DATASET:
+        return synthetic.make(layout, synthetic_size)
+    path = tfds_folder.dataset_path(data_dir, dataset, layout)
+    if not path.is_dir():
+        flags = f"--dataset={dataset} --data_dir={data_dir} --layout={layout}"
+        raise InputError(
+            f"the data set {dataset} is not built yet in the layout {layout} ('{path}' is "
+            "missing); build it from the database with: python -m input_pipeline.build "
+            f"--raw_dir=DIR {flags}, or from published maps with: "
+            f"python -m input_pipeline.import_maps --source=DIR {flags}"
+        )
+    return _checked_against_build(_read_records(path), dataset, layout, path)
+
+
+def _read_records(path: pathlib.Path) -> list[dict[str, Any]]:
+    # Loading TFDS takes most of a second; commands that only print help never come here.
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder_from_directory(path)
+        return list(builder.as_data_source("clips"))
+    # Which exception a damaged file raises depends on the byte: a dozen types are known.
+    except Exception as error:
+        raise InputError(f"{_damaged(path)} ({_first_line(error)}).") from error
+
+
+def _first_line(error: Exception) -> str:
+    line = str(error).partition("\n")[0][:200].rstrip(".")
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+def _damaged(path: pathlib.Path) -> str:
+    return (
+        f"the data set in '{path}' is damaged or incomplete; build it again with the command "
+        "that made it and --overwrite"
+    )
+
+
+def _checked_against_build(
+    records: list[dict[str, Any]], dataset: str, layout: str, path: pathlib.Path
+) -> Clips:
+    if not records or not all(name in records[0] for name in _MAIN_FEATURES):
+        raise InputError(f"{_damaged(path)} (no records, or features are missing).")
+    columns = {name: _column([record[name] for record in records]) for name in records[0]}
+    metadata = tfds_folder.stored_metadata(path)
+    clips = Clips(
+        dataset=dataset,
+        layout=layout,
+        flow_NxHxWxC=columns.pop("flow"),
+        flow_whole_NxHxWxC=columns.pop("flow_whole"),
+        label_N=columns.pop("label"),
+        database_N=columns.pop("database"),
+        subject_N=columns.pop("subject"),
+        clip_N=columns.pop("clip"),
+        extras=columns,
+        provenance=_provenance(metadata.get("provenance")),
+        # Anything but a plain no counts as the mark.
+        pretend=metadata.get("pretend", False) is not False,
+    )
+    clips = sorted_and_checked(clips, where=f"'{path}'")
+    if metadata.get("content_hash") != clips.content_hash():
+        raise InputError(f"{_damaged(path)} (its content hash differs from the stored one).")
+    return clips
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    if isinstance(values[0], bytes):
+        return np.array([value.decode("utf-8") for value in values])
+    column = np.stack([np.asarray(value) for value in values])
+    # A scalar float32 feature comes back as a Python float.
+    return column.astype(np.float32) if column.dtype == np.float64 else column
+
+
+def load_arrays(path: pathlib.Path) -> Clips:
+    """The clips of a file that `python -m input_pipeline.export` wrote.
+
+    Nothing in the file is executed, and no more memory is taken than it has bytes for. Raises
+    InputError on any file that is not such an export or whose hashes do not match.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"the file '{path}' does not exist; write it with: python -m input_pipeline.export "
+            f"--dataset=NAME --output={path}"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = _members(archive, path)
+        clips = _clips_of(arrays, path)
+    except InputError:
+        raise
+    # A damaged archive raises dozens of types, by the byte that is wrong.
+    except Exception as error:
+        raise InputError(f"{_no_export(path)} ({_first_line(error)}).") from error
+    return clips
+
+
+def _no_export(path: pathlib.Path) -> str:
+    return (
+        f"'{path}' is no whole file of python -m input_pipeline.export; write it again with "
+        "that command"
+    )
+
+
+def _members(archive: zipfile.ZipFile, path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of an export; their headers are checked before any of them is read."""
+    declared = sum(member.file_size for member in archive.infolist())
+    if declared > _MOST_BYTES:
+        raise InputError(
+            f"'{path}' declares {declared} bytes of arrays; allowed are {_MOST_BYTES}, as no "
+            "data set of clips comes near that."
+        )
+    missing = [name for name in ARRAY_NAMES if f"{name}.npy" not in archive.namelist()]
+    if missing:
+        raise InputError(f"{_no_export(path)} (it lacks the arrays {', '.join(missing)}).")
+    try:
+        headers = npz_members.headers(archive)
+    except ValueError as error:
+        raise InputError(f"{_no_export(path)} ({error}).") from error
+    _check_headers(headers, path)
+    return npz_members.arrays(archive)
+
+
+def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
+    count = math.prod(headers["label"].shape)
+    maps = (count, MAP_SIZE, MAP_SIZE, 3)
+    shapes: dict[str, tuple[int, ...]] = {"flow": maps, "flow_whole": maps}
+    shapes |= dict.fromkeys(("dataset", "layout", "provenance", "content_hash", *_LATER_NAMES), ())
+    kinds = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b"}
+    for name, (shape, dtype) in headers.items():
+        wanted = shapes.get(name, (count,))
+        found = shape[:1] if name.startswith(EXTRA_PREFIX) else shape
+        is_ours = name in (*ARRAY_NAMES, *_LATER_NAMES)
+        if found != wanted or (is_ours and dtype.kind != kinds.get(name, "U")):
+            raise InputError(
+                f"{_no_export(path)} (the array {name} is {dtype} of shape {shape}; "
+                f"expected is the shape {wanted})."
+            )
+        entry = math.prod(shape[1:]) * dtype.itemsize
+        if wanted != maps and entry > _MOST_BYTES_OF_ENTRY:
+            raise InputError(
+                f"{_no_export(path)} (the array {name} takes {entry} bytes for one entry; allowed "
+                f"are {_MOST_BYTES_OF_ENTRY})."
+            )
+
+
+def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
+    layout, dataset = str(arrays["layout"]), str(arrays["dataset"])
+    if layout not in LAYOUTS or dataset not in DATASETS:
+        raise InputError(
+            f"{_no_export(path)} (it names the data set {dataset[:40]}/{layout[:40]})."
+        )
+    clips = Clips(
+        dataset=dataset,
+        layout=layout,
+        flow_NxHxWxC=arrays["flow"],
+        flow_whole_NxHxWxC=arrays["flow_whole"],
+        label_N=arrays["label"],
+        database_N=arrays["database"],
+        subject_N=arrays["subject"],
+        clip_N=arrays["clip"],
+        extras={
+            name.removeprefix(EXTRA_PREFIX): array
+            for name, array in arrays.items()
+            if name.startswith(EXTRA_PREFIX)
+        },
+        provenance=_provenance(_parsed(str(arrays["provenance"]))),
+        # Synthetic maps are made up, whichever version exported them.
+        pretend=bool(arrays.get("pretend", False)) or dataset == synthetic.DATASET,
+    )
+    clips = sorted_and_checked(clips, where=f"'{path}'")
+    if str(arrays["content_hash"]) != clips.content_hash():
+        raise InputError(f"{_no_export(path)} (its content hash differs from the stored one).")
+    others = {name: array for name, array in arrays.items() if name != "file_hash"}
+    if "file_hash" in arrays and str(arrays["file_hash"]) != npz_members.content_hash(others):
+        raise InputError(
+            f"{_no_export(path)} (its maps are whole, but something beside them was changed: the "
+            "hash over all arrays differs from the stored one)."
+        )
+    return clips
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _provenance(stored: Any) -> dict[str, str]:
+    """What a file says of its origin, as text that every report can hold."""
+    if not isinstance(stored, dict):
+        return {}
+    # Half of a surrogate pair can be stored in JSON and in no file of ours.
+    return {
+        str(name).encode(errors="replace").decode(): str(value).encode(errors="replace").decode()
+        for name, value in stored.items()
+    }

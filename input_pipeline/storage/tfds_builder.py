@@ -1,0 +1,227 @@
+"""The TensorFlow Datasets side: one builder class per data set, one config per layout.
+
+Written as array_record, so that neither writing nor reading needs TensorFlow. Importing this
+module loads TensorFlow Datasets; import it where it is used.
+"""
+
+import contextlib
+import errno
+import importlib.metadata
+import io
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
+from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import write_whole
+from input_pipeline.maps.layouts import LANDMARKS, MEAN_LANDMARKS_5x2
+from input_pipeline.storage import loader, tfds_folder
+
+SPLIT = "clips"
+_MAP_SHAPE = (MAP_SIZE, MAP_SIZE, 3)
+# Two float32 maps, keys and quality features, and a margin for the container.
+_BYTES_PER_CLIP = 2 * 4 * MAP_SIZE * MAP_SIZE * 3 + 2048
+_BYTES_FIXED = 1 << 20
+_UNKNOWN = -1
+
+
+class Written(NamedTuple):
+    """Where a data set lies, and whether this call wrote it (False: the same was there)."""
+
+    path: pathlib.Path
+    is_new: bool
+
+
+class _FlowMaps(tfds.core.GeneratorBasedBuilder):
+    """Region-flow maps of micro-expression clips; subclasses name the data set."""
+
+    VERSION = tfds.core.Version(tfds_folder.VERSION)
+    BUILDER_CONFIGS: ClassVar[list] = [
+        tfds.core.BuilderConfig(name=layout, description=f"Region layout {layout!r}.")
+        for layout in LAYOUTS
+    ]
+
+    def __init__(self, *, clips: Clips | None = None, **kwargs: Any):
+        self._clips = clips
+        super().__init__(**kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="28x28 maps of optical flow and optical strain between onset and apex.",
+            features=tfds.features.FeaturesDict(
+                {
+                    "flow": tfds.features.Tensor(shape=_MAP_SHAPE, dtype=np.float32),
+                    "flow_whole": tfds.features.Tensor(shape=_MAP_SHAPE, dtype=np.float32),
+                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
+                    "database": tfds.features.Text(),
+                    "subject": tfds.features.Text(),
+                    "clip": tfds.features.Text(),
+                    "emotion": tfds.features.Text(),
+                    "label7": tfds.features.Scalar(np.int64),
+                    "objective_class": tfds.features.Scalar(np.int64),
+                    "landmarks": tfds.features.Tensor(shape=(len(LANDMARKS), 2), dtype=np.float32),
+                    "constant_channels": tfds.features.Scalar(np.int64),
+                    "flow_max": tfds.features.Scalar(np.float32),
+                    "strain_mean": tfds.features.Scalar(np.float32),
+                    "detector_score": tfds.features.Scalar(np.float32),
+                }
+            ),
+            # The order of the records is ours: sorted by key.
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(_metadata(self._clips)),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        del dl_manager
+        if self._clips is None:
+            raise InputError(
+                f"the data set {self.name} is not built by TensorFlow Datasets itself; build it "
+                "with python -m input_pipeline.import_maps or python -m input_pipeline.build."
+            )
+        return {SPLIT: self._generate_examples(self._clips)}
+
+    def _generate_examples(self, clips: Clips) -> Iterator[tuple[int, dict[str, Any]]]:
+        extras = extras_with_defaults(clips)
+        for index in range(len(clips)):
+            example = {
+                "flow": clips.flow_NxHxWxC[index],
+                "flow_whole": clips.flow_whole_NxHxWxC[index],
+                "label": int(clips.label_N[index]),
+                "database": str(clips.database_N[index]),
+                "subject": str(clips.subject_N[index]),
+                "clip": str(clips.clip_N[index]),
+            }
+            for name, column in extras.items():
+                value = column[index]
+                example[name] = str(value) if name == "emotion" else value
+            yield index, example
+
+
+class Casme2(_FlowMaps):
+    """CASME II (Yan et al. 2014, doi:10.1371/journal.pone.0086041)."""
+
+
+class Samm(_FlowMaps):
+    """SAMM (Davison et al. 2018, doi:10.1109/TAFFC.2016.2573832)."""
+
+
+class Smic(_FlowMaps):
+    """SMIC-HS (Li et al. 2013, doi:10.1109/FG.2013.6553717)."""
+
+
+class Casme3(_FlowMaps):
+    """CAS(ME)^3, Part A (Li et al. 2023, doi:10.1109/TPAMI.2022.3174895)."""
+
+
+class Megc2019(_FlowMaps):
+    """The composite of SMIC-HS, CASME II and SAMM (MEGC 2019, doi:10.1109/FG.2019.8756611)."""
+
+
+_BUILDERS = {builder.name: builder for builder in (Casme2, Samm, Smic, Casme3, Megc2019)}
+
+
+def _metadata(clips: Clips | None) -> dict[str, Any]:
+    if clips is None:
+        return {}
+    packages = ("numpy", "tensorflow-datasets", "array_record")
+    return {
+        "content_hash": clips.content_hash(),
+        "provenance": dict(clips.provenance),
+        "pretend": clips.pretend,
+        "versions": {package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+def extras_with_defaults(clips: Clips) -> dict[str, np.ndarray]:
+    """Every further column of a record, computed or marked unknown where the clips lack it.
+
+    Unknown classes and unmeasured figures are -1, an unknown emotion is empty, landmarks (in
+    pixels of a 28-pixel face) are the mean positions. strain_mean is the mean of the strain
+    channel of the whole face, 0..255.
+    """
+    count = len(clips)
+    whole = clips.flow_whole_NxHxWxC
+    unknown_int_N = np.full(count, _UNKNOWN, np.int64)
+    unmeasured_N = np.full(count, _UNKNOWN, np.float32)
+    is_constant_NxC = whole.max(axis=(1, 2)) == whole.min(axis=(1, 2))
+    defaults = {
+        "emotion": np.full(count, ""),
+        "label7": unknown_int_N,
+        "objective_class": unknown_int_N,
+        "landmarks": np.broadcast_to(MEAN_LANDMARKS_5x2, (count, *MEAN_LANDMARKS_5x2.shape)),
+        "constant_channels": is_constant_NxC.sum(axis=1).astype(np.int64),
+        "flow_max": unmeasured_N,
+        "strain_mean": whole[..., 2].mean(axis=(1, 2), dtype=np.float64).astype(np.float32),
+        "detector_score": unmeasured_N,
+    }
+    return {name: clips.extras.get(name, default) for name, default in defaults.items()}
+
+
+def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> Written:
+    """Store the clips as `<dataset>/<layout>:1.0.0` below data_dir; all of it or nothing.
+
+    The clips are checked and sorted first. A data set with the same content hash is left as it
+    is, but for the mark of pretend data where it lacks it; another one, or one with damaged
+    records, is refused with InputError unless `overwrite`, and then replaced only once the new one
+    is whole. Raises OSError, with path and bytes, where the disk does not suffice.
+    """
+    clips = sorted_and_checked(clips, where=f"the data set {clips.dataset}")
+    path = tfds_folder.dataset_path(data_dir, clips.dataset, clips.layout)
+    with tfds_folder.build_lock(path):
+        if path.exists() and not overwrite:
+            stored_hash = tfds_folder.stored_metadata(path).get("content_hash")
+            if stored_hash == clips.content_hash():
+                # Raises where records were damaged since: "already there" must be true of them.
+                stored = loader.load(clips.dataset, clips.layout, data_dir)
+                if clips.pretend and not stored.pretend:
+                    # Written before data sets carried the mark.
+                    _mark_pretend(path)
+                return Written(path, is_new=False)
+            raise InputError(
+                f"'{path}' already holds another version of {clips.dataset} (content hash "
+                f"{str(stored_hash)[:12]}, now {clips.content_hash()[:12]}); give --overwrite to "
+                "replace it, or another --data_dir."
+            )
+        needed = _BYTES_FIXED + _BYTES_PER_CLIP * len(clips)
+        tfds_folder.require_free_space(path.parent, needed)
+        with tfds_folder.staging_folder(path) as staging:
+            finished = _build(clips, staging, needed)
+            tfds_folder.publish(finished, path)
+    return Written(path, is_new=True)
+
+
+def _mark_pretend(path: pathlib.Path) -> None:
+    """Add the mark to a stored data set's metadata; its records stay as they are."""
+    metadata = tfds_folder.stored_metadata(path) | {"pretend": True}
+    write_whole(path / "metadata.json", json.dumps(metadata))
+
+
+def _build(clips: Clips, staging: pathlib.Path, needed: int) -> pathlib.Path:
+    # Its bar would be gone within the second that writing takes.
+    tfds.disable_progress_bar()
+    builder = _BUILDERS[clips.dataset](
+        clips=clips, data_dir=staging, config=clips.layout, file_format="array_record"
+    )
+    try:
+        # It prints "downloading" and the staging folder, which is not where the data set will be.
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare()
+    except (OSError, RuntimeError) as error:
+        raise _named_disk_error(error, staging.parent, needed) from error
+    return pathlib.Path(builder.data_path)
+
+
+def _named_disk_error(error: Exception, folder: pathlib.Path, needed: int) -> Exception:
+    """The error with folder and bytes; array_record reports a full disk as a RuntimeError."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+            reason = f"{os.strerror(number)}, about {needed} bytes are needed"
+            return OSError(number, reason, os.fspath(folder))
+    return error
