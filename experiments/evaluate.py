@@ -37,7 +37,7 @@ def main() -> int:
     from ahmsa_jax.training.protocols import loso_folds
 
     folds = loso_folds(clips.subject_key_N)
-    known = [fold.subject_key for fold in folds]
+    known = [fold.key for fold in folds]
     requested = requested_subjects(known)
     folder = pathlib.Path(values.weights_dir).expanduser()
     weights = given_weights.find(folder, values.model, model_config, requested, known)
@@ -57,7 +57,7 @@ def main() -> int:
     }
     jax_settings.local_devices(values.compile_cache)
     # All files are read and predicted with before anything is written.
-    folds_here = [fold for fold in folds if fold.subject_key in set(requested)]
+    folds_here = [fold for fold in folds if fold.key in set(requested)]
     finished = _predicted(clips, folds_here, weights)
     workdir = workdir_of(config)
     facts = {
@@ -93,7 +93,7 @@ def _predicted(clips: Clips, folds: list[Any], weights: GivenWeights) -> list[An
     for seed in weights.seeds:
         for fold in folds:
             try:
-                params = weights.read(seed, fold.subject_key)
+                params = weights.read(seed, fold.key)
             except InputError as error:
                 faults.append(str(error))
                 continue

@@ -156,7 +156,7 @@ def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
     clips = synthetic.make("five", "small")
     folds = loso_folds(clips.subject_key_N)
     shapes = epoch_shapes(folds, TrainConfig().batch_size)
-    jobs = [Job(0, fold) for fold in folds if fold.subject_key in SUBJECTS]
+    jobs = [Job(0, fold) for fold in folds if fold.key in SUBJECTS]
     stored = plan.stored_plan(workdir, folds, shapes, jobs)
     assert stored is not None
     chunk = stored.chunks[0]

@@ -64,7 +64,7 @@ def _probabilities(
     engine = Engine(
         model_config,
         training,
-        shapes[chosen[0].subject_key],
+        shapes[chosen[0].key],
         size=len(chosen),
         test_places=max(len(fold.test_index) for fold in chosen),
         devices=jax.local_devices()[:1],

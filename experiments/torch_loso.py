@@ -89,7 +89,7 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
 
             result, params = trainer.train(job, report)
             if run.config["save_weights"]:
-                subject = job.fold.subject_key.replace("/", "_")
+                subject = job.fold.key.replace("/", "_")
                 target = workdir / "weights" / f"seed-{job.seed}" / f"{subject}.pth"
                 state_files.write(target, run.model_config, params)
             chunk_files.save(workdir, chunk.number, chunk.jobs, result)

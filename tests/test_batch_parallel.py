@@ -22,7 +22,7 @@ DEVICES = 3
 
 @functools.cache
 def spread() -> BatchEngine:
-    shape = epoch_shapes(folds(), TRAINING.batch_size)[JOB.fold.subject_key]
+    shape = epoch_shapes(folds(), TRAINING.batch_size)[JOB.fold.key]
     return BatchEngine(MODEL, TRAINING, shape, test_places=7, devices=jax.local_devices()[:DEVICES])
 
 

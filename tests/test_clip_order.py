@@ -70,7 +70,7 @@ def test_an_order_trains_as_the_data_set_sorted_that_way():
     model = ModelConfig(base_dim=6, blocks=(0, 0, 1))
 
     folds = loso_folds(subjects)
-    shape = epoch_shapes(folds, 4)[folds[0].subject_key]
+    shape = epoch_shapes(folds, 4)[folds[0].key]
 
     def engine(order):
         training = TrainConfig(

@@ -28,8 +28,8 @@ def test_every_clip_is_held_out_once_and_no_subject_is_on_both_sides(keys):
     assert sorted(held_out.tolist()) == list(range(len(keys)))
     subjects = np.array(keys)
     for fold in folds:
-        assert set(subjects[fold.test_index]) == {fold.subject_key}
-        assert fold.subject_key not in subjects[fold.train_N]
+        assert set(subjects[fold.test_index]) == {fold.key}
+        assert fold.key not in subjects[fold.train_N]
         assert fold.n_train + len(fold.test_index) == len(keys)
 
 
@@ -38,7 +38,7 @@ def test_every_clip_is_held_out_once_and_no_subject_is_on_both_sides(keys):
 def test_epoch_shapes_hold_every_training_clip(keys, batch_size):
     folds = loso_folds(keys)
     for fold in folds:
-        shape = epoch_shapes(folds, batch_size)[fold.subject_key]
+        shape = epoch_shapes(folds, batch_size)[fold.key]
         assert (shape.steps - 1) * batch_size < fold.n_train <= shape.places
         assert shape.last_size <= batch_size
 

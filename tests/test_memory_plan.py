@@ -20,7 +20,7 @@ from experiments.schedule.memory import machine_bytes
 GIB = 2**30
 SHAPES = (EpochShape(1, 16, 16), EpochShape(2, 16, 8))
 FOLDS = loso_folds([f"lab/{name}" for name in "abcdefghij"])
-SHAPE_OF = {fold.subject_key: SHAPES[place % 2] for place, fold in enumerate(FOLDS)}
+SHAPE_OF = {fold.key: SHAPES[place % 2] for place, fold in enumerate(FOLDS)}
 JOBS = [Job(0, fold) for fold in FOLDS]
 # A shallow network at the widths of the small runs: it compiles in seconds.
 SHALLOW = ("--blocks=0,0,1", "--epochs=3", "--eval_every=1")
@@ -108,13 +108,13 @@ def test_size_follows_the_compiled_need():
 
 
 def assert_each_job_once(found):
-    keys = [(job.seed, job.fold.subject_key) for chunk in found.chunks for job in chunk.jobs]
-    assert sorted(keys) == [(0, fold.subject_key) for fold in FOLDS]
+    keys = [(job.seed, job.fold.key) for chunk in found.chunks for job in chunk.jobs]
+    assert sorted(keys) == [(0, fold.key) for fold in FOLDS]
     numbers = [chunk.number for chunk in found.chunks]
     assert len(set(numbers)) == len(numbers)
     for chunk in found.chunks:
         assert len(chunk.jobs) <= chunk.size
-        assert {SHAPE_OF[job.fold.subject_key] for job in chunk.jobs} == {chunk.shape}
+        assert {SHAPE_OF[job.fold.key] for job in chunk.jobs} == {chunk.shape}
 
 
 def test_halving_keeps_finished_chunks_and_numbers(tmp_path):

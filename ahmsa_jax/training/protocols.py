@@ -1,11 +1,12 @@
-"""Leave-one-subject-out folds of a data set, and the batch shapes they train with.
+"""How clips are split into training and held-out ones, and the batch shapes of the folds.
 
 Letters in array names: N clips of the data set, S folds, T held-out clips of a fold (padded).
 """
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -14,16 +15,20 @@ from ahmsa_jax.config import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """One held-out subject: everything about its fold that does not depend on a seed."""
+    """One split of the clips: everything about it that does not depend on a seed.
 
-    subject_key: str
-    train_N: np.ndarray  # bool: which clips train; all but the subject's own
-    test_index: np.ndarray  # int: the subject's own clips, ascending
+    Leave-one-subject-out folds are named by the held-out subject's key.
+    """
+
+    key: str
+    train_N: np.ndarray  # bool: which clips train
+    test_index: np.ndarray  # int: the held-out clips, ascending
+    valid_N: np.ndarray | None = None  # bool: clips that choose between epochs or settings
 
     @property
     def stable_id(self) -> int:
-        """CRC-32 of the subject's key: its randomness follows the subject, not its position."""
-        return zlib.crc32(self.subject_key.encode())
+        """CRC-32 of the key: the fold's randomness follows its name, not its position."""
+        return zlib.crc32(self.key.encode())
 
     @property
     def n_train(self) -> int:
@@ -68,16 +73,33 @@ def loso_folds(subject_key_N: Sequence[str]) -> list[Fold]:
     ]
 
 
+class SplitClips(Protocol):
+    """What a split may look at: (N,) arrays of every clip."""
+
+    label_N: np.ndarray
+    database_N: np.ndarray
+
+    @property
+    def subject_key_N(self) -> list[str]:
+        """`database/subject` of each clip."""
+
+
+# How to split a data set into folds, by the name after --split.
+SPLITS: dict[str, Callable[[SplitClips], list[Fold]]] = {
+    "loso": lambda clips: loso_folds(clips.subject_key_N),
+}
+
+
 def epoch_shapes(folds: Sequence[Fold], batch_size: int) -> dict[str, EpochShape]:
-    """The epoch shape of each fold, by subject key.
+    """The epoch shape of each fold, by its key.
 
     The last step's places are rounded up to a multiple of 8 (a register's worth of rows), at most
     the batch size.
     """
-    steps_of = {fold.subject_key: -(-fold.n_train // batch_size) for fold in folds}
+    steps_of = {fold.key: -(-fold.n_train // batch_size) for fold in folds}
     shapes = {}
     for steps in set(steps_of.values()):
-        most = max(fold.n_train for fold in folds if steps_of[fold.subject_key] == steps)
+        most = max(fold.n_train for fold in folds if steps_of[fold.key] == steps)
         last = most - (steps - 1) * batch_size
         shapes[steps] = EpochShape(steps, batch_size, min(batch_size, -(-last // 8) * 8))
     return {key: shapes[steps] for key, steps in steps_of.items()}

@@ -258,7 +258,7 @@ def _record_bytes(record: Record, jobs: Sequence[Job], size: int) -> bytes:
         buffer,
         size=np.int64(size),
         seed=np.array([job.seed for job in jobs], np.int64),
-        subject=np.array([job.fold.subject_key for job in jobs]),
+        subject=np.array([job.fold.key for job in jobs]),
         loss=record.loss_SxE.astype(np.float32),
         evaluated=record.evaluated_V.astype(np.int64),
         confusion=record.confusion_SxVxKxK.astype(np.int64),
@@ -272,7 +272,7 @@ def _read_record(path: pathlib.Path, jobs: Sequence[Job], size: int) -> Record:
         with np.load(io.BytesIO(read_whole(path, _MOST_RECORD_BYTES)), allow_pickle=False) as file:
             arrays = dict(file)
         stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
-        if stored != [(job.seed, job.fold.subject_key) for job in jobs]:
+        if stored != [(job.seed, job.fold.key) for job in jobs]:
             raise _UnusableError("it is of other folds")
         if int(arrays["size"]) != size:
             raise _UnusableError(f"it has {int(arrays['size'])} places, the chunk here {size}")

@@ -46,7 +46,7 @@ def save(workdir: pathlib.Path, number: int, jobs: Sequence[Job], result: ChunkR
     np.savez(
         buffer,
         seed=np.array([job.seed for job in jobs], np.int64),
-        subject=np.array([job.fold.subject_key for job in jobs]),
+        subject=np.array([job.fold.key for job in jobs]),
         probability=np.concatenate(result.probability).astype(np.float32),
         loss=result.loss_SxE.astype(np.float32),
         evaluated=result.evaluated_V.astype(np.int64),
@@ -89,7 +89,7 @@ def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult
 
 def _result(arrays: dict[str, np.ndarray], jobs: Sequence[Job], run: str) -> ChunkResult | None:
     """The arrays as results, or None where they are of other jobs, of another run, or unfit."""
-    wanted = [(job.seed, job.fold.subject_key) for job in jobs]
+    wanted = [(job.seed, job.fold.key) for job in jobs]
     stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
     if stored != wanted or str(arrays.get("run", "")) != run:
         return None

@@ -93,7 +93,7 @@ def write_run_files(
     metrics: list[tuple[int, int, str, str]] = []
     for chunk, result in finished:
         for row, job in enumerate(chunk.jobs):
-            database, subject = job.fold.subject_key.split("/")
+            database, subject = job.fold.key.split("/")
             probability = result.probability[row]
             label = clips.label_N[job.fold.test_index]
             prediction = probability.argmax(axis=-1)
@@ -127,7 +127,7 @@ def write_run_files(
                     f"{result.seconds / len(chunk.jobs):.3f}",
                 )
             )
-            metrics += _log_lines(job.seed, job.fold.subject_key, row, result)
+            metrics += _log_lines(job.seed, job.fold.key, row, result)
     lines = [line for *_, line in sorted(metrics)]
     texts = {
         PREDICTIONS_FILE: _csv(PREDICTION_COLUMNS, sorted(predictions)),

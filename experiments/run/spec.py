@@ -80,7 +80,7 @@ def read_run(**particular: Any) -> Run:
     side = clips.flow_NxHxWxC.shape[1]
     model_config, train_config, preset = run_flags.settings_from_flags(clips.dataset, side)
     folds = loso_folds(clips.subject_key_N)
-    requested = requested_subjects([fold.subject_key for fold in folds])
+    requested = requested_subjects([fold.key for fold in folds])
     shard = values.shard
     config = {
         "dataset": clips.dataset,
@@ -152,10 +152,10 @@ def notes(run: Run) -> list[str]:
     if run.config["shuffled_labels"]:
         found.append("control run: the labels are shuffled, so these are scores at chance")
     for fold in run.folds:
-        if fold.subject_key in subjects_here(run):
+        if fold.key in subjects_here(run):
             for label in vanished_classes(fold, run.clips.label_N, len(CLASS_NAMES)):
                 found.append(
-                    f"the fold of {fold.subject_key} has no clip of the class "
+                    f"the fold of {fold.key} has no clip of the class "
                     f"{CLASS_NAMES[label]} to train on"
                 )
     return found

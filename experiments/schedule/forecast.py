@@ -136,7 +136,7 @@ def _smaller(programs: Programs, jobs: Sequence[Job]) -> str:
         flags.append(f"--epochs={LOOK_EPOCHS}")
         training = dataclasses.replace(training, epochs=LOOK_EPOCHS)
     if not flags:
-        keys = list(dict.fromkeys(job.fold.subject_key for job in jobs))[:2]
+        keys = list(dict.fromkeys(job.fold.key for job in jobs))[:2]
         return f"for a smaller look give fewer folds, such as --subjects={','.join(keys)}"
     seconds = estimate.cpu_seconds(model, training, jobs)
     return f"a smaller look, {' '.join(flags)}, takes about {estimate.in_words(seconds)}"

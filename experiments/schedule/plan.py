@@ -145,8 +145,8 @@ def make_plan(
 def grouped(jobs: Sequence[Job], shapes: Mapping[str, EpochShape]) -> dict[EpochShape, list[Job]]:
     """The jobs by epoch shape, fewest steps first."""
     groups: dict[EpochShape, list[Job]] = {}
-    for shape in sorted({shapes[job.fold.subject_key] for job in jobs}, key=lambda s: s.steps):
-        groups[shape] = [job for job in jobs if shapes[job.fold.subject_key] == shape]
+    for shape in sorted({shapes[job.fold.key] for job in jobs}, key=lambda s: s.steps):
+        groups[shape] = [job for job in jobs if shapes[job.fold.key] == shape]
     return groups
 
 
@@ -169,7 +169,7 @@ def halved(
         chunk for chunk in plan.chunks if chunk.number not in finished and chunk.size > smaller
     ]
     kept = [chunk for chunk in plan.chunks if chunk not in replaced]
-    shapes = {job.fold.subject_key: chunk.shape for chunk in replaced for job in chunk.jobs}
+    shapes = {job.fold.key: chunk.shape for chunk in replaced for job in chunk.jobs}
     jobs = [job for chunk in replaced for job in chunk.jobs]
     next_number = 1 + max(chunk.number for chunk in plan.chunks)
     size_of = {chunk.shape: smaller for chunk in replaced}
@@ -185,7 +185,7 @@ def store_plan(workdir: pathlib.Path, plan: Plan) -> None:
             {
                 "number": chunk.number,
                 "size": chunk.size,
-                "jobs": [[job.seed, job.fold.subject_key] for job in chunk.jobs],
+                "jobs": [[job.seed, job.fold.key] for job in chunk.jobs],
             }
             for chunk in plan.chunks
         ],
@@ -208,14 +208,14 @@ def stored_plan(
     path = workdir / PLAN_FILE
     if not path.exists():
         return None
-    fold_of = {fold.subject_key: fold for fold in folds}
+    fold_of = {fold.key: fold for fold in folds}
     try:
         content = json.loads(read_text(path, MOST_BYTES))
         if content.pop("plan_hash") != config_hash(content):
             raise ValueError("its hash does not fit its content")
         stored = content["chunks"]
         planned = sorted((int(seed), str(key)) for entry in stored for seed, key in entry["jobs"])
-        if planned != sorted((job.seed, job.fold.subject_key) for job in wanted):
+        if planned != sorted((job.seed, job.fold.key) for job in wanted):
             raise ValueError("it does not hold each fold once")
         if any(not 1 <= len(entry["jobs"]) <= int(entry["size"]) for entry in stored):
             raise ValueError("a chunk holds more folds than places, or none")

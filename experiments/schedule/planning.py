@@ -18,10 +18,7 @@ def jobs_of(run: Run) -> list[Job]:
     """Every fold to train here under every seed."""
     mine = set(subjects_here(run))
     return [
-        Job(seed, fold)
-        for seed in run.config["seeds"]
-        for fold in run.folds
-        if fold.subject_key in mine
+        Job(seed, fold) for seed in run.config["seeds"] for fold in run.folds if fold.key in mine
     ]
 
 

@@ -233,7 +233,7 @@ class Trainer:
             weights = fold_weights.FoldWeights(
                 params=params,
                 seed=job.seed,
-                subject_key=job.fold.subject_key,
+                subject_key=job.fold.key,
                 **self._settings.weights_of,
             )
             fold_weights.save(folder, weights)
