@@ -13,6 +13,9 @@ Activation = Literal["gelu", "relu"]
 Order = Literal["data", "class", "class_021", "class_210"]
 
 
+NetworkConfig = Any
+
+
 class ConfigError(ValueError):
     """A setting outside its range: one full sentence that names value and range."""
 

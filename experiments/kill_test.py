@@ -135,17 +135,16 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
 
 def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
     """A run stopped by SIGTERM with two checkpoints of its first chunk; what they should hold."""
-    from ahmsa_jax.training.engine import Job
-    from ahmsa_jax.training.protocols import epoch_shapes, loso_folds
-    from experiments.files import checkpoints
+    from ahmsa_jax.training.protocols import Job, epoch_shapes, loso_folds
+    from experiments.files import checkpoints, sealed
     from experiments.schedule import plan
-    from experiments.schedule.programs import Programs
+    from experiments.schedule.programs import Problem, Programs
     from input_pipeline.maps import synthetic
 
     chunk_folder = workdir / checkpoints.FOLDER / "chunk-0000"
     process = _start(workdir)
     deadline = time.monotonic() + _START_TIMEOUT
-    while len(list(chunk_folder.glob(f"*/{checkpoints.SUMS}"))) < checkpoints.KEPT:
+    while len(list(chunk_folder.glob(f"*/{sealed.SUMS}"))) < checkpoints.KEPT:
         if not process.is_alive() or time.monotonic() > deadline:
             raise ConfigError("the run ended before it had two checkpoints.")
         time.sleep(0.005)
@@ -161,7 +160,8 @@ def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
     assert stored is not None
     chunk = stored.chunks[0]
     most = max(len(fold.test_index) for fold in folds)
-    engine = Programs(clips, MODEL, TrainConfig(), test_places=most).engine(chunk.shape, chunk.size)
+    programs = Programs(Problem(clips, MODEL, TrainConfig(), most))
+    engine = programs.engine(chunk.shape, chunk.size)
     state, _ = engine.shapes(len(clips))
     return chunk_folder, engine.host_shapes(state), chunk.jobs
 

@@ -63,15 +63,50 @@ def _joined(interruption: Interruption) -> Any:
     return Cluster(flags.FLAGS.cluster, interruption)
 
 
+def _programs(run: Run, cluster: Any) -> Any:
+    """The run's programs, to be compiled here or, with a cluster, by its workers."""
+    from experiments.schedule import planning
+    from experiments.schedule.programs import Programs
+
+    if cluster is None:
+        return Programs(planning.problem_of(run))
+    from experiments.cluster.executor import RemoteNeeds
+
+    values = flags.FLAGS
+    return RemoteNeeds(
+        cluster,
+        planning.problem_of(run),
+        automatic=not values.folds_at_once,
+        compile_cache=values.compile_cache,
+    )
+
+
+def _executor(
+    run: Run, workdir: pathlib.Path, programs: Any, cluster: Any, interruption: Interruption
+) -> Any:
+    """Who trains the run's chunks."""
+    from experiments.schedule import planning
+
+    if cluster is None:
+        minutes, automatic = flags.FLAGS.checkpoint_minutes, not flags.FLAGS.folds_at_once
+        return planning.local_executor(
+            run, workdir, programs, interruption, checkpoint_minutes=minutes, automatic=automatic
+        )
+    from experiments.cluster.executor import ClusterExecutor
+
+    return ClusterExecutor(programs, interruption)
+
+
 def _dry_run(run: Run, workdir: pathlib.Path, interruption: Interruption) -> None:
     from experiments.schedule import forecast, planning
 
     cluster = _joined(interruption)
     _print_header(run, workdir, cluster)
-    programs: Any = planning.programs_of(run, cluster)
-    plan = interruption.run(lambda: planning.fresh_plan(run, programs))
+    programs = _programs(run, cluster)
+    size = flags.FLAGS.folds_at_once
+    plan = interruption.run(lambda: planning.fresh_plan(run, programs, size))
     forecast.print_plan(programs, plan)
-    if flags.FLAGS.cluster:
+    if cluster:
         interruption.run(lambda: programs.print_time(plan))
     else:
         interruption.run(lambda: forecast.print_time(programs, plan))
@@ -118,9 +153,9 @@ def _print_header(run: Run, workdir: pathlib.Path, cluster: Any = None) -> None:
 
 def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruption) -> int:
     from ahmsa_jax.training.protocols import epoch_shapes
-    from experiments.files import chunks, run_files
-    from experiments.schedule import forecast, plan, planning
-    from experiments.scores import reporting, summary
+    from experiments.files import chunks
+    from experiments.schedule import executor, forecast, plan, planning
+    from experiments.scores import reporting
 
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     planned = plan.stored_plan(workdir, run.folds, shapes, planning.jobs_of(run))
@@ -130,7 +165,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
         refuse_other_code(workdir)
     cluster = _joined(interruption) if waiting else None
     _print_header(run, workdir, cluster)
-    programs = planning.programs_of(run, cluster)
+    programs = _programs(run, cluster)
     unfinished = (
         [chunk for chunk in planned.chunks if chunk.number not in stored] if planned else []
     )
@@ -139,31 +174,27 @@ def _train_and_report(run: Run, workdir: pathlib.Path, interruption: Interruptio
         # Before anything is compiled, which takes its time too.
         forecast.warn_if_long(programs, jobs)
     if planned is None:
-        planned = interruption.run(lambda: planning.fresh_plan(run, programs))
+        size = flags.FLAGS.folds_at_once
+        planned = interruption.run(lambda: planning.fresh_plan(run, programs, size))
         plan.store_plan(workdir, planned)
-    _store_surroundings(run, workdir, programs, planned)
+    _store_surroundings(run, workdir, cluster, programs, planned)
     if waiting:
         forecast.print_plan(programs, planned)
-    trainer = planning.trainer_of(run, workdir, programs, interruption)
-    finished = []
-    for chunk, result in trainer.run(planned, stored):
-        finished.append((chunk, result))
-        # Stored chunks come first, and together: the files never hold less than before.
-        if len(finished) >= len(stored):
-            run_files.write_run_files(workdir, run.clips, finished)
-    records = summary.read_records([workdir])
-    reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
-    return 3 if records.failed else 0
+    trainer = _executor(run, workdir, programs, cluster, interruption)
+    executor.train_all(trainer, planned, stored, workdir, run.clips, interruption)
+    return reporting.report(workdir)
 
 
-def _store_surroundings(run: Run, workdir: pathlib.Path, programs: Any, planned: Any) -> None:
+def _store_surroundings(
+    run: Run, workdir: pathlib.Path, cluster: Any, programs: Any, planned: Any
+) -> None:
     """Note where and how the run was made; a first start may have died before: made good."""
     from experiments.run import environment
 
     if not (workdir / "environment.json").exists():
-        devices = programs.cluster.devices if programs.cluster else programs.devices
+        devices = cluster.devices if cluster else programs.devices
         facts = environment.describe(devices) | {
-            "cluster_chunks_at_a_time": programs.workers if programs.cluster else None,
+            "cluster_chunks_at_a_time": cluster.workers if cluster else None,
             "folds_at_once": max(chunk.size for chunk in planned.chunks),
             "data_sha256": run.config["data_sha256"],
             "data_provenance": run.clips.provenance,

@@ -37,67 +37,28 @@ def main() -> int:
 
 def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
     from ahmsa_jax.training.protocols import epoch_shapes
-    from experiments.files import chunks as chunk_files
-    from experiments.files import run_files
-    from experiments.schedule import plan, planning
-    from experiments.scores import reporting, summary
+    from experiments.files import chunks
+    from experiments.run.chunk import Plan
+    from experiments.schedule import executor, plan, planning
+    from experiments.schedule.interruption import Interruption
+    from experiments.schedule.torch_trainer import TorchTrainer
+    from experiments.scores import reporting
 
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     jobs = planning.jobs_of(run)
     # A fold is a chunk of its own: each one's results are kept, so that a run can go on.
-    chunks = plan.make_plan(jobs, shapes, dict.fromkeys(shapes.values(), 1), 1)
-    stored = chunk_files.load_all(workdir, chunks)
-    if len(stored) < len(chunks):
+    planned = Plan(plan.make_plan(jobs, shapes, dict.fromkeys(shapes.values(), 1), 1))
+    stored = chunks.load_all(workdir, planned.chunks)
+    if len(stored) < len(planned.chunks):
         refuse_other_code(workdir)
-        stored |= _train(run, workdir, [c for c in chunks if c.number not in stored], len(stored))
-    run_files.write_run_files(workdir, run.clips, [(c, stored[c.number]) for c in chunks])
-    records = summary.read_records([workdir])
-    reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
-    return 3 if records.failed else 0
-
-
-def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dict[int, Any]:
-    """Train and store these chunks of one fold each; returns their results by number."""
-    import numpy as np
-
-    from ahmsa_jax.training.clip_order import rank_of_clips
-    from experiments.baselines.torch_folds import FoldTrainer
-    from experiments.files import chunks as chunk_files
-    from experiments.schedule.progress import Progress
-
-    trainer = FoldTrainer(
-        run.model_config,
-        run.train_config,
-        run.clips.flow_NxHxWxC,
-        run.clips.label_N,
-        rank_N=rank_of_clips(
-            run.train_config.order, run.clips.label_N, run.clips.subject_N, run.clips.clip_N
-        ),
-        eval_every=run.config["eval_every"],
-    )
-    _print_header(run, workdir, trainer.device)
-    _store_surroundings(run, workdir, trainer.device)
-    progress = Progress(done + len(chunks), run.train_config.epochs, done)
-    progress.restart_clock()
-    found = {}
-    try:
-        for chunk in chunks:
-            (job,) = chunk.jobs
-
-            def report(epoch: int, loss: float) -> None:
-                progress.advance(1, epoch, np.array([loss]))
-
-            result, params = trainer.train(job, report)
-            if run.config["save_weights"]:
-                subject = job.fold.key.replace("/", "_")
-                target = workdir / "weights" / f"seed-{job.seed}" / f"{subject}.pth"
-                state_files.write(target, run.model_config, params)
-            chunk_files.save(workdir, chunk.number, chunk.jobs, result)
-            found[chunk.number] = result
-            progress.finish_chunk(1, result.final_counts())
-    finally:
-        progress.close()
-    return found
+    trainer = TorchTrainer(run, workdir)
+    if len(stored) < len(planned.chunks):
+        _print_header(run, workdir, trainer.device)
+        _store_surroundings(run, workdir, trainer.device)
+    with Interruption(NAME) as interruption:
+        one_by_one = executor.LocalExecutor(trainer, interruption, epochs=run.train_config.epochs)
+        executor.train_all(one_by_one, planned, stored, workdir, run.clips, interruption)
+    return reporting.report(workdir)
 
 
 def _print_header(run: Run, workdir: pathlib.Path, device: Any) -> None:

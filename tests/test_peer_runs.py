@@ -99,7 +99,7 @@ def test_recipes_and_single_flags(arguments, layout, settings):
     script = (
         "import json, sys\n"
         "from absl import flags\n"
-        "from experiments import flags as run_flags\n"
+        "from experiments.run import flags as run_flags\n"
         "from experiments.run.recipes import plain\n"
         "run_flags.define_run_flags()\n"
         "flags.FLAGS(['x', *sys.argv[1:]])\n"

@@ -194,16 +194,19 @@ def read_config(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def differences(
-    stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "", missing: str = "absent"
+    stored: dict[str, Any],
+    wanted: dict[str, Any],
+    names: tuple[str, str] = ("stored", "now"),
+    prefix: str = "",
 ) -> list[str]:
     """Settings that differ, one `name: stored A, now B` each, nested names joined by a dot."""
     found = []
     for name in sorted({*stored, *wanted}):
-        old, new = stored.get(name, missing), wanted.get(name, missing)
+        old, new = stored.get(name, "absent"), wanted.get(name, "absent")
         if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, f"{prefix}{name}.")
+            found += differences(old, new, names, f"{prefix}{name}.")
         elif old != new:
-            found.append(f"{prefix}{name}: stored {_short(old)}, now {_short(new)}")
+            found.append(f"{prefix}{name}: {names[0]} {_short(old)}, {names[1]} {_short(new)}")
     return found
 
 

@@ -8,12 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from ahmsa_jax.training.engine import Job
+from ahmsa_jax.training.protocols import Job
 from experiments.files.checkpoints import KEPT
 from experiments.files.run_files import LOGGED_EPOCHS
+from experiments.run.chunk import Chunk, Plan
 from experiments.schedule import estimate
-from experiments.schedule.plan import Chunk, Plan, checkpoint_bytes
-from experiments.schedule.programs import Programs
+from experiments.schedule.plan import checkpoint_bytes
+from experiments.schedule.programs import Needs, Programs
 
 # The dry run times so long, or an epoch, and so many epochs at most.
 TIMED_SECONDS = 2.0
@@ -27,22 +28,25 @@ LOOK_WIDTH, LOOK_EPOCHS, LOOK_RATE = 24, 60, 1e-4
 _ROW, _LINE, _CONFUSION, _REPORT = 110, 90, 120, 500_000
 
 
-def print_plan(programs: Programs, plan: Plan) -> None:
+def print_plan(programs: Needs, plan: Plan) -> None:
     """Print the chunks, what each program needs of the memory, and earlier halvings."""
     for (shape, folds), count in Counter((c.shape, len(c.jobs)) for c in plan.chunks).items():
         print(f"plan: {count} chunk(s) of {folds} folds at once, {shape.steps} step(s) per epoch")
     for shape, size in {(chunk.shape, chunk.size): None for chunk in plan.chunks}:
         if programs.is_compiled(shape, size):
             need = programs.need(shape, size)
-            print(f"memory: {size} folds of {shape.steps} step(s) need {_in_bytes(need)} of the "
-                  f"{_in_bytes(programs.have)} per device that can be used")  # fmt: skip
+            have = _in_bytes(programs.have)
+            print(
+                f"memory: {size} folds of {shape.steps} step(s) need {_in_bytes(need)} of the "
+                f"{have} per device that can be used"
+            )
     for event in plan.halvings:
         print(f"halved earlier: {event}")
     sys.stdout.flush()
 
 
 def print_disk(
-    programs: Programs,
+    programs: Needs,
     plan: Plan,
     workdir: pathlib.Path,
     *,
@@ -109,7 +113,7 @@ def _seconds_per_epoch(programs: Programs, chunk: Chunk) -> float:
     return timed(max(1, min(MOST_TIMED, int(TIMED_SECONDS / first))))
 
 
-def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
+def warn_if_long(programs: Needs, jobs: Sequence[Job]) -> None:
     """Warn on stderr where training these jobs on a CPU will take long."""
     if programs.devices[0].platform != "cpu" or not jobs:
         return
@@ -123,7 +127,7 @@ def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
         )
 
 
-def _smaller(programs: Programs, jobs: Sequence[Job]) -> str:
+def _smaller(programs: Needs, jobs: Sequence[Job]) -> str:
     """What to give for a smaller look, in settings that are larger in this run."""
     model, training = programs.model_config, programs.train_config
     flags = []

@@ -1,22 +1,21 @@
 """Which folds are trained together: chunks that fit the memory, each of one epoch shape."""
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.networks.initial import parameter_shapes
 from ahmsa_jax.networks.peer_configs import STSTNetConfig
 from ahmsa_jax.networks.registry import is_dead
-from ahmsa_jax.training.engine import Job
-from ahmsa_jax.training.protocols import EpochShape, Fold
+from ahmsa_jax.training.protocols import EpochShape, Fold, Job
 from ahmsa_jax.training.step import make_model
+from experiments.run.chunk import Chunk, Plan
 from experiments.run.workdir import MOST_BYTES, canonical_json, config_hash
+from experiments.schedule.memory import Device
 from input_pipeline.core.files import read_text, write_whole
 
 PLAN_FILE = "plan.json"
@@ -30,24 +29,6 @@ ACTIVATIONS_PER_WIDTH = 32
 STSTNET_ACTIVATIONS = 32_000
 # A program that leaves more than this part of the memory unused is compiled again for more folds.
 WORTH_GROWING = 1.25
-
-
-@dataclasses.dataclass(frozen=True)
-class Chunk:
-    """Jobs trained together; `size` is the number of places, shared by chunks of a shape."""
-
-    number: int
-    shape: EpochShape
-    size: int
-    jobs: tuple[Job, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """The chunks of a run, and how they came to be smaller than first planned."""
-
-    chunks: tuple[Chunk, ...]
-    halvings: tuple[str, ...] = ()
 
 
 def count_parameters(config: Any, train_config: TrainConfig) -> tuple[int, int]:
@@ -85,7 +66,7 @@ def fitted_size(
     count: int,
     guess: int,
     have: int,
-    devices: Sequence[jax.Device],
+    devices: Sequence[Device],
     need: Callable[[int], int],
 ) -> int:
     """Folds at once over all devices, for a group of `count`: as many as the memory holds.
@@ -229,14 +210,7 @@ def stored_plan(
             for entry in stored
         ]
         return Plan(tuple(chunks), tuple(content["halvings"]))
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"'{path}' is damaged ({error}); start again in another --workdir."
         ) from None

@@ -2,16 +2,15 @@
 
 import functools
 import pathlib
-from typing import Any
 
-from absl import flags
-
-from ahmsa_jax.training.engine import Job
-from ahmsa_jax.training.protocols import epoch_shapes
+from ahmsa_jax.training.protocols import Job, epoch_shapes
+from experiments.run.chunk import Plan
 from experiments.run.spec import Run, subjects_here
-from experiments.schedule import plan, trainer
+from experiments.schedule import plan
+from experiments.schedule.executor import LocalExecutor
 from experiments.schedule.interruption import Interruption
-from experiments.schedule.programs import Programs
+from experiments.schedule.programs import Needs, Problem, Programs
+from experiments.schedule.trainer import Settings, Trainer
 
 
 def jobs_of(run: Run) -> list[Job]:
@@ -22,65 +21,54 @@ def jobs_of(run: Run) -> list[Job]:
     ]
 
 
-def programs_of(run: Run, cluster: Any) -> Programs:
-    """The run's programs, to be compiled here or, with a cluster, by its workers."""
-    settings: dict[str, Any] = {
-        "test_places": max(len(fold.test_index) for fold in run.folds),
-        "eval_every": run.config["eval_every"],
-    }
-    if cluster is None:
-        parallel = run.config["parallel"]
-        return Programs(
-            run.clips, run.model_config, run.train_config, parallel=parallel, **settings
-        )
-    from experiments.cluster.executor import RemotePrograms
-
-    automatic = not flags.FLAGS.folds_at_once
-    return RemotePrograms(
-        cluster,
+def problem_of(run: Run) -> Problem:
+    """What the run's programs are compiled for."""
+    return Problem(
         run.clips,
         run.model_config,
         run.train_config,
-        automatic=automatic,
-        compile_cache=flags.FLAGS.compile_cache,
-        **settings,
+        test_places=max(len(fold.test_index) for fold in run.folds),
+        eval_every=run.config["eval_every"],
+        parallel=run.config["parallel"],
     )
 
 
-def fresh_plan(run: Run, programs: Programs) -> plan.Plan:
-    """Chunks of the size asked for, or of as many folds as the memory holds by compiling."""
-    devices, lanes = programs.devices, programs.lanes
+def fresh_plan(run: Run, needs: Needs, folds_at_once: int) -> Plan:
+    """Chunks of the size asked for, or (0) of as many folds as the memory holds by compiling."""
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     jobs = jobs_of(run)
-    programs.refuse_hopeless()
+    needs.refuse_hopeless()
     guess = plan.guess_fold_bytes(run.model_config, run.train_config, len(run.clips))
+    wanted = 1 if run.config["parallel"] == "batch" else folds_at_once
     size_of = {}
     for shape, group in plan.grouped(jobs, shapes).items():
-        need = functools.partial(programs.need, shape)
-        wanted = 1 if run.config["parallel"] == "batch" else flags.FLAGS.folds_at_once
+        need = functools.partial(needs.need, shape)
         if wanted:
-            need(plan.even_size(len(group), wanted, lanes))
+            need(plan.even_size(len(group), wanted, needs.lanes))
             size_of[shape] = wanted
         else:
             # Where several chunks are trained at a time, no worker is to stand idle.
-            count = -(-len(group) // programs.workers)
-            size_of[shape] = plan.fitted_size(count, guess, programs.have, devices, need)
-    return plan.Plan(plan.make_plan(jobs, shapes, size_of, lanes))
+            count = -(-len(group) // needs.workers)
+            size_of[shape] = plan.fitted_size(count, guess, needs.have, needs.devices, need)
+    return Plan(plan.make_plan(jobs, shapes, size_of, needs.lanes))
 
 
-def trainer_of(run: Run, workdir: pathlib.Path, programs: Any, interruption: Interruption) -> Any:
-    """Who trains the plan's chunks: this process, or the cluster's workers."""
-    told = {name: run.config[name] for name in ("model", "model_config", "data_sha256")}
-    settings = trainer.Settings(
-        workdir,
-        checkpoint_minutes=flags.FLAGS.checkpoint_minutes,
-        automatic=not flags.FLAGS.folds_at_once,
-        weights_of={name: run.config[name] for name in told}
-        if run.config["save_weights"]
-        else None,
+def local_executor(
+    run: Run,
+    workdir: pathlib.Path,
+    programs: Programs,
+    interruption: Interruption,
+    *,
+    checkpoint_minutes: float,
+    automatic: bool,
+) -> LocalExecutor:
+    """Trains the run's chunks in this process; `automatic` lets their size follow the memory."""
+    named = ("model", "model_config", "data_sha256")
+    weights_of = {name: run.config[name] for name in named} if run.config["save_weights"] else None
+    settings = Settings(workdir, checkpoint_minutes, automatic, weights_of)
+    return LocalExecutor(
+        Trainer(programs, settings, interruption),
+        interruption,
+        epochs=run.train_config.epochs,
+        lanes=programs.lanes,
     )
-    if programs.cluster is None:
-        return trainer.Trainer(programs, settings, interruption)
-    from experiments.cluster.executor import ClusterTrainer
-
-    return ClusterTrainer(programs, settings, interruption)

@@ -19,7 +19,6 @@ _EACH = "each database alone"
 LAST, PICKED, NOT_STATED = "last epoch", "best epoch on test", "not stated"
 # What is chosen without the held-out clips comes first.
 _RULES = (LAST, PICKED, NOT_STATED)
-_SEVEN = "7 classes"
 CSV_COLUMNS = (
     "kind", "dataset", "method", "source", "part", "classes", "uf1", "uar", "uf1_std", "uar_std",
     "seeds", "selection", "clips",
@@ -80,6 +79,7 @@ def our_row(name: str, records: Records) -> Row:
         clips=published.clips_in_words(records),
         pretend=records.pretend,
         seeds=len(records.seeds),
+        classes=len(records.class_names),
         optimistic=_score(picked) if picked else None,
     )
 
@@ -168,8 +168,7 @@ def latex_tables(rows: Sequence[Row]) -> list[Table]:
     found = []
     for number, group in enumerate(by_data_set(rows), start=1):
         title = f"Comparison on {in_words(group[0].dataset)}"
-        if group[0].classes == 7:
-            title += f", {_SEVEN}"
+        title += classes_in_words(group[0])
         pretend = group[0].pretend
         parts = parts_of(group)
         if any(POOLED in row.scores for row in group):
@@ -202,8 +201,12 @@ def by_data_set(rows: Sequence[Row]) -> list[list[Row]]:
 
 def data_set(row: Row) -> str:
     """The data set's name with what keeps its lines from comparing with others."""
-    seven = f", {_SEVEN}" if row.classes == 7 else ""
-    return in_words(row.dataset) + seven + (", PRETEND" if row.pretend else "")
+    return in_words(row.dataset) + classes_in_words(row) + (", PRETEND" if row.pretend else "")
+
+
+def classes_in_words(row: Row) -> str:
+    """`, 7 classes`; nothing for the usual three."""
+    return "" if row.classes == 3 else f", {row.classes} classes"
 
 
 def _scores(row: Row, parts: Sequence[str]) -> list[str]:

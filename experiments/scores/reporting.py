@@ -7,7 +7,7 @@ from experiments.run.recipes import size_in_words
 from experiments.run.workdir import canonical_json
 from experiments.scores import paired, run_facts, tables
 from experiments.scores.published import clips_in_words, published_table
-from experiments.scores.summary import Records, summarise
+from experiments.scores.summary import Records, read_records, summarise
 from input_pipeline.core import escaping
 from input_pipeline.core.clips import entitled
 from input_pipeline.core.database_names import in_words
@@ -54,6 +54,13 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     parts += [run_facts.facts_table(records).markdown()]
     write_whole(output / "summary.md", "\n".join(parts))
     return summary
+
+
+def report(workdir: pathlib.Path) -> int:
+    """Write and print a run's report; the command's exit status: 3 where folds failed, else 0."""
+    records = read_records([workdir])
+    print_summary(records, write_report(records, workdir), workdir)
+    return 3 if records.failed else 0
 
 
 def _link(picture: str) -> str:
