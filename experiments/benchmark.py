@@ -16,7 +16,7 @@ from typing import Any
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.config import ConfigError, ModelConfig, Precision, TrainConfig
 from ahmsa_jax.networks.peer_configs import STSTNetConfig
 from experiments.run import compile_cache, jax_settings, recipes
 from input_pipeline.core import command
@@ -51,8 +51,8 @@ def main() -> int:
 def _settings() -> dict[str, int]:
     values: Any = flags.FLAGS
     found: dict[str, int] = {}
-    limits = {"base_dim": 8192, "batch_size": 65_536, "folds": 10_000, "steps": 10_000,
-              "rounds": 1000}  # fmt: skip
+    limits = {"base_dim": 8192, "batch_size": 65_536, "rounds": 1000}
+    limits |= dict.fromkeys(("folds", "steps"), 10_000)
     for name, most in limits.items():
         quick = values.quick and not values[name].present
         found[name] = QUICK[name] if quick else values[name].value
@@ -112,7 +112,9 @@ def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | N
     quick = flags.FLAGS.quick
     training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
     problem = Problem(model_config, training, settings["folds"], settings["steps"])
-    precisions = ("float32",) if device.platform == "cpu" else ("float32", "tf32", "bfloat16")
+    precisions: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
+    if device.platform == "cpu":
+        precisions = precisions[:1]
     try:
         timed = rounds.Timing(problem, device.platform, precisions, _say)
     except rounds.DisagreementError as error:
@@ -161,8 +163,8 @@ def _print(result: dict[str, Any]) -> None:
     print(f"ceilings: {rates}, {result['ceilings']['memory_rate'] / 1e9:,.1f} GB/s")
     print(f"first losses agree within {result['loss_gap']:.1g} nats\n")
     print(rows_markdown(result["rows"]))
-    print(f"predicting all held-out clips after every epoch costs "
-          f"{100 * result['evaluation_cost']:.1f} %\n")  # fmt: skip
+    cost = f"{100 * result['evaluation_cost']:.1f} %"
+    print(f"predicting all held-out clips after every epoch costs {cost}\n")
     print(parity_markdown(result["parity"]))
 
 

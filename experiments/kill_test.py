@@ -26,12 +26,11 @@ EPOCHS = 12
 SUBJECTS = tuple(f"synthetic-{name}/{name}0{place}" for name in "abc" for place in (1, 2, 3, 4))
 FOLDS_AT_ONCE = 4
 MODEL = ModelConfig(base_dim=6, blocks=(0, 0, 1))
-SETTING = (
-    "--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1", f"--epochs={EPOCHS}",
-    f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}", "--eval_every=5",
-    # Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
-    "--checkpoint_minutes=0.0001",
-)  # fmt: skip
+_SIZE = ("--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1")
+_FOLDS = (f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}")
+# Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
+_EPOCHS = (f"--epochs={EPOCHS}", "--eval_every=5", "--checkpoint_minutes=0.0001")
+SETTING = (*_SIZE, *_FOLDS, *_EPOCHS)
 _START_TIMEOUT = 300.0
 # Loads the slow libraries once and forks; the runs are processes of their own all the same.
 _SERVER = multiprocessing.get_context("forkserver")
@@ -128,8 +127,9 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
         if outcome == "silent":
             print(f"SILENT: {label}", flush=True)
     total = refused + harmless + silent
-    print(f"{flips} bit flips and {total - flips} halved, emptied or missing files: {refused} "
-          f"refused, {harmless} harmless, {silent} silently wrong", flush=True)  # fmt: skip
+    faults = f"{flips} bit flips and {total - flips} halved, emptied or missing files"
+    counts = f"{refused} refused, {harmless} harmless, {silent} silently wrong"
+    print(f"{faults}: {counts}", flush=True)
     return silent
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
-from experiments.baselines import state_files
+from experiments.baselines import torch_extra
 from experiments.run import flags as run_flags
 from experiments.run.recipes import size_in_words
 from experiments.run.spec import Run, facts_of, notes, read_run, subjects_here, workdir_of
@@ -26,7 +26,7 @@ NAME = "experiments.torch_loso"
 def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
     run_flags.check_count("eval_every", 1_000_000)
-    state_files.require_torch()
+    torch_extra.state_files()
     if flags.FLAGS.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
     run = read_run(framework="pytorch")

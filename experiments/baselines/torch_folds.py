@@ -16,7 +16,7 @@ from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.metrics import confusion_matrix
 from ahmsa_jax.training.protocols import Job
 from experiments.baselines import twins
-from experiments.baselines.torch_step import pick_device, set_tf32
+from experiments.baselines.torch_step import descend, pick_device, set_tf32
 from experiments.run.chunk import ChunkResult, empty_history
 
 # Told after each epoch: the epoch and its mean loss.
@@ -81,12 +81,9 @@ class FoldTrainer:
             index = index[torch.randperm(len(index)).to(self.device)]
         total = torch.zeros((), device=self.device)
         for index_B in index.split(self._train_config.batch_size):
-            optimizer.zero_grad(set_to_none=True)
             logits_BxK = network(self._flow_NxHxWxC[index_B])
-            loss = F.cross_entropy(logits_BxK, self._label_N[index_B])
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(index_B)
+            loss = descend(F.cross_entropy(logits_BxK, self._label_N[index_B]), optimizer)
+            total += loss * len(index_B)
         return float(total) / len(index)
 
     def _predict(self, network: torch.nn.Module, job: Job) -> np.ndarray:

@@ -78,12 +78,16 @@ def print_time(programs: Programs, plan: Plan) -> None:
     if programs.devices[0].platform == "cpu" and max(needs) > TIMED_BYTES:
         jobs = [job for chunk in plan.chunks for job in chunk.jobs]
         seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
-        print(f"training time here, roughly, from the arithmetic: {estimate.in_words(seconds)}",
-              flush=True)  # fmt: skip
+        print(
+            f"training time here, roughly, from the arithmetic: {estimate.in_words(seconds)}",
+            flush=True,
+        )
         return
     seconds = timed_seconds(programs, plan.chunks)
-    print(f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
-          flush=True)  # fmt: skip
+    print(
+        f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
+        flush=True,
+    )
 
 
 def timed_seconds(programs: Programs, chunks: Sequence[Chunk]) -> float:

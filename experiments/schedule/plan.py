@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
 from ahmsa_jax.networks.initial import parameter_shapes
 from ahmsa_jax.networks.peer_configs import STSTNetConfig
 from ahmsa_jax.networks.registry import is_dead
@@ -31,14 +31,14 @@ STSTNET_ACTIVATIONS = 32_000
 WORTH_GROWING = 1.25
 
 
-def count_parameters(config: Any, train_config: TrainConfig) -> tuple[int, int]:
+def count_parameters(config: NetworkConfig, train_config: TrainConfig) -> tuple[int, int]:
     """Numbers of live and dead parameters of the network (see networks.is_dead)."""
     shapes = parameter_shapes(make_model(config, train_config), config)
     dead = sum(int(np.prod(shape)) for path, shape in shapes.items() if is_dead(path, config))
     return sum(int(np.prod(shape)) for shape in shapes.values()) - dead, dead
 
 
-def guess_fold_bytes(config: Any, train_config: TrainConfig, clips: int) -> int:
+def guess_fold_bytes(config: NetworkConfig, train_config: TrainConfig, clips: int) -> int:
     """Estimated device memory of one fold in training on at most `clips` clips, bytes.
 
     Parameters, Adam's two moments and the gradient in float32, and the activations of a batch.
@@ -49,7 +49,7 @@ def guess_fold_bytes(config: Any, train_config: TrainConfig, clips: int) -> int:
     return 16 * live + 4 * dead + activations
 
 
-def _activations(config: Any) -> int:
+def _activations(config: NetworkConfig) -> int:
     """Numbers kept for the backward pass of one clip."""
     if isinstance(config, STSTNetConfig):
         return STSTNET_ACTIVATIONS
@@ -57,7 +57,7 @@ def _activations(config: Any) -> int:
     return ACTIVATIONS_PER_WIDTH * sum(blocks * grid**2 * width for blocks, grid, width in levels)
 
 
-def checkpoint_bytes(config: Any, train_config: TrainConfig, size: int) -> int:
+def checkpoint_bytes(config: NetworkConfig, train_config: TrainConfig, size: int) -> int:
     """Disk space of one checkpoint of `size` folds: live parameters and Adam's moments, bytes."""
     return 12 * count_parameters(config, train_config)[0] * size
 

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from ahmsa_jax.training.clip_order import rank_of_clips
-from experiments.baselines import state_files
+from experiments.baselines import state_files, torch_extra
 from experiments.baselines.torch_folds import FoldTrainer
 from experiments.files import fold_weights
 from experiments.run.chunk import Chunk, ChunkResult
@@ -43,7 +43,7 @@ class TorchTrainer:
 
         result, params = self._trainer.train(job, tell)
         if self._weights:
-            name = f"{job.fold.key.replace('/', '_')}{state_files.SUFFIXES[0]}"
+            name = f"{job.fold.key.replace('/', '_')}{torch_extra.SUFFIXES[0]}"
             path = self._weights / f"seed-{job.seed}" / name
             state_files.write(path, self._config, params)
         return result

@@ -86,9 +86,16 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
             )
         )
     columns = (
-        "first run", "second run", "clips", "subjects", "only first right", "only second right",
-        "McNemar p", "UF1 difference", "95 % interval",
-    )  # fmt: skip
+        "first run",
+        "second run",
+        "clips",
+        "subjects",
+        "only first right",
+        "only second right",
+        "McNemar p",
+        "UF1 difference",
+        "95 % interval",
+    )
     pretend = all(records.pretend for records in runs.values())
     return Table("Paired statistics", columns, cells, pretend, "paired"), refusals
 

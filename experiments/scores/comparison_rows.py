@@ -20,9 +20,20 @@ LAST, PICKED, NOT_STATED = "last epoch", "best epoch on test", "not stated"
 # What is chosen without the held-out clips comes first.
 _RULES = (LAST, PICKED, NOT_STATED)
 CSV_COLUMNS = (
-    "kind", "dataset", "method", "source", "part", "classes", "uf1", "uar", "uf1_std", "uar_std",
-    "seeds", "selection", "clips",
-)  # fmt: skip
+    "kind",
+    "dataset",
+    "method",
+    "source",
+    "part",
+    "classes",
+    "uf1",
+    "uar",
+    "uf1_std",
+    "uar_std",
+    "seeds",
+    "selection",
+    "clips",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,10 +134,13 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
     return sorted(
         found,
         key=lambda row: (
-            shown.index(row.dataset), row.classes, order[row.selection],
-            -float(row.scores[POOLED].uf1) if POOLED in row.scores else 0, row.source,
+            shown.index(row.dataset),
+            row.classes,
+            order[row.selection],
+            -float(row.scores[POOLED].uf1) if POOLED in row.scores else 0,
+            row.source,
         ),
-    )  # fmt: skip
+    )
 
 
 def _clips(rows: Sequence[dict[str, str]]) -> str:
@@ -156,9 +170,14 @@ def comparison_table(rows: Sequence[Row]) -> Table:
         for row in rows
     ]
     columns = (
-        "method", "data set", "clips", *_names(parts), "epoch chosen by", f"optimistic: {PICKED}",
+        "method",
+        "data set",
+        "clips",
+        *_names(parts),
+        "epoch chosen by",
+        f"optimistic: {PICKED}",
         "source",
-    )  # fmt: skip
+    )
     pretend = all(row.pretend for row in rows)
     return Table("Comparison (UF1 / UAR)", columns, cells, pretend=pretend)
 
@@ -230,7 +249,17 @@ def as_csv(rows: Sequence[Row]) -> str:
         for part, score, rule in lines:
             names = map(escaping.csv_cell, (row.dataset, row.method, row.source, part))
             writer.writerow(
-                (kind, *names, row.classes, score.uf1,
-                 score.uar, score.uf1_std, score.uar_std, row.seeds or "", rule, row.clips)
-            )  # fmt: skip
+                (
+                    kind,
+                    *names,
+                    row.classes,
+                    score.uf1,
+                    score.uar,
+                    score.uf1_std,
+                    score.uar_std,
+                    row.seeds or "",
+                    rule,
+                    row.clips,
+                )
+            )
     return text.getvalue()

@@ -131,10 +131,14 @@ def summarise(records: Records) -> dict[str, Any]:
         raise ConfigError("no fold has ended yet, so there is nothing to report.")
     pooled = scores_by_seed(records)
     databases = sorted({row.database for row in records.predictions})
-    spread = {
-        name: float(np.std([getattr(score, name) for score in pooled], ddof=1))
-        for name in ("uf1", "uar", "accuracy")
-    } if len(pooled) > 1 else None  # fmt: skip
+    spread = (
+        {
+            name: float(np.std([getattr(score, name) for score in pooled], ddof=1))
+            for name in ("uf1", "uar", "accuracy")
+        }
+        if len(pooled) > 1
+        else None
+    )
     return {
         "pooled": mean_scores(pooled),
         "pooled_std": spread and {**spread, "n": 0},
