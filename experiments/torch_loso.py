@@ -6,41 +6,41 @@ It takes the flags of experiments.loso that apply and writes the same files, to 
 """
 
 import pathlib
-from typing import Any
-
-from absl import flags
 
 from ahmsa_jax.config import ConfigError
 from experiments.baselines import state_files
+from experiments.files.chunks import ChunkResult
 from experiments.run import flags as run_flags
-from experiments.run.recipes import size_in_words
-from experiments.run.spec import Run, facts_of, notes, read_run, subjects_here, workdir_of
-from experiments.run.workdir import canonical_json, claimed, refuse_other_code
+from experiments.run import header
+from experiments.run.flags import Values
+from experiments.run.request import Run, read_run
+from experiments.run.workdir import claimed, refuse_other_code
+from experiments.schedule.plan import Chunk
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
-from input_pipeline.core.files import write_whole
 
 NAME = "experiments.torch_loso"
 
 
 def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
-    run_flags.check_count("eval_every", 1_000_000)
+    given = command.values()
+    run_flags.check_count(given, "eval_every", 1_000_000)
     state_files.require_torch()
-    if flags.FLAGS.precision == "bfloat16":
+    if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
-    run = read_run(framework="pytorch")
-    workdir = workdir_of(run.config)
-    with claimed(workdir, run.config, facts_of(run)):
-        return _train_and_report(run, workdir)
+    run = read_run(given, "pytorch")
+    workdir = run_flags.workdir(given, run.spec)
+    with claimed(workdir, run.spec.to_json(), run.facts()):
+        return _train_and_report(run, workdir, given)
 
 
-def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
+def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
     from ahmsa_jax.training.protocols import epoch_shapes
     from experiments.files import chunks as chunk_files
     from experiments.files import run_files
     from experiments.schedule import plan, planning
-    from experiments.scores import reporting, summary
+    from experiments.scores import reporting
 
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     jobs = planning.jobs_of(run)
@@ -49,16 +49,18 @@ def _train_and_report(run: Run, workdir: pathlib.Path) -> int:
     stored = chunk_files.load_all(workdir, chunks)
     if len(stored) < len(chunks):
         refuse_other_code(workdir)
-        stored |= _train(run, workdir, [c for c in chunks if c.number not in stored], len(stored))
+        waiting = [chunk for chunk in chunks if chunk.number not in stored]
+        stored |= _train(run, workdir, given, waiting, len(stored))
     run_files.write_run_files(workdir, run.clips, [(c, stored[c.number]) for c in chunks])
-    records = summary.read_records([workdir])
-    reporting.print_summary(records, reporting.write_report(records, workdir), workdir)
-    return 3 if records.failed else 0
+    return reporting.report(workdir)
 
 
-def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dict[int, Any]:
+def _train(
+    run: Run, workdir: pathlib.Path, given: Values, chunks: list[Chunk], done: int
+) -> dict[int, ChunkResult]:
     """Train and store these chunks of one fold each; returns their results by number."""
     import numpy as np
+    import torch
 
     from ahmsa_jax.training.clip_order import rank_of_clips
     from experiments.baselines.torch_folds import FoldTrainer
@@ -66,17 +68,24 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
     from experiments.schedule.progress import Progress
 
     trainer = FoldTrainer(
-        run.model_config,
+        run.network_config,
         run.train_config,
         run.clips.flow_NxHxWxC,
         run.clips.label_N,
         rank_N=rank_of_clips(
             run.train_config.order, run.clips.label_N, run.clips.subject_N, run.clips.clip_N
         ),
-        eval_every=run.config["eval_every"],
+        eval_every=run.spec.eval_every,
     )
-    _print_header(run, workdir, trainer.device)
-    _store_surroundings(run, workdir, trainer.device)
+    header.print_header(
+        run,
+        workdir,
+        network=f"in PyTorch on {trainer.device}, one fold after another",
+        precision=run.train_config.precision,
+        devices=[],
+    )
+    more = {"devices": [str(trainer.device)], "torch": torch.__version__}
+    header.store_surroundings(run, given, workdir, [], more)
     progress = Progress(done + len(chunks), run.train_config.epochs, done)
     progress.restart_clock()
     found = {}
@@ -88,48 +97,16 @@ def _train(run: Run, workdir: pathlib.Path, chunks: list[Any], done: int) -> dic
                 progress.advance(1, epoch, np.array([loss]))
 
             result, params = trainer.train(job, report)
-            if run.config["save_weights"]:
+            if run.spec.save_weights:
                 subject = job.fold.key.replace("/", "_")
                 target = workdir / "weights" / f"seed-{job.seed}" / f"{subject}.pth"
-                state_files.write(target, run.model_config, params)
+                state_files.write(target, run.network_config, params)
             chunk_files.save(workdir, chunk.number, chunk.jobs, result)
             found[chunk.number] = result
             progress.finish_chunk(1, result.final_counts())
     finally:
         progress.close()
     return found
-
-
-def _print_header(run: Run, workdir: pathlib.Path, device: Any) -> None:
-    training = run.train_config
-    print(f"data: {run.clips.dataset}/{run.clips.layout}, {len(run.clips)} clips")
-    print(f"folds: {len(subjects_here(run))} of {len(run.folds)} subjects, one after another")
-    print(f"network: {run.config['model']}, {size_in_words(run.config['model_config'])}in PyTorch "
-          f"on {device}")  # fmt: skip
-    seeds = ", ".join(map(str, run.config["seeds"][:10]))
-    print(f"training: {training.epochs} epochs, batch {training.batch_size}, learning rate "
-          f"{training.learning_rate:g}, seeds {seeds}")  # fmt: skip
-    if run.preset:
-        print(f"note: the synthetic data set brings its own small {', '.join(run.preset)}; "
-              "flags on the command line win")  # fmt: skip
-    for note in notes(run):
-        print(f"note: {note}")
-    print(f"files: {workdir}", flush=True)
-
-
-def _store_surroundings(run: Run, workdir: pathlib.Path, device: Any) -> None:
-    import torch
-
-    from experiments.run import environment
-
-    facts = environment.describe([]) | {
-        "devices": [str(device)],
-        "torch": torch.__version__,
-        "data_sha256": run.config["data_sha256"],
-        "data_provenance": run.clips.provenance,
-    }
-    write_whole(workdir / "environment.json", canonical_json(facts))
-    write_whole(workdir / "flags.txt", run_flags.as_flagfile(run.model_config, run.train_config))
 
 
 if __name__ == "__main__":

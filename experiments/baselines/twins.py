@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ahmsa_jax.config import ModelConfig
-from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.htnet import HTNetConfig
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.baselines import ahmsa_weights, peer_weights, torch_ahmsa
 from experiments.baselines.peer_weights import Arrays, State
 from experiments.baselines.torch_ahmsa import Form

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ahmsa_jax.config import plain
 from experiments.baselines import state_files
 from experiments.files import fold_weights
-from experiments.run.recipes import plain
 from input_pipeline.core.errors import Faults, InputError
 
 FaultList = list[str]
@@ -180,13 +180,13 @@ def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: Any) -> No
 
 def _expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
     from ahmsa_jax.config import TrainConfig
-    from ahmsa_jax.networks.initial import initial_statistics, parameter_shapes
+    from ahmsa_jax.networks.initial import parameter_shapes, statistic_shapes
     from ahmsa_jax.training.step import make_model
 
     model = make_model(config, TrainConfig())
     shapes = {"/".join(path): shape for path, shape in parameter_shapes(model, config).items()}
-    for path, value in initial_statistics(model, config).items():
-        shapes["/".join(("batch_stats", *path))] = value.shape
+    for path, shape in statistic_shapes(model, config).items():
+        shapes["/".join(("batch_stats", *path))] = shape
     return shapes
 
 

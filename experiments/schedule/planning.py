@@ -1,14 +1,12 @@
 """What a run needs before it trains: its jobs, the programs, the plan, and who trains by it."""
 
 import functools
-import pathlib
 from typing import Any
-
-from absl import flags
 
 from ahmsa_jax.training.engine import Job
 from ahmsa_jax.training.protocols import epoch_shapes
-from experiments.run.spec import Run, subjects_here
+from experiments.run.request import Run
+from experiments.run.spec import Execution
 from experiments.schedule import plan, trainer
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.programs import Programs
@@ -16,48 +14,45 @@ from experiments.schedule.programs import Programs
 
 def jobs_of(run: Run) -> list[Job]:
     """Every fold to train here under every seed."""
-    mine = set(subjects_here(run))
-    return [
-        Job(seed, fold) for seed in run.config["seeds"] for fold in run.folds if fold.key in mine
-    ]
+    return [Job(seed, fold) for seed in run.spec.seeds for fold in run.folds_here]
 
 
-def programs_of(run: Run, cluster: Any) -> Programs:
+def programs_of(run: Run, execution: Execution, cluster: Any) -> Programs:
     """The run's programs, to be compiled here or, with a cluster, by its workers."""
     settings: dict[str, Any] = {
         "test_places": max(len(fold.test_index) for fold in run.folds),
-        "eval_every": run.config["eval_every"],
+        "eval_every": run.spec.eval_every,
     }
     if cluster is None:
-        parallel = run.config["parallel"]
+        parallel = execution.parallel
         return Programs(
-            run.clips, run.model_config, run.train_config, parallel=parallel, **settings
+            run.clips, run.network_config, run.train_config, parallel=parallel, **settings
         )
     from experiments.cluster.executor import RemotePrograms
 
-    automatic = not flags.FLAGS.folds_at_once
+    automatic = not execution.folds_at_once
     return RemotePrograms(
         cluster,
         run.clips,
-        run.model_config,
+        run.network_config,
         run.train_config,
         automatic=automatic,
-        compile_cache=flags.FLAGS.compile_cache,
+        compile_cache=execution.compile_cache,
         **settings,
     )
 
 
-def fresh_plan(run: Run, programs: Programs) -> plan.Plan:
+def fresh_plan(run: Run, execution: Execution, programs: Programs) -> plan.Plan:
     """Chunks of the size asked for, or of as many folds as the memory holds by compiling."""
     devices, lanes = programs.devices, programs.lanes
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     jobs = jobs_of(run)
     programs.refuse_hopeless()
-    guess = plan.guess_fold_bytes(run.model_config, run.train_config, len(run.clips))
+    guess = plan.guess_fold_bytes(run.network_config, run.train_config, len(run.clips))
     size_of = {}
     for shape, group in plan.grouped(jobs, shapes).items():
         need = functools.partial(programs.need, shape)
-        wanted = 1 if run.config["parallel"] == "batch" else flags.FLAGS.folds_at_once
+        wanted = 1 if execution.parallel == "batch" else execution.folds_at_once
         if wanted:
             need(plan.even_size(len(group), wanted, lanes))
             size_of[shape] = wanted
@@ -68,16 +63,18 @@ def fresh_plan(run: Run, programs: Programs) -> plan.Plan:
     return plan.Plan(plan.make_plan(jobs, shapes, size_of, lanes))
 
 
-def trainer_of(run: Run, workdir: pathlib.Path, programs: Any, interruption: Interruption) -> Any:
+def trainer_of(run: Run, execution: Execution, programs: Any, interruption: Interruption) -> Any:
     """Who trains the plan's chunks: this process, or the cluster's workers."""
-    told = {name: run.config[name] for name in ("model", "model_config", "data_sha256")}
+    told = {
+        "model": run.spec.model,
+        "model_config": dict(run.spec.network),
+        "data_sha256": run.spec.data_sha256,
+    }
     settings = trainer.Settings(
-        workdir,
-        checkpoint_minutes=flags.FLAGS.checkpoint_minutes,
-        automatic=not flags.FLAGS.folds_at_once,
-        weights_of={name: run.config[name] for name in told}
-        if run.config["save_weights"]
-        else None,
+        execution.workdir,
+        checkpoint_minutes=execution.checkpoint_minutes,
+        automatic=not execution.folds_at_once,
+        weights_of=told if run.spec.save_weights else None,
     )
     if programs.cluster is None:
         return trainer.Trainer(programs, settings, interruption)

@@ -7,7 +7,7 @@ from experiments.run.recipes import size_in_words
 from experiments.run.workdir import canonical_json
 from experiments.scores import paired, run_facts, tables
 from experiments.scores.published import clips_in_words, published_table
-from experiments.scores.summary import Records, summarise
+from experiments.scores.summary import Records, read_records, summarise
 from input_pipeline.core import escaping
 from input_pipeline.core.clips import entitled
 from input_pipeline.core.database_names import in_words
@@ -128,6 +128,13 @@ def _named(folds: list[tuple[int, str]]) -> str:
     names = [f"{key} (seed {seed})" for seed, key in folds[:NAMED_FOLDS]]
     rest = len(folds) - len(names)
     return ", ".join(names) + (f" and {rest} more" if rest else "")
+
+
+def report(workdir: pathlib.Path) -> int:
+    """Write a run's tables and pictures and print its summary; 3 where folds failed, else 0."""
+    records = read_records([workdir])
+    print_summary(records, write_report(records, workdir), workdir)
+    return 3 if records.failed else 0
 
 
 def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Path) -> None:
