@@ -1,196 +1,181 @@
-"""Every setting of the network and its training, with unit, range and source.
+"""Settings as dataclasses: every field with meaning, range and source, and the training's own.
 
 "Table 3" is that of the AHMSA-Net paper (Zhang et al., arXiv 2501.02539). What the paper leaves
-open is marked so here and listed in the README. The command-line flags take their default and
-their help text from here.
+open is marked so here and listed in the documentation. The command-line flags take default, help
+text, range and choices from these fields.
 """
 
 import dataclasses
-from typing import Any, ClassVar, Literal, get_args
+import math
+from collections.abc import Collection
+from typing import Any, Literal, get_args
+
+from ahmsa_jax.choices import AUGMENTATIONS, LOSSES, OPTIMIZERS, SELECTIONS
 
 Precision = Literal["float32", "tf32", "bfloat16"]
-Activation = Literal["gelu", "relu"]
 Order = Literal["data", "class", "class_021", "class_210"]
-
-
-NetworkConfig = Any
 
 
 class ConfigError(ValueError):
     """A setting outside its range: one full sentence that names value and range."""
 
 
-def _setting(default: Any, meaning: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": meaning})
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """Numbers from low to high, both allowed unless `open_low` or `open_high`."""
+
+    low: float
+    high: float
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        # NaN compares false and is outside.
+        above = value > self.low if self.open_low else value >= self.low
+        return above and (value < self.high if self.open_high else value <= self.high)
+
+    def __str__(self) -> str:
+        if not (self.open_low or self.open_high):
+            return f"allowed are {self.low:g} to {self.high:g}"
+        return (
+            f"allowed is a number {'above' if self.open_low else 'from'} {self.low:g} "
+            f"{'to below' if self.open_high else 'and up to'} {self.high:g}"
+        )
 
 
-def _later_setting(default: Any, meaning: str) -> Any:
-    """A setting that earlier versions did not have: stored only where it is not the default."""
-    return dataclasses.field(default=default, metadata={"help": meaning, "later": True})
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    span: Span | None = None,
+    choices: Collection[str] | None = None,
+    hint: str = "",
+    later: bool = False,
+) -> Any:
+    """A field of a settings dataclass.
 
-
-class Hierarchy:
-    """Levels of a network: the grid of patches shrinks and the width doubles from one to the next.
-
-    A base of the settings of such networks, which hold the values that the levels follow from.
+    `span` or `choices` say what is allowed, `hint` ends the message about a number outside.
+    `later`: earlier versions did not have it, so it is stored only where it is not the default.
     """
-
-    image_size: int
-    patch_size: int
-    blocks: tuple[int, ...]
-    heads: int
-    base_dim: int
-
-    @property
-    def scale_factor(self) -> int:
-        """Grid side of a level divided by that of the next."""
-        return 2
-
-    @property
-    def grids(self) -> tuple[int, ...]:
-        """Side of each level's square grid of patches, finest first: (4, 2, 1) by default."""
-        finest = self.image_size // self.patch_size
-        return tuple(finest // self.scale_factor**level for level in range(len(self.blocks)))
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Feature width of each level: (256, 512, 1024) by default."""
-        return tuple(self.base_dim * 2**level for level in range(len(self.blocks)))
-
-    @property
-    def level_heads(self) -> tuple[int, ...]:
-        """Attention heads of each level: (3, 6, 12) by default."""
-        return tuple(self.heads * 2**level for level in range(len(self.blocks)))
-
-    def validate_blocks(self) -> None:
-        """Raise ConfigError where the number of levels or of a level's blocks is out of range."""
-        if not 1 <= len(self.blocks) <= 8 or any(not 0 <= n <= 64 for n in self.blocks):
-            raise ConfigError(
-                f"--blocks={','.join(map(str, self.blocks))} is out of range; give 1 to 8 levels "
-                "of 0 to 64 blocks each, such as 2,2,8."
-            )
+    facts = {"help": meaning, "span": span, "choices": choices, "hint": hint, "later": later}
+    return dataclasses.field(default=default, metadata=facts)
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelConfig(Hierarchy):
-    """Shape of AHMSA-Net; the defaults are the paper's, or the README's where it is silent."""
-
-    # Whether clips of a batch see each other, or noise is drawn for it, in training: such a
-    # network's batches cannot be spread over devices.
-    batch_coupled: ClassVar[bool] = False
-
-    image_size: int = _setting(28, "Height and width of the flow map in pixels (Table 3).")
-    patch_size: int = _setting(7, "P: height and width of a flow patch in pixels (Table 3).")
-    blocks: tuple[int, ...] = _setting(
-        (2, 2, 8), "Multi-scale attention blocks per level, finest level first (Table 3)."
-    )
-    scale_factor: int = _setting(2, "Grid side of a level divided by that of the next (Table 3).")
-    heads: int = _setting(
-        3,
-        "Attention heads at the first level; doubled at each aggregation like the width (Table 3).",
-    )
-    base_dim: int = _setting(
-        256, "Width of the first level; doubled at each aggregation. Open in the paper: HTNet's."
-    )
-    reduction: int = _setting(
-        16, "Channel attention squeezes the width by this factor. Open in the paper: CBAM's."
-    )
-    mlp_ratio: int = _setting(
-        4, "Feed-forward expands the width by this factor. Open in the paper: HTNet's."
-    )
-    activation: Activation = _setting(
-        "gelu", "Between the two feed-forward layers; gelu is the exact (erf) form. Open: HTNet's."
-    )
-    positional_embedding: bool = _setting(
-        False, "A learned vector per patch, added after the embedding. The paper names none."
-    )
-    input_scale: float = _setting(
-        1.0,
-        "Maps of 0..255 are divided by this before the network. Open in the paper: HTNet's.",
-    )
-    num_classes: int = _setting(3, "Expression classes.")
+class Settings:
+    """Base of the settings dataclasses: checks each field against its span or choices."""
 
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
-        in_range("--base_dim", self.base_dim, 1, 8192)
-        in_range("--heads", self.heads, 1, self.base_dim)
-        in_range("--reduction", self.reduction, 1, 1024)
-        in_range("--mlp_ratio", self.mlp_ratio, 1, 64)
-        in_range("--scale_factor", self.scale_factor, 2, 8)
-        in_range("--patch_size", self.patch_size, 1, self.image_size)
-        in_range("--num_classes", self.num_classes, 2, 1000)
-        self.validate_blocks()
-        if not 1e-6 <= self.input_scale <= 1e6:
-            raise ConfigError(
-                f"--input_scale={self.input_scale:g} is out of range; allowed are 1e-6 to 1e6 "
-                "(1 keeps 0..255, 255 gives 0..1)."
-            )
-        if self.activation not in ("gelu", "relu"):
-            raise ConfigError(f"--activation={self.activation}: allowed are gelu and relu.")
-        finest, rest = divmod(self.image_size, self.patch_size)
-        if rest:
-            raise ConfigError(
-                f"--patch_size={self.patch_size} does not divide the maps' side of "
-                f"{self.image_size} pixels; choose a divisor, such as 7 for 28 or 4 for 36."
-            )
-        if finest != self.scale_factor ** (len(self.blocks) - 1):
-            raise ConfigError(
-                f"{len(self.blocks)} levels (--blocks) with --scale_factor={self.scale_factor} do "
-                f"not lead from a {finest}x{finest} grid ({self.image_size} pixels, patches of "
-                f"{self.patch_size}) to 1x1; the grid's side must be the scale factor to the power "
-                "of the number of levels minus 1, such as 4 = 2^2 for 3 levels."
-            )
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            span, choices = field.metadata.get("span"), field.metadata.get("choices")
+            if span is not None and value not in span:
+                hint = field.metadata["hint"] or (
+                    "" if span.low == 1 else f", such as {field.default}"
+                )
+                raise ConfigError(f"--{field.name}={_number(value)} is out of range; {span}{hint}.")
+            if choices is not None and value not in choices:
+                *most, last = choices
+                allowed = f"{', '.join(most)} and {last}" if most else last
+                raise ConfigError(f"--{field.name}={value}: allowed are {allowed}.")
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class NetworkConfig(Settings):
+    """Base of every network's settings: what the data set gives."""
+
+    image_size: int = setting(28, "Height and width of the maps in pixels.")
+    num_classes: int = setting(3, "Expression classes.", span=Span(2, 1000))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(Settings):
     """How one fold is trained; the defaults are the paper's Table 3 where it speaks."""
 
-    epochs: int = _setting(800, "Passes over the training clips of a fold (Table 3).")
-    batch_size: int = _setting(
-        256, "Clips per optimizer step; the last step of an epoch takes what is left (Table 3)."
+    epochs: int = setting(
+        800, "Passes over the training clips of a fold (Table 3).", span=Span(1, 1_000_000)
     )
-    learning_rate: float = _setting(
+    batch_size: int = setting(
+        256,
+        "Clips per optimizer step; the last step of an epoch takes what is left (Table 3).",
+        span=Span(1, 65_536),
+    )
+    learning_rate: float = setting(
         5e-6,
-        "Adam's step size (Table 3); b1 0.9, b2 0.999, eps 1e-8, no decay, as PyTorch's defaults.",
+        "The optimizer's step size (Table 3); b1 0.9, b2 0.999, eps 1e-8, as PyTorch's defaults.",
+        span=Span(0, 10, open_low=True),
     )
-    shuffle: bool = _setting(
+    shuffle: bool = setting(
         True,
         "A new order of the training clips in each epoch. Open in the paper; HTNet keeps one.",
     )
-    order: Order = _later_setting(
+    order: Order = setting(
         "data",
         "Order of the clips in an epoch without shuffling: the data set's, or one class after the "
         "other by subject and clip name, as the public scripts of STSTNet (class_021: negative, "
         "surprise, positive) and HTNet (class_210) list their folders.",
+        choices=get_args(Order),
+        later=True,
     )
-    precision: Precision = _setting(
+    precision: Precision = setting(
         "tf32",
         "float32; tf32 (on a GPU, else float32); bfloat16 (compute; master weights float32).",
+        choices=get_args(Precision),
+    )
+    loss: str = setting(
+        "cross_entropy",
+        "Loss of a clip: cross_entropy (paper eq. 5), or focal: less weight to clips that are "
+        "classified well already (Lin et al. 2017, doi:10.1109/ICCV.2017.324; gamma 2).",
+        choices=LOSSES,
+        later=True,
+    )
+    optimizer: str = setting(
+        "adam",
+        "adam (Table 3); adamw or adan with --weight_decay.",
+        choices=OPTIMIZERS,
+        later=True,
+    )
+    weight_decay: float = setting(
+        0.0,
+        "Decoupled weight decay of adamw and adan, per step times the learning rate.",
+        span=Span(0, 10),
+        later=True,
+    )
+    augment: str = setting(
+        "none", "Change of each training clip in each step.", choices=AUGMENTATIONS, later=True
+    )
+    select: str = setting(
+        "last", "Which epoch's parameters give a fold's result.", choices=SELECTIONS, later=True
     )
 
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
-        in_range("--epochs", self.epochs, 1, 1_000_000)
-        in_range("--batch_size", self.batch_size, 1, 65_536)
-        if not 0 < self.learning_rate <= 10:
-            raise ConfigError(
-                f"--learning_rate={self.learning_rate:g} is out of range; allowed is a number "
-                "above 0 and up to 10, such as 5e-6."
-            )
-        if self.order not in get_args(Order):
-            raise ConfigError(f"--order={self.order}: allowed are {', '.join(get_args(Order))}.")
+        super().validate()
         if self.shuffle and self.order != "data":
             raise ConfigError(
                 f"--order={self.order} is for epochs that are not shuffled; give --noshuffle too."
             )
-        if self.precision not in ("float32", "tf32", "bfloat16"):
+        if self.weight_decay and self.optimizer == "adam":
             raise ConfigError(
-                f"--precision={self.precision}: allowed are float32, tf32 and bfloat16."
+                f"--weight_decay={self.weight_decay:g} is for --optimizer=adamw or adan; adam has "
+                "none, as in the paper."
             )
 
 
-def in_range(flag: str, value: int, low: int, high: int) -> None:
-    """Raise ConfigError that names the flag where its value lies outside low..high."""
-    if not low <= value <= high:
-        raise ConfigError(f"{flag}={value} is out of range; allowed are {low} to {high}.")
+def plain(config: Any) -> dict[str, Any]:
+    """A settings dataclass as JSON holds it: tuples as lists.
+
+    Settings that earlier versions did not have are left out where they stand at their default:
+    what was trained before keeps its hash.
+    """
+    kept = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not field.metadata.get("later") or value != field.default:
+            kept[field.name] = list(value) if isinstance(value, tuple) else value
+    return kept

@@ -16,9 +16,11 @@ from typing import Any
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, ModelConfig, Precision, TrainConfig
-from ahmsa_jax.networks.peer_configs import STSTNetConfig
-from experiments.run import compile_cache, jax_settings, recipes
+from ahmsa_jax.config import ConfigError, Precision, TrainConfig, plain
+from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.registry import NETWORKS
+from ahmsa_jax.networks.ststnet import STSTNetConfig
+from experiments.run import compile_cache, jax_settings
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
@@ -49,7 +51,7 @@ def main() -> int:
 
 
 def _settings() -> dict[str, int]:
-    values: Any = flags.FLAGS
+    values: Any = command.values()
     found: dict[str, int] = {}
     limits = {"base_dim": 8192, "batch_size": 65_536, "rounds": 1000}
     limits |= dict.fromkeys(("folds", "steps"), 10_000)
@@ -67,24 +69,26 @@ def _settings() -> dict[str, int]:
 
 def _model_config(settings: dict[str, int]) -> Any:
     """The network's settings; a width is refused where it has none."""
-    values: Any = flags.FLAGS
-    kind = recipes.MODELS[values.model].config
+    values: Any = command.values()
+    kind = NETWORKS[values.model].config
     if kind is STSTNetConfig:
         if values["base_dim"].present:
             raise ConfigError("--base_dim is no setting of ststnet; leave it out.")
         # PyTorch draws other noise, and the first losses have to agree.
         return STSTNetConfig(dropout=0.0)
-    smaller: dict[str, Any] = {"blocks": (0, 0, 1)} if values.quick else {}
-    if values.quick and kind is ModelConfig:
-        smaller["reduction"] = 4
-    config = kind(base_dim=settings["base_dim"], **smaller)
+    size: dict[str, Any] = {"base_dim": settings["base_dim"]}
+    if values.quick:
+        size["blocks"] = (0, 0, 1)
+        if kind is ModelConfig:
+            size["reduction"] = 4
+    config = kind(**size)
     config.validate()
     return config
 
 
 def _output() -> pathlib.Path:
     today = datetime.date.today().isoformat()
-    named = flags.FLAGS.output or f"runs/benchmark-{today}.json"
+    named = command.values().output or f"runs/benchmark-{today}.json"
     path = pathlib.Path(named).expanduser()
     if path.suffix != ".json":
         raise ConfigError(f"--output={named} must end in .json; the plot goes beside it as .png.")
@@ -103,13 +107,13 @@ def _require_compiler() -> None:
 
 def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
-    device = jax_settings.local_devices(flags.FLAGS.compile_cache)[0]
+    device = jax_settings.local_devices(command.values().compile_cache)[0]
     from experiments import precision_parity
     from experiments.run import environment
     from experiments.timing import floors, rounds
     from experiments.timing.contenders import Problem
 
-    quick = flags.FLAGS.quick
+    quick = command.values().quick
     training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
     problem = Problem(model_config, training, settings["folds"], settings["steps"])
     precisions: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
@@ -138,7 +142,7 @@ def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | N
         "environment": environment.describe([device]),
         "processor": rounds.processor_name(),
         "torch": rounds.torch_version(),
-        "settings": {"model": flags.FLAGS.model} | timing | recipes.plain(model_config),
+        "settings": {"model": command.values().model} | timing | plain(model_config),
         "loss_gap": timed.loss_gap,
         "ceilings": dataclasses.asdict(ceilings),
         "rows": rows,
@@ -184,7 +188,7 @@ def _define_flags() -> None:
         None,
         "JSON file of the result, the plot beside it; default runs/benchmark-<date>.",
     )
-    flags.DEFINE_enum("model", "ahmsa", list(recipes.MODELS), "The network.")
+    flags.DEFINE_enum("model", "ahmsa", list(NETWORKS), "The network.")
     flags.DEFINE_integer("base_dim", 64, "Width of the first level; the paper's setting is 256.")
     flags.DEFINE_integer("batch_size", 256, "Clips per optimizer step (Table 3).")
     flags.DEFINE_integer("folds", 8, "Folds per round, and the largest chunk on a CPU.")

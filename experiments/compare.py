@@ -28,14 +28,14 @@ WRITTEN = (
 
 def main() -> int:
     """Compare the runs of --workdirs."""
-    workdirs = [pathlib.Path(part).expanduser() for part in flags.FLAGS.workdirs or [] if part]
+    workdirs = [pathlib.Path(part).expanduser() for part in command.values().workdirs or [] if part]
     if not workdirs:
         raise ConfigError("--workdirs is missing; name the folders of runs, with commas.")
     if len({workdir.resolve() for workdir in workdirs}) < len(workdirs):
         raise ConfigError("--workdirs names a folder twice; name each run once.")
-    if flags.FLAGS.output == "":
+    if command.values().output == "":
         raise ConfigError("--output is empty; name a folder.")
-    output = pathlib.Path(flags.FLAGS.output or DEFAULT_OUTPUT).expanduser()
+    output = pathlib.Path(command.values().output or DEFAULT_OUTPUT).expanduser()
     if (output / CONFIG_FILE).exists():
         raise ConfigError(f"--output='{output}' is a run's workdir; name a folder of its own.")
     output_folder.refuse_foreign(output, WRITTEN, output_folder.holds_comparison)

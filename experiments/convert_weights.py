@@ -7,23 +7,22 @@ import pathlib
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError
+from ahmsa_jax.config import ConfigError, plain
 from experiments.baselines import torch_extra
 from experiments.files import fold_weights
 from experiments.run import flags as run_flags
-from experiments.run.recipes import plain
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.identifiers import canonical_subject, database_of
 
 # Of a state dict nobody knows on which maps it was trained.
 _UNKNOWN = ""
-_SIDE = 28
+_FROM_DATA = {"image_size": 28, "num_classes": 3}
 
 
 def main() -> int:
     """Convert every file of --weights_dir; nothing is written where one of them is faulty."""
-    values = flags.FLAGS
+    values = command.values()
     for name in ("weights_dir", "output"):
         if not values[name].value:
             raise ConfigError(f"--{name} is missing; name a folder.")
@@ -31,7 +30,7 @@ def main() -> int:
     output = pathlib.Path(values.output).expanduser()
     if not source.is_dir():
         raise InputError(f"--weights_dir='{source}' is no folder; name the folder of the weights.")
-    config, _, _ = run_flags.settings_from_flags("", _SIDE)
+    config, _, _ = run_flags.settings(values, "", _FROM_DATA)
     wanted = torch_extra.SUFFIXES if values.to == "safetensors" else (fold_weights.SUFFIX,)
     paths = sorted(path for path in source.iterdir() if path.suffix in wanted)
     if not paths:

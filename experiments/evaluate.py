@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from ahmsa_jax.config import ConfigError
+from ahmsa_jax.config import ConfigError, plain
+from ahmsa_jax.training.protocols import Fold, loso_folds
 from experiments.files import given_weights
 from experiments.files.given_weights import GivenWeights
 from experiments.run import compile_cache, jax_settings
 from experiments.run import flags as run_flags
-from experiments.run.recipes import plain
-from experiments.run.spec import read_clips, requested_subjects, workdir_of
+from experiments.run.request import from_data, read_clips, requested_folds
+from experiments.run.spec import RunSpec
 from experiments.run.workdir import canonical_json, claimed
 from input_pipeline.core import command
 from input_pipeline.core.clips import Clips
@@ -28,46 +29,41 @@ from input_pipeline.core.files import write_whole
 
 def main() -> int:
     """Read weights and clips, predict, and report."""
-    values = flags.FLAGS
-    if not values.weights_dir:
+    given = command.values()
+    if not given.weights_dir:
         raise ConfigError("--weights_dir is missing; name the folder of the weights.")
-    clips = read_clips()
-    side = clips.flow_NxHxWxC.shape[1]
-    model_config, _, _ = run_flags.settings_from_flags(clips.dataset, side)
-    from ahmsa_jax.training.protocols import loso_folds
-
+    clips = read_clips(given)
+    network_config, _, _ = run_flags.settings(given, clips.dataset, from_data(clips))
     folds = loso_folds(clips.subject_key_N)
+    requested = requested_folds(given, folds)
+    folder = pathlib.Path(given.weights_dir).expanduser()
     known = [fold.key for fold in folds]
-    requested = requested_subjects(known)
-    folder = pathlib.Path(values.weights_dir).expanduser()
-    weights = given_weights.find(folder, values.model, model_config, requested, known)
-    config = {
-        "dataset": clips.dataset,
-        "layout": clips.layout,
-        "shuffled_labels": False,
-        "data_sha256": clips.content_hash(),
-        "model": values.model,
-        "model_config": plain(model_config),
-        "train_config": {"epochs": 0},
-        "weights_sha256": weights.sha256(),
-        "seeds": weights.seeds,
-        "eval_every": 0,
-        "subjects": requested if values.subjects is not None else None,
-        "shard": None,
-    }
-    jax_settings.local_devices(values.compile_cache)
+    weights = given_weights.find(folder, given.model, network_config, requested, known)
+    spec = RunSpec(
+        kind="given",
+        dataset=clips.dataset,
+        layout=clips.layout,
+        data_sha256=clips.content_hash(),
+        model=given.model,
+        network=plain(network_config),
+        training={"epochs": 0},
+        seeds=tuple(weights.seeds),
+        subjects=None if given.subjects is None else tuple(requested),
+        weights_sha256=weights.sha256(),
+    )
+    jax_settings.local_devices(given.compile_cache)
     # All files are read and predicted with before anything is written.
     folds_here = [fold for fold in folds if fold.key in set(requested)]
     finished = _predicted(clips, folds_here, weights)
-    workdir = workdir_of(config)
+    workdir = run_flags.workdir(given, spec)
     facts = {
         "folds": requested,
         "subjects_in_data_set": len(folds),
         "notes": _notes(weights, clips),
         "pretend": clips.pretend,
     }
-    with claimed(workdir, config, facts):
-        return _report(workdir, clips, finished, config)
+    with claimed(workdir, spec.to_json(), facts):
+        return _report(workdir, clips, finished)
 
 
 def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
@@ -79,7 +75,7 @@ def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
     ]
 
 
-def _predicted(clips: Clips, folds: list[Any], weights: GivenWeights) -> list[Any]:
+def _predicted(clips: Clips, folds: list[Fold], weights: GivenWeights) -> list[Any]:
     """One chunk a fold and seed, with its probabilities; raises InputError naming all faults."""
     from ahmsa_jax.metrics import confusion_matrix
     from ahmsa_jax.training.protocols import Job
@@ -136,9 +132,7 @@ def _predictor(config: Any, places: int) -> Callable[[dict[str, np.ndarray], np.
     return predict
 
 
-def _report(
-    workdir: pathlib.Path, clips: Clips, finished: list[Any], config: dict[str, Any]
-) -> int:
+def _report(workdir: pathlib.Path, clips: Clips, finished: list[Any]) -> int:
     import jax
 
     from experiments.files import run_files
@@ -146,7 +140,7 @@ def _report(
     from experiments.scores import reporting
 
     surroundings = environment.describe(jax.local_devices()) | {
-        "data_sha256": config["data_sha256"],
+        "data_sha256": clips.content_hash(),
         "data_provenance": clips.provenance,
     }
     write_whole(workdir / "environment.json", canonical_json(surroundings))
@@ -160,10 +154,11 @@ if __name__ == "__main__":
     run_flags.define_workdir_flags()
     compile_cache.define_flag()
     flags.DEFINE_string(
-        "weights_dir", None,
+        "weights_dir",
+        None,
         "Folder with one file per held-out subject: PyTorch state dicts named as published "
         "(006.pth), or what --save_weights and experiments.convert_weights write.",
-    )  # fmt: skip
+    )
     command.run(
         main,
         name="experiments.evaluate",

@@ -18,7 +18,8 @@ from typing import Any
 from absl import flags
 from tqdm import tqdm
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
 from input_pipeline.core import command
 
 # Twelve subjects of three pretend databases in three chunks of four folds.
@@ -46,11 +47,11 @@ _LIBRARIES = [
 
 def main() -> int:
     """Run the faults asked for; 1 where one of them changed a result silently, else 0."""
-    kills, flips = flags.FLAGS.kills, flags.FLAGS.flips
+    kills, flips = command.values().kills, command.values().flips
     for name, value in (("kills", kills), ("flips", flips)):
         if not 0 <= value <= 100_000:
             raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to 100000.")
-    chance = random.Random(flags.FLAGS.seed)
+    chance = random.Random(command.values().seed)
     with tempfile.TemporaryDirectory(prefix="kill-test-") as name:
         folder = pathlib.Path(name)
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "programs"))

@@ -7,9 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from ahmsa_jax.config import ModelConfig, Precision, TrainConfig
+from ahmsa_jax.config import Precision, TrainConfig
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
-from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.htnet import HTNetConfig
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 from ahmsa_jax.training.engine import Engine, Job
 from ahmsa_jax.training.protocols import epoch_shapes, loso_folds
 from input_pipeline.maps import synthetic
@@ -70,7 +72,7 @@ def _probabilities(
         devices=jax.local_devices()[:1],
     )
     jobs = [Job(0, fold) for fold in chosen]
-    data = engine.place_data(clips.flow_NxHxWxC, clips.label_N)
+    data = engine.place_data({"flow": clips.flow_NxHxWxC}, clips.label_N)
     chunk = engine.start(jobs)
     for epoch in range(training.epochs):
         engine.run_epochs(chunk, data, epoch, 1)

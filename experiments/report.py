@@ -22,15 +22,15 @@ WRITTEN = (*_TABLES, *(f"{picture}.{kind}" for picture in _PICTURES for kind in 
 
 def main() -> int:
     """Report on --workdir; 3 where folds failed, else 0."""
-    named = [pathlib.Path(part).expanduser() for part in flags.FLAGS.workdir or [] if part]
+    named = [pathlib.Path(part).expanduser() for part in command.values().workdir or [] if part]
     if not named:
         raise ConfigError("--workdir is missing; name one folder of a run, or several with commas.")
-    if flags.FLAGS.output == "":
+    if command.values().output == "":
         raise ConfigError(
             "--output is empty; name a folder, or leave it out for the workdir's own."
         )
-    if flags.FLAGS.output:
-        output = pathlib.Path(flags.FLAGS.output).expanduser()
+    if command.values().output:
+        output = pathlib.Path(command.values().output).expanduser()
     elif len(named) == 1:
         output = named[0]
     else:

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ahmsa_jax.config import ModelConfig, TrainConfig
+from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.training.engine import Engine, Job
 from ahmsa_jax.training.protocols import Fold, epoch_shapes, loso_folds
 
@@ -26,6 +27,12 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(5)
     flow = rng.uniform(0, 255, (len(SUBJECTS), 28, 28, 3)).astype(np.float32)
     return flow, np.arange(len(SUBJECTS)) % CLASSES
+
+
+def inputs() -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The same as the engine takes it: inputs by name, and labels."""
+    flow, label = data()
+    return {"flow": flow}, label
 
 
 def folds() -> list[Fold]:
@@ -65,7 +72,7 @@ def trained(
     flow = usual_flow if flow is None else flow
     label = usual_label if label is None else label
     program = engine(size, devices, training, model)
-    placed = program.place_data(flow, label)
+    placed = program.place_data({"flow": flow}, label)
     chunk = program.start(jobs)
     losses = program.run_epochs(chunk, placed, 0, epochs)[: len(jobs)]
     return program.parameters(chunk, jobs), losses, program.predict(chunk, placed, jobs)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 import small_problem
-from small_problem import MODEL, TRAINING, data, folds, trained
+from small_problem import MODEL, TRAINING, folds, inputs, trained
 
 from ahmsa_jax.training.batch_parallel import BatchEngine
 from ahmsa_jax.training.engine import Job
@@ -28,7 +28,7 @@ def spread() -> BatchEngine:
 
 def spread_training():
     program = spread()
-    placed = program.place_data(*data())
+    placed = program.place_data(*inputs())
     chunk = program.start([JOB])
     losses = program.run_epochs(chunk, placed, 0, EPOCHS)
     return program, placed, chunk, losses

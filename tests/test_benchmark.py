@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
 
-from ahmsa_jax.config import ModelConfig, TrainConfig
+from ahmsa_jax.config import TrainConfig
 from ahmsa_jax.networks import arithmetic
-from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.htnet import HTNetConfig
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.timing import figure, floors, rounds
 from experiments.timing.contenders import EngineContender, Problem, TorchContender
 

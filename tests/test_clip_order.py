@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
+from ahmsa_jax.config import ConfigError, TrainConfig, plain
+from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.training import step
 from ahmsa_jax.training.clip_order import rank_of_clips
 from ahmsa_jax.training.engine import Engine, Job
 from ahmsa_jax.training.protocols import epoch_shapes, loso_folds
-from experiments.run.recipes import plain, presets
+from experiments.run.recipes import presets
 
 # In the data set's order: by database, so that sub09 of casme2 stands before 006 of samm.
 LABELS = np.array([2, 0, 1, 0, 2, 1])
@@ -82,7 +83,7 @@ def test_an_order_trains_as_the_data_set_sorted_that_way():
 
     def losses(program, flow, label, subjects, rank):
         chunk = program.start([Job(0, loso_folds(subjects)[0])])
-        return program.run_epochs(chunk, program.place_data(flow, label, rank), 0, 2)
+        return program.run_epochs(chunk, program.place_data({"flow": flow}, label, rank), 0, 2)
 
     plain_order = engine("data")
     rank = rank_of_clips("class_021", label, np.array([""] * 12), names)

@@ -9,10 +9,11 @@ import pytest
 import torch
 from command_runner import assert_mistake, run_command
 
-from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.config import plain
+from ahmsa_jax.networks.htnet import HTNetConfig
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.baselines import state_files, twins
 from experiments.files import fold_weights, given_weights
-from experiments.run.recipes import plain
 from input_pipeline.core.errors import InputError
 
 CONFIG = STSTNetConfig()

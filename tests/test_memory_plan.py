@@ -10,8 +10,9 @@ import pytest
 import restart_faults
 from small_runs import KEYS, loso, rows
 
-from ahmsa_jax.config import ConfigError, ModelConfig, TrainConfig
-from ahmsa_jax.networks.peer_configs import STSTNetConfig
+from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 from ahmsa_jax.training.protocols import EpochShape, Job, loso_folds
 from experiments.run.chunk import Chunk, Plan
 from experiments.schedule import forecast, plan

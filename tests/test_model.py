@@ -8,14 +8,14 @@ import pytest
 import small_problem
 
 from ahmsa_jax import AHMSANet, ConfigError, ModelConfig, TrainConfig
-from ahmsa_jax.networks.ahmsa import is_dead
-from ahmsa_jax.networks.initial import initial_params, parameter_shapes
+from ahmsa_jax.networks.ahmsa import is_frozen
+from ahmsa_jax.networks.initial import initial_variables, parameter_shapes
 from ahmsa_jax.training.step import variables_of
 
 
 def parameters(config, seed=0):
-    shapes = parameter_shapes(AHMSANet(config), config)
-    return variables_of(initial_params(jax.random.key(seed), shapes), {}, {})
+    drawn, _ = initial_variables(jax.random.key(seed), AHMSANet(config), config)
+    return variables_of(drawn, {}, {})
 
 
 def run(config, maps, dtype=np.float32):
@@ -51,7 +51,7 @@ def test_parameter_count_at_the_papers_setting():
     config = ModelConfig()
     shapes = parameter_shapes(AHMSANet(config), config)
     total = sum(int(np.prod(shape)) for shape in shapes.values())
-    dead = sum(int(np.prod(shape)) for path, shape in shapes.items() if is_dead(path, config))
+    dead = sum(int(np.prod(shape)) for path, shape in shapes.items() if is_frozen(path, config))
     assert (total, dead) == hand_count(256, (2, 2, 8), 3, 16, 4)
     # The design's figures.
     assert round(total / 1e6, 1) == 115.6
@@ -124,10 +124,11 @@ def test_dead_parameters_do_not_matter():
     config = small_problem.MODEL
     params = parameters(config)
     shapes = parameter_shapes(AHMSANet(config), config)
-    other = initial_params(jax.random.key(9), shapes)
-    mixed = initial_params(jax.random.key(0), shapes)
+    model = AHMSANet(config)
+    other, _ = initial_variables(jax.random.key(9), model, config)
+    mixed, _ = initial_variables(jax.random.key(0), model, config)
     for path in shapes:
-        if is_dead(path, config):
+        if is_frozen(path, config):
             mixed[path] = other[path]
     apply = jax.jit(AHMSANet(config).apply)
     logits = apply(params, maps())[0]

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from small_problem import TRAINING, data, folds
+from small_problem import TRAINING, data, folds, inputs
 
-from ahmsa_jax.networks.initial import initial_params, initial_statistics, parameter_shapes
+from ahmsa_jax.networks.htnet import HTNetConfig, is_frozen
+from ahmsa_jax.networks.initial import initial_variables, parameter_shapes
 from ahmsa_jax.networks.parts.ststnet_fused import conv_norm_pool
-from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
-from ahmsa_jax.networks.registry import is_dead
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 from ahmsa_jax.training import step
 from ahmsa_jax.training.engine import Engine, Job
 from ahmsa_jax.training.protocols import epoch_shapes
@@ -36,9 +36,9 @@ def random_params(config, seed=0):
     """Parameters and statistics by path; norms, which begin at 1 and 0, are stirred."""
     rng = np.random.default_rng(seed)
     model = step.make_model(config, TRAINING)
-    drawn = initial_params(jax.random.key(seed), parameter_shapes(model, config))
+    drawn, statistics = initial_variables(jax.random.key(seed), model, config)
     found = {"/".join(path): np.asarray(value) for path, value in drawn.items()}
-    for path, value in initial_statistics(model, config).items():
+    for path, value in statistics.items():
         found["/".join(("batch_stats", *path))] = np.asarray(value)
     for name, value in found.items():
         if name.endswith("/scale"):
@@ -172,7 +172,7 @@ def test_ten_steps_agree(config):
     program = engine(config, 1)
     chunk = program.start([JOB])
     start = program.parameters(chunk, [JOB])[0]
-    expected = program.run_epochs(chunk, program.place_data(*data()), 0, 5)[0]
+    expected = program.run_epochs(chunk, program.place_data(*inputs()), 0, 5)[0]
     network = twins.build(config).train()
     network.load_state_dict(twins.to_torch(config, start))
     optimizer = torch.optim.Adam(network.parameters(), lr=TRAINING.learning_rate)
@@ -203,7 +203,7 @@ def test_ten_steps_agree(config):
 
 def test_htnet_holds_q_and_k_out_of_the_optimizer_at_every_level():
     shapes = parameter_shapes(step.make_model(HTNET, TRAINING), HTNET)
-    assert sum(is_dead(path, HTNET) for path in shapes) == 2 * sum(HTNET.blocks)
+    assert sum(is_frozen(path, HTNET) for path in shapes) == 2 * sum(HTNET.blocks)
     config, flow = HTNET, data()[0]
     params = random_params(config)
     other = {name: value + 1 if "/query/" in name or "/key/" in name else value

@@ -100,7 +100,7 @@ def test_recipes_and_single_flags(arguments, layout, settings):
         "import json, sys\n"
         "from absl import flags\n"
         "from experiments.run import flags as run_flags\n"
-        "from experiments.run.recipes import plain\n"
+        "from ahmsa_jax.config import plain\n"
         "run_flags.define_run_flags()\n"
         "flags.FLAGS(['x', *sys.argv[1:]])\n"
         "model, training, _ = run_flags.settings_from_flags('casme3', 28)\n"

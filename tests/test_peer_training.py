@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_problem import TRAINING, data, engine, folds, trained
+from small_problem import TRAINING, data, engine, folds, inputs, trained
 
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.networks.htnet import HTNetConfig
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 from ahmsa_jax.training import step
 from ahmsa_jax.training.batch_parallel import BatchEngine
 from ahmsa_jax.training.engine import Engine, Job
@@ -70,7 +71,7 @@ def test_padding_changes_neither_statistics_nor_noise():
     found = []
     for program in (usual, padded):
         chunk = program.start([JOBS[0]])
-        losses = program.run_epochs(chunk, program.place_data(*data()), 0, 2)
+        losses = program.run_epochs(chunk, program.place_data(*inputs()), 0, 2)
         found.append((losses, program.parameters(chunk, [JOBS[0]])[0]))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
     for name in found[0][1]:
@@ -89,7 +90,7 @@ def test_running_statistics_are_torchs_averages_of_the_real_clips():
     @jax.jit
     def one_step(flow, real_B):
         return model.apply(
-            variables, flow, real_B=real_B, step=True, rngs={"dropout": jax.random.key(1)},
+            variables, flow, real_B=real_B, train=True, rngs={"dropout": jax.random.key(1)},
             mutable=["batch_stats"],
         )  # fmt: skip
 
@@ -117,7 +118,7 @@ def test_dropout_is_of_the_training_and_of_the_key():
     @jax.jit
     def logits(key):
         return model.apply(
-            variables, flow, step=True, rngs={"dropout": key}, mutable=["batch_stats"]
+            variables, flow, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
         )[0][0]
 
     first, again, other = (logits(jax.random.key(seed)) for seed in (0, 0, 1))
@@ -126,7 +127,7 @@ def test_dropout_is_of_the_training_and_of_the_key():
     # Half of the values are dropped, the others doubled: the mean over many keys stays.
     many = np.stack([logits(jax.random.key(seed)) for seed in range(200)])
     still = step.make_model(STSTNetConfig(dropout=0.0), TRAINING)
-    without = still.apply(variables, flow, step=True, mutable=["batch_stats"])[0][0]
+    without = still.apply(variables, flow, train=True, mutable=["batch_stats"])[0][0]
     gap = np.abs(many.mean(axis=0) - without) / (many.std(axis=0) / 200**0.5)
     # 72 logits, each within 4.5 standard errors.
     assert gap.max() < 4.5

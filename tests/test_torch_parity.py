@@ -9,10 +9,10 @@ import pytest
 import small_problem
 import torch
 from random_arrays import random
-from small_problem import MODEL, TRAINING, data, folds
+from small_problem import MODEL, TRAINING, data, folds, inputs
 
 from ahmsa_jax import AHMSANet, ModelConfig
-from ahmsa_jax.networks.initial import initial_params, parameter_shapes
+from ahmsa_jax.networks.initial import initial_variables
 from ahmsa_jax.networks.parts import downsampling, layers, pooling
 from ahmsa_jax.training import step
 from ahmsa_jax.training.engine import Job
@@ -28,8 +28,7 @@ PLACED = ModelConfig(
 
 
 def parameters(config, seed=0):
-    shapes = parameter_shapes(AHMSANet(config), config)
-    return initial_params(jax.random.key(seed), shapes)
+    return initial_variables(jax.random.key(seed), AHMSANet(config), config)[0]
 
 
 def by_name(params):
@@ -93,7 +92,7 @@ def test_ten_steps_agree(form):
     program = small_problem.engine(1)
     chunk = program.start([JOB])
     start = program.parameters(chunk, [JOB])[0]
-    expected = program.run_epochs(chunk, program.place_data(*data()), 0, EPOCHS)[0]
+    expected = program.run_epochs(chunk, program.place_data(*inputs()), 0, EPOCHS)[0]
     clips = batches(program.shape)
     fold = TorchFold(form, MODEL, TRAINING, *data(), compiled=False)
     # A fold before it must leave no trace.

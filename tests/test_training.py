@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 import small_problem
-from small_problem import TRAINING, data, engine, folds, trained
+from small_problem import TRAINING, data, engine, folds, inputs, trained
 
 from ahmsa_jax.training import step as train
 from ahmsa_jax.training.engine import Engine, Job
@@ -116,19 +116,17 @@ def test_vmapped_fold_equals_the_plain_functions():
     """The engine's fold against a loop that calls train_step alone, without vmap, pmap or scan."""
     job = ALL_JOBS[1]
     program = engine(1)
-    model = train.make_model(small_problem.MODEL, TRAINING)
-    optimizer = train.make_optimizer(TRAINING)
+    learner = train.make_learner(small_problem.MODEL, TRAINING)
     key = train.fold_key(0, np.uint32(job.fold.stable_id))
-    state, dead = train.init_fold(key, model, small_problem.MODEL, optimizer)
+    state, dead = train.init_fold(key, learner)
     initial = {"/".join(path): np.asarray(leaf) for path, leaf in {**state.live, **dead}.items()}
-    flow, label = data()
-    arrays = train.Data(jax.numpy.asarray(flow), jax.numpy.asarray(label))
+    arrays = train.Data(*jax.tree.map(jax.numpy.asarray, inputs()))
     fold = train.FoldInput(
         dead, jax.numpy.asarray(job.fold.train_N), jax.numpy.asarray(job.fold.test_index), key
     )
     losses = []
     with train.matmul_precision(TRAINING):
-        step = jax.jit(lambda s, i, r: train.train_step(model, optimizer, s, fold, arrays, i, r))
+        step = jax.jit(lambda s, i, r: train.train_step(learner, s, fold, arrays, i, r))
         for epoch in range(5):
             index, real = train.epoch_order(fold, epoch, program.shape, shuffle=True)
             kept = np.asarray(index)[np.asarray(real)]
@@ -153,7 +151,7 @@ def test_repeat_is_bitwise():
 
 def test_dispatches_of_any_length_are_one_training():
     program = engine(CHUNK)
-    placed = program.place_data(*data())
+    placed = program.place_data(*inputs())
     chunk = program.start(ALL_JOBS[:CHUNK])
     parts = [program.run_epochs(chunk, placed, first, n) for first, n in ((0, 1), (1, 3), (4, 1))]
     whole, losses, _ = trained(ALL_JOBS[:CHUNK], 5, size=CHUNK)
@@ -167,7 +165,7 @@ def test_evaluation_inside_a_dispatch_is_that_epochs_prediction_and_changes_noth
         small_problem.MODEL, FAST, engine(CHUNK).shape, size=CHUNK, test_places=7, eval_every=2,
         devices=jax.local_devices()[:1],
     )  # fmt: skip
-    placed = program.place_data(*data())
+    placed = program.place_data(*inputs())
     chunk = program.start(jobs)
     losses = program.run_epochs(chunk, placed, 0, 4)[: len(jobs)]
     seen = {epoch: program.predicted(chunk, jobs, epoch - 1) for epoch in (2, 4)}
@@ -196,7 +194,7 @@ def resident_bytes():
 
 def test_host_memory_stays_flat_over_dispatches():
     program = engine(CHUNK)
-    placed = program.place_data(*data())
+    placed = program.place_data(*inputs())
     chunk = program.start(ALL_JOBS[:CHUNK])
 
     def dispatch(count):
@@ -224,7 +222,7 @@ def test_seeds_and_subjects_give_other_parameters():
 
 def test_training_program_holds_no_convolution():
     program = engine(CHUNK)
-    placed = program.place_data(*data())
+    placed = program.place_data(*inputs())
     chunk = program.start(ALL_JOBS[:CHUNK])
     one = np.int32(1)
     text = program._train.lower(chunk.state, chunk.inputs, placed, one, one).as_text()

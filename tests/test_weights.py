@@ -9,7 +9,8 @@ import restart_faults
 from command_runner import assert_mistake, run_command
 from small_runs import KEYS, loso, rows
 
-from ahmsa_jax.config import ModelConfig, TrainConfig
+from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.training import step
 from experiments.files import fold_weights
 from input_pipeline.core.errors import InputError

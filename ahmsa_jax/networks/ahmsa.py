@@ -1,105 +1,63 @@
-"""AHMSA-Net: hierarchy of multi-scale attention levels over a region-flow map.
+"""AHMSA-Net (Zhang et al., arXiv 2501.02539): its settings, and what training must know of it."""
 
-Zhang et al., "AHMSA-Net: Adaptive Hierarchical Multi-Scale Attention Network for
-Micro-Expression Recognition", arXiv 2501.02539, sections 3.3 and 3.4.
-"""
+import dataclasses
+from typing import Literal, get_args
 
-from typing import Any
+from ahmsa_jax.config import ConfigError, Span, setting
+from ahmsa_jax.networks import hierarchy
+from ahmsa_jax.networks.hierarchy import Hierarchy
+from ahmsa_jax.networks.network import Network, Path
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
-
-from ahmsa_jax.config import ModelConfig
-from ahmsa_jax.networks.parts.attention import SpatialAttention
-from ahmsa_jax.networks.parts.downsampling import Downsampling
-from ahmsa_jax.networks.parts.layers import (
-    ChannelAttention,
-    FeedForward,
-    LayerNorm,
-    Linear,
-    patches_from_maps,
-)
-from ahmsa_jax.networks.parts.pooling import adaptive_bins
-
-Intermediates = dict[str, jax.Array]
+Activation = Literal["gelu", "relu"]
+SCALE_HINT = " (1 keeps 0..255, 255 gives 0..1)"
 
 
-class MultiScaleAttention(nn.Module):
-    """One block: channel attention, spatial attention, feed-forward (section 3.4, figure 1).
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(Hierarchy):
+    """Shape of AHMSA-Net; the defaults are the paper's, or ours where it is silent."""
 
-    Each module has a LayerNorm before it and a residual connection around it; the residual
-    connections are ours, the paper being silent (pre-norm transformer practice).
-    """
+    scale_factor: int = setting(
+        2, "Grid side of a level divided by that of the next (Table 3).", span=Span(2, 8)
+    )
+    reduction: int = setting(
+        16,
+        "Channel attention squeezes the width by this factor. Open in the paper: CBAM's.",
+        span=Span(1, 1024),
+    )
+    activation: Activation = setting(
+        "gelu",
+        "Between the two feed-forward layers; gelu is the exact (erf) form. Open: HTNet's.",
+        choices=get_args(Activation),
+    )
+    positional_embedding: bool = setting(
+        False, "A learned vector per patch, added after the embedding. The paper names none."
+    )
+    input_scale: float = setting(
+        1.0,
+        "Maps of 0..255 are divided by this before the network. Open in the paper: HTNet's.",
+        span=Span(1e-6, 1e6),
+        hint=SCALE_HINT,
+    )
 
-    config: ModelConfig
-    heads: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return patches (B, T, D), channel weights (B, D) and attention maps (B, H, T, T)."""
-        config = self.config
-        channel = ChannelAttention(config.reduction, self.dtype, name="channel_attention")
-        spatial = SpatialAttention(self.heads, self.dtype, name="spatial_attention")
-        feed_forward = FeedForward(
-            config.mlp_ratio, config.activation, self.dtype, name="feed_forward"
-        )
-        weighted_BxTxD, weight_BxD = channel(LayerNorm(name="norm_channel")(x_BxTxD))
-        x_BxTxD = x_BxTxD + weighted_BxTxD
-        attended_BxTxD, attention_BxHxTxT = spatial(LayerNorm(name="norm_spatial")(x_BxTxD))
-        x_BxTxD = x_BxTxD + attended_BxTxD
-        x_BxTxD = x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
-        return x_BxTxD, weight_BxD, attention_BxHxTxT
-
-
-class AHMSANet(nn.Module):
-    """The network: flow maps (B, 28, 28, 3) in 0..255 -> logits (B, 3) and intermediates.
-
-    With three levels of 4x4, 2x2 and 1x1 patches at the defaults. The intermediates are
-    `level_<l>/block_<b>/channel_weights` (B, D) and `.../attention` (B, H, T, T), for pictures;
-    what nobody reads costs nothing under jit. `dtype` is the compute type; parameters are float32.
-    """
-
-    config: ModelConfig
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(
-        self, flow_BxHxWxC: jax.Array, *, real_B: jax.Array | None = None, train: bool = False
-    ) -> tuple[jax.Array, Intermediates]:
-        """Return float32 logits (B, classes) and the named intermediates.
-
-        Clips do not see each other and there is no noise: `real_B` and `train` change nothing.
-        """
-        config = self.config
-        flow_BxHxWxC = flow_BxHxWxC.astype(jnp.float32) / config.input_scale
-        patches = patches_from_maps(flow_BxHxWxC, config.patch_size)
-        x_BxTxD = Linear(config.base_dim, dtype=self.dtype, name="patch_embedding")(patches)
-        if config.positional_embedding:
-            place = self.param(
-                "positional_embedding", nn.initializers.normal(0.02), x_BxTxD.shape[-2:]
+    def validate(self) -> None:
+        """Raise ConfigError on the first setting that is out of range."""
+        super().validate()
+        finest, rest = divmod(self.image_size, self.patch_size)
+        if rest:
+            raise ConfigError(
+                f"--patch_size={self.patch_size} does not divide the maps' side of "
+                f"{self.image_size} pixels; choose a divisor, such as 7 for 28 or 4 for 36."
             )
-            x_BxTxD = x_BxTxD + place.astype(self.dtype)
-        seen: Intermediates = {}
-        for level, blocks in enumerate(config.blocks):
-            if level:
-                bins = adaptive_bins(config.grids[level - 1], config.grids[level])
-                down = Downsampling(config.widths[level], bins, self.dtype, name=f"down_{level}")
-                x_BxTxD = down(x_BxTxD)
-            for block in range(blocks):
-                name = f"level_{level}_block_{block}"
-                x_BxTxD, weight_BxD, attention_BxHxTxT = MultiScaleAttention(
-                    config, config.level_heads[level], self.dtype, name=name
-                )(x_BxTxD)
-                seen[f"level_{level}/block_{block}/channel_weights"] = weight_BxD
-                seen[f"level_{level}/block_{block}/attention"] = attention_BxHxTxT
-        features_BxD = jnp.mean(LayerNorm(name="head_norm")(x_BxTxD), axis=-2)
-        logits_BxK = Linear(config.num_classes, name="head")(features_BxD.astype(jnp.float32))
-        return logits_BxK, seen
+        if finest != self.scale_factor ** (len(self.blocks) - 1):
+            raise ConfigError(
+                f"{len(self.blocks)} levels (--blocks) with --scale_factor={self.scale_factor} do "
+                f"not lead from a {finest}x{finest} grid ({self.image_size} pixels, patches of "
+                f"{self.patch_size}) to 1x1; the grid's side must be the scale factor to the power "
+                "of the number of levels minus 1, such as 4 = 2^2 for 3 levels."
+            )
 
 
-def is_dead(path: tuple[str, ...], config: ModelConfig) -> bool:
+def is_frozen(path: Path, config: ModelConfig) -> bool:
     """Whether the parameter at `path` can never matter: Q and K of a level with one patch.
 
     Their softmax runs over one key and is exactly 1, so their gradient is exactly 0 and Adam
@@ -109,3 +67,29 @@ def is_dead(path: tuple[str, ...], config: ModelConfig) -> bool:
         return False
     level = int(path[0].split("_")[1])
     return config.grids[level] == 1
+
+
+def products(config: ModelConfig) -> dict[str, int]:
+    """Multiply-adds of one clip's forward pass by part, without Q and K of a single patch."""
+    attention = []
+    for level, grid in enumerate(config.grids):
+        width, tokens, inner = config.widths[level], grid**2, config.inner(level)
+        squeezed = max(1, width // config.reduction)
+        # Channel attention weights its only patch in one pooling, several patches in two.
+        if tokens == 1:
+            attention.append(2 * width * squeezed)
+        else:
+            between = 2 * tokens**2 * inner
+            attention.append(2 * 2 * width * squeezed + tokens * 2 * width * inner + between)
+    return hierarchy.products(config, attention)
+
+
+NETWORK = Network(
+    name="ahmsa",
+    config=ModelConfig,
+    module="ahmsa_jax.networks.modules.ahmsa:AHMSANet",
+    layout="five",
+    is_frozen=is_frozen,
+    products=products,
+    activations=hierarchy.activations,
+)

@@ -1,84 +1,62 @@
-"""HTNet: hierarchical transformer over the four regions of a flow map.
+"""HTNet (Wang et al., Neurocomputing 2024, and its public code): settings and recipes."""
 
-Wang et al., "HTNet for micro-expression recognition", Neurocomputing 2024, as its public code
-computes it. Each attention block holds a single patch, so that attention there is the identity on
-V; the network mixes patches by the 3x3 convolutions between its levels alone.
+import dataclasses
 
-Letters in array names as in layers.py: B clips, G side of a level's grid, T = G*G patches, D width.
-"""
-
-from typing import Any
-
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
-
-from ahmsa_jax.networks.parts.attention import SpatialAttention
-from ahmsa_jax.networks.parts.downsampling import Downsampling
-from ahmsa_jax.networks.parts.layers import FeedForward, LayerNorm, Linear, patches_from_maps
-from ahmsa_jax.networks.parts.pooling import strided_bins
-from ahmsa_jax.networks.peer_configs import HTNetConfig
+from ahmsa_jax.config import ConfigError
+from ahmsa_jax.networks import hierarchy, published_code
+from ahmsa_jax.networks.hierarchy import Hierarchy
+from ahmsa_jax.networks.network import Network, Path
+from ahmsa_jax.networks.published_code import ChannelOrder
 
 
-class TransformerBlock(nn.Module):
-    """Attention over one patch, then feed-forward; LayerNorm before and residual around each."""
+@dataclasses.dataclass(frozen=True)
+class HTNetConfig(Hierarchy):
+    """Shape of HTNet; the defaults are the paper's, with the published code's channel order.
 
-    config: HTNetConfig
-    heads: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
-        """Map (B, T, D) to the same shape; no patch sees another."""
-        attention = SpatialAttention(self.heads, self.dtype, name="attention")
-        feed_forward = FeedForward(self.config.mlp_ratio, "gelu", self.dtype, name="feed_forward")
-        alone_BxTx1xD = LayerNorm(name="norm_attention")(x_BxTxD)[..., None, :]
-        x_BxTxD = x_BxTxD + attention(alone_BxTx1xD)[0][..., 0, :]
-        return x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
-
-
-class HTNet(nn.Module):
-    """The network: flow maps (B, 28, 28, 3) in 0..255, channels (u, v, strain) -> logits (B, 3).
-
-    `dtype` is the compute type; parameters are float32. Clips of a batch do not touch.
+    Its newest code has blocks 2,2,10.
     """
 
-    config: HTNetConfig
-    dtype: Any = jnp.float32
+    channel_order: ChannelOrder = published_code.channel_order()
+    input_scale: float = published_code.input_scale()
 
-    @nn.compact
-    def __call__(
-        self, flow_BxHxWxC: jax.Array, *, real_B: jax.Array | None = None, train: bool = False
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Return float32 logits (B, classes) and no intermediates; training changes nothing."""
-        config = self.config
-        flow_BxHxWxC = flow_BxHxWxC.astype(jnp.float32) / config.input_scale
-        if config.channel_order == "svu":
-            flow_BxHxWxC = flow_BxHxWxC[..., ::-1]
-        patches = patches_from_maps(flow_BxHxWxC, config.patch_size)
-        x_BxTxD = Linear(config.base_dim, dtype=self.dtype, name="patch_embedding")(patches)
-        for level, blocks in enumerate(config.blocks):
-            if level:
-                bins = strided_bins(config.grids[level - 1])
-                down = Downsampling(config.widths[level], bins, self.dtype, name=f"down_{level}")
-                x_BxTxD = down(x_BxTxD)
-            # One scalar for all channels and patches: each block has one place.
-            place = self.param(f"level_{level}_pos_emb", nn.initializers.normal(1.0), (1,))
-            x_BxTxD = x_BxTxD + place.astype(self.dtype)
-            for block in range(blocks):
-                x_BxTxD = TransformerBlock(
-                    config,
-                    config.level_heads[level],
-                    self.dtype,
-                    name=f"level_{level}_block_{block}",
-                )(x_BxTxD)
-        features_BxD = jnp.mean(LayerNorm(name="head_norm")(x_BxTxD), axis=-2)
-        return Linear(config.num_classes, name="head")(features_BxD.astype(jnp.float32)), {}
+    def validate(self) -> None:
+        """Raise ConfigError on the first setting that is out of range."""
+        super().validate()
+        finest, rest = divmod(self.image_size, self.patch_size)
+        if rest or finest != 2 ** (len(self.blocks) - 1):
+            raise ConfigError(
+                f"{len(self.blocks)} levels (--blocks) of HTNet need a grid of "
+                f"{2 ** (len(self.blocks) - 1)} patches a side; maps of {self.image_size} pixels "
+                f"with --patch_size={self.patch_size} give {self.image_size / self.patch_size:g}."
+            )
 
 
-def is_dead(path: tuple[str, ...], config: HTNetConfig) -> bool:
+def is_frozen(path: Path, config: HTNetConfig) -> bool:
     """Whether the parameter at `path` can never matter: Q and K, at every level.
 
-    Each attention is over one patch, whose softmax is exactly 1; see model.is_dead.
+    Each attention is over one patch, whose softmax is exactly 1; see ahmsa.is_frozen.
     """
     return len(path) >= 3 and path[-2] in ("query", "key")
+
+
+def products(config: HTNetConfig) -> dict[str, int]:
+    """Multiply-adds of one clip's forward pass by part; attention over one patch costs nothing."""
+    return hierarchy.products(config, [0] * len(config.blocks))
+
+
+NETWORK = Network(
+    name="htnet",
+    config=HTNetConfig,
+    module="ahmsa_jax.networks.modules.htnet:HTNet",
+    layout="quad_htnet",
+    is_frozen=is_frozen,
+    products=products,
+    activations=hierarchy.activations,
+    training=published_code.TRAINING,
+    recipes={
+        # The order of the clips is inferred from its published truth lists.
+        "published": published_code.AS_PUBLISHED | {"order": "class_210"},
+        # The code's region cut takes x for rows, which the paper's four regions do not.
+        "described": published_code.AS_DESCRIBED | {"layout": "quad"},
+    },
+)

@@ -1,11 +1,15 @@
-"""Initial parameters of a fold, all drawn at once.
+"""Initial parameters of a fold: what the modules declare, most of it drawn at once.
 
-The network's own initialisers say the same leaf by leaf, but compiling one random draw per leaf
-takes longer than training a small run; one draw for all leaves compiles in a second.
+Compiling one random draw per leaf takes longer than training a small run. So leaves that declare
+`UniformByFanIn`, `Normal` or `Constant` share one draw; any other initialiser is called as Flax
+would.
 """
 
+import contextlib
+import dataclasses
 import functools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import flax
@@ -13,68 +17,159 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-Path = tuple[str, ...]
+from ahmsa_jax.config import NetworkConfig
+from ahmsa_jax.networks.network import Path
+from ahmsa_jax.networks.registry import network_of
+
+# While a network is traced for its rules: each placeholder made, and the rule it stands for.
+_noted: list[tuple[jax.Array, "Rule"]] | None = None
 
 
-def parameter_shapes(model: nn.Module, config: Any) -> dict[Path, tuple[int, ...]]:
-    """Shape of every parameter of the network by path, without computing anything."""
-    return _shapes(model, config, "params")
+class Rule:
+    """An initialiser that is recognised: in a trace for rules it leaves a placeholder."""
+
+    def __call__(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+    ) -> jax.Array:
+        """The leaf, as Flax asks for it."""
+        if _noted is None:
+            return self.drawn(key, shape, dtype)
+        placeholder = jnp.zeros(shape, dtype)
+        _noted.append((placeholder, self))
+        return placeholder
+
+    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        """The leaf, drawn for itself."""
+        raise NotImplementedError
 
 
-def initial_statistics(model: nn.Module, config: Any) -> dict[Path, jax.Array]:
-    """Running statistics before the first step, flattened by path: means 0, variances 1.
+@dataclasses.dataclass(frozen=True)
+class UniformByFanIn(Rule):
+    """Uniform in +-1/sqrt(fan_in): PyTorch's default for weights AND biases of Linear and Conv.
 
-    Empty for a network without batch normalisation.
+    At the paper's learning rate a weight moves by less than a hundredth in a whole training, so
+    the initial range is part of the method.
     """
-    return {
-        path: jnp.full(shape, 1.0 if path[-1] == "var" else 0.0, jnp.float32)
-        for path, shape in _shapes(model, config, "batch_stats").items()
-    }
+
+    fan_in: int
+
+    @property
+    def bound(self) -> float:
+        """Largest value."""
+        return float(self.fan_in) ** -0.5
+
+    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        """The leaf, drawn for itself."""
+        return jax.random.uniform(key, shape, dtype, minval=-self.bound, maxval=self.bound)
 
 
-def _shapes(model: nn.Module, config: Any, collection: str) -> dict[Path, tuple[int, ...]]:
-    flat = flax.traverse_util.flatten_dict(_variables(model, config).get(collection, {}))
-    return {path: flat[path].shape for path in sorted(flat)}
+@dataclasses.dataclass(frozen=True)
+class Normal(Rule):
+    """Normal around 0."""
+
+    deviation: float
+
+    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        """The leaf, drawn for itself."""
+        return self.deviation * jax.random.normal(key, shape, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant(Rule):
+    """One value everywhere."""
+
+    value: float
+
+    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        """The leaf."""
+        return jnp.full(shape, self.value, dtype)
+
+
+def blank_inputs(config: NetworkConfig) -> list[jax.ShapeDtypeStruct]:
+    """Shapes of one clip's inputs, in the order in which the network takes them."""
+    side = config.image_size
+    shape_of = {"flow": (1, side, side, 3)}
+    return [jax.ShapeDtypeStruct(shape_of[name], jnp.float32) for name in network_of(config).inputs]
+
+
+def parameter_shapes(model: nn.Module, config: NetworkConfig) -> dict[Path, tuple[int, ...]]:
+    """Shape of every parameter of the network by path, without computing anything."""
+    return {path: leaf.shape for path, leaf in _traced(model, config)[0].items()}
+
+
+def statistic_shapes(model: nn.Module, config: NetworkConfig) -> dict[Path, tuple[int, ...]]:
+    """Shape of every running statistic by path; empty for a network without."""
+    return {path: leaf.shape for path, leaf in _traced(model, config)[1].items()}
 
 
 # Tracing the network takes longer than a small run's epochs, and many ask.
 @functools.cache
-def _variables(model: nn.Module, config: Any) -> Any:
-    blank = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), jnp.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), blank)
+def _traced(
+    model: nn.Module, config: NetworkConfig
+) -> tuple[dict[Path, jax.ShapeDtypeStruct], dict[Path, jax.ShapeDtypeStruct], dict[Path, Rule]]:
+    """Shapes of parameters and running statistics by path, sorted, and the rules recognised."""
+    rules: dict[Path, Rule] = {}
+
+    def init(key: jax.Array, *inputs: jax.Array) -> Any:
+        with _noting() as noted:
+            variables = model.init(key, *inputs)
+        # A parameter that Flax stored as it came from its initialiser is the same object.
+        rule_of = {id(placeholder): rule for placeholder, rule in noted}
+        for path, leaf in _flat(variables, "params").items():
+            if id(leaf) in rule_of:
+                rules[path] = rule_of[id(leaf)]
+        return variables
+
+    shapes = jax.eval_shape(init, jax.random.key(0), *blank_inputs(config))
+    return _flat(shapes, "params"), _flat(shapes, "batch_stats"), rules
 
 
-def initial_params(key: jax.Array, shapes: dict[Path, tuple[int, ...]]) -> dict[Path, jax.Array]:
-    """Draw a fold's parameters, flattened by path, float32.
+@contextlib.contextmanager
+def _noting() -> Iterator[list[tuple[jax.Array, Rule]]]:
+    global _noted
+    before, _noted = _noted, []
+    try:
+        yield _noted
+    finally:
+        _noted = before
 
-    Kernels and their biases: uniform in +-1/sqrt(fan_in), PyTorch's default for Linear and Conv.
-    Normalisation: scale 1, bias 0. A positional embedding: normal with deviation 0.02; HTNet's
-    scalar ones (pos_emb) have deviation 1, as in its code.
+
+def _flat(variables: Any, collection: str) -> dict[Path, Any]:
+    flat = flax.traverse_util.flatten_dict(variables.get(collection, {}))
+    return {path: flat[path] for path in sorted(flat)}
+
+
+def initial_variables(
+    key: jax.Array, model: nn.Module, config: NetworkConfig
+) -> tuple[dict[Path, jax.Array], dict[Path, jax.Array]]:
+    """A fold's parameters and running statistics, flattened by path, as the modules declare them.
+
+    To be called inside jit: what is recognised takes one draw, and only the rest costs more.
     """
-    drawn = {path: bound for path in shapes if (bound := _bound(path, shapes))}
-    total = sum(math.prod(shapes[path]) for path in drawn)
+    shapes, statistics, rules = _traced(model, config)
+    bounds = {path: rule.bound for path, rule in rules.items() if isinstance(rule, UniformByFanIn)}
+    total = sum(math.prod(shapes[path].shape) for path in bounds)
     unit = jax.random.uniform(key, (total,), jnp.float32, minval=-1.0, maxval=1.0)
+    declared: Any = {}
+    if statistics or len(rules) < len(shapes):
+        with _noting():
+            declared = model.init(jax.random.fold_in(key, 0), *map(_zeros, blank_inputs(config)))
+    foreign = _flat(declared, "params")
     params: dict[Path, jax.Array] = {}
-    start = others = 0
-    for path, shape in shapes.items():
-        if path in drawn:
-            size = math.prod(shape)
-            params[path] = drawn[path] * unit[start : start + size].reshape(shape)
+    start = normals = 0
+    for path, leaf in shapes.items():
+        rule = rules.get(path)
+        if isinstance(rule, UniformByFanIn):
+            size = math.prod(leaf.shape)
+            params[path] = bounds[path] * unit[start : start + size].reshape(leaf.shape)
             start += size
-        elif path[-1] == "scale":
-            params[path] = jnp.ones(shape, jnp.float32)
-        elif path[-1] == "bias":
-            params[path] = jnp.zeros(shape, jnp.float32)
+        elif rule is not None:
+            normals += isinstance(rule, Normal)
+            params[path] = rule.drawn(jax.random.fold_in(key, normals), leaf.shape, leaf.dtype)
         else:
-            others += 1
-            deviation = 1.0 if path[-1].endswith("pos_emb") else 0.02
-            normal = jax.random.normal(jax.random.fold_in(key, others), shape)
-            params[path] = deviation * normal
-    return params
+            params[path] = foreign[path]
+    return params, _flat(declared, "batch_stats")
 
 
-def _bound(path: Path, shapes: dict[Path, Any]) -> float | None:
-    kernel = shapes.get((*path[:-1], "kernel"))
-    if kernel is None or path[-1] not in ("kernel", "bias"):
-        return None
-    return math.prod(kernel[:-1]) ** -0.5
+def _zeros(shape: jax.ShapeDtypeStruct) -> jax.Array:
+    return jnp.zeros(shape.shape, shape.dtype)

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
+from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training import step
 from ahmsa_jax.training.engine import ChunkState, Engine, Job
 from ahmsa_jax.training.protocols import EpochShape
@@ -30,7 +31,7 @@ class BatchEngine(Engine):
 
     def __init__(
         self,
-        model_config: Any,
+        model_config: NetworkConfig,
         train_config: TrainConfig,
         shape: EpochShape,
         *,
@@ -44,7 +45,7 @@ class BatchEngine(Engine):
         Raises ValueError where size is not 1, ConfigError where the network couples the clips of a
         batch.
         """
-        if model_config.batch_coupled:
+        if network_of(model_config).batch_coupled:
             raise ConfigError(
                 "--parallel=batch cannot be: in this network the clips of a batch see each other, "
                 "or noise is drawn per batch; use --parallel=folds."
@@ -98,17 +99,10 @@ class BatchEngine(Engine):
         real_P = jax.lax.dynamic_slice(jnp.pad(real_B, (0, spare)), (begin,), (part,))
         # Divided by the real clips of the WHOLE batch, so that the sum over devices is the mean
         # however unevenly the real clips lie: a mean of means would not be.
-        (loss, statistics), gradient = jax.value_and_grad(step.mean_loss, argnums=1, has_aux=True)(
-            self._model,
-            state.live,
-            (fold.dead, state.statistics),
-            data.flow_NxHxWxC[index_P],
-            data.label_N[index_P],
-            real_P,
-            key,
-            jnp.sum(real_B),
+        loss, by_leaf, statistics = step.gradient(
+            self._learner, state, fold, data, index_P, real_P, key, jnp.sum(real_B)
         )
-        # The brief's pmean, times the devices: each holds a part of the mean's sum.
-        parts = jax.lax.pmean((loss, gradient), AXIS)
-        loss, gradient = jax.tree.map(lambda mean: mean * len(self.devices), parts)
-        return step.apply_gradient(self._optimizer, state, gradient, statistics), loss
+        # pmean, times the devices: each holds a part of the mean's sum.
+        parts = jax.lax.pmean((loss, by_leaf), AXIS)
+        loss, by_leaf = jax.tree.map(lambda mean: mean * len(self.devices), parts)
+        return step.apply_gradient(self._learner, state, by_leaf, statistics), loss

@@ -6,14 +6,15 @@ one device, T held-out clips (padded), E epochs of a dispatch, K classes.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.config import NetworkConfig, TrainConfig
+from ahmsa_jax.networks.initial import blank_inputs
 from ahmsa_jax.training import step as train
 from ahmsa_jax.training.protocols import EpochShape, Job, padded_test_index
 
@@ -41,7 +42,7 @@ class Engine:
 
     def __init__(
         self,
-        model_config: Any,
+        model_config: NetworkConfig,
         train_config: TrainConfig,
         shape: EpochShape,
         *,
@@ -63,8 +64,7 @@ class Engine:
         self.size = self.folds_per_device * len(self.devices)
         self.test_places = test_places
         self.eval_every = eval_every
-        self._model = train.make_model(model_config, train_config)
-        self._optimizer = train.make_optimizer(train_config)
+        self._learner = train.make_learner(model_config, train_config)
         # Folds inside, devices outside; the data set and the epoch numbers are not mapped.
         pmap = functools.partial(jax.pmap, devices=self.devices)
         self._place = pmap(lambda tree: tree)
@@ -78,14 +78,18 @@ class Engine:
         self._compiled_train: Any = None
 
     def place_data(
-        self, flow_NxHxWxC: np.ndarray, label_N: np.ndarray, rank_N: np.ndarray | None = None
+        self,
+        inputs: Mapping[str, np.ndarray],
+        label_N: np.ndarray,
+        rank_N: np.ndarray | None = None,
     ) -> train.Data:
         """Put the whole data set on every device once: leading axis A.
 
-        `rank_N` as from clip_order.rank_of_clips.
+        `inputs` are the network's by name, (N, ...) each; `rank_N` as from
+        clip_order.rank_of_clips.
         """
         data = train.Data(
-            jnp.asarray(flow_NxHxWxC, jnp.float32),
+            {name: jnp.asarray(inputs[name]) for name in self._learner.inputs},
             jnp.asarray(label_N, jnp.int32),
             None if rank_N is None else jnp.asarray(rank_N, jnp.int32),
         )
@@ -113,13 +117,16 @@ class Engine:
         init = jax.vmap(jax.vmap(self._init_one))
         state, dead, key = jax.eval_shape(init, number, number)
         train_AxSxN: Any = jax.ShapeDtypeStruct((*mapped, num_clips), jnp.bool_)
-        side = self.model_config.image_size
-        flow: Any = jax.ShapeDtypeStruct((mapped[0], num_clips, side, side, 3), jnp.float32)
+        blank = blank_inputs(self.model_config)
+        inputs_of: Any = {
+            name: jax.ShapeDtypeStruct((mapped[0], num_clips, *one.shape[1:]), one.dtype)
+            for name, one in zip(self._learner.inputs, blank, strict=True)
+        }
         label: Any = jax.ShapeDtypeStruct((mapped[0], num_clips), jnp.int32)
         test_AxSxT: Any = jax.ShapeDtypeStruct((*mapped, self.test_places), jnp.int32)
         inputs = train.FoldInput(dead, train_AxSxN, test_AxSxT, key)
         rank = None if self.train_config.order == "data" else label
-        return ChunkState(state, inputs), train.Data(flow, label, rank)
+        return ChunkState(state, inputs), train.Data(inputs_of, label, rank)
 
     def host_state(self, chunk: ChunkState) -> dict[str, np.ndarray]:
         """What training changes, on the host and by name, each array with leading axis (size,).
@@ -153,7 +160,7 @@ class Engine:
         return self._compiled_train is not None
 
     def compile(self, chunk: ChunkState, data: train.Data) -> int:
-        """Compile the training program; returns the bytes it needs on one device, all told."""
+        """Compile the training program; returns the bytes it needs on one device, in total."""
         with train.matmul_precision(self.train_config):
             one = np.int32(1)
             lowered = self._train.lower(chunk.state, chunk.inputs, data, one, one)
@@ -221,7 +228,7 @@ class Engine:
 
     def _init_one(self, seed: jax.Array, stable_id: jax.Array) -> Any:
         key = train.fold_key(seed, stable_id)
-        state, dead = train.init_fold(key, self._model, self.model_config, self._optimizer)
+        state, dead = train.init_fold(key, self._learner)
         return state, dead, key
 
     def _train_one(self, state: Any, fold: Any, data: Any, first: Any, count: Any) -> Any:
@@ -231,9 +238,14 @@ class Engine:
         def body(place: Any, carry: Any) -> Any:
             state, loss_E, predicted_ExT = carry
             state, loss = train.train_epoch(
-                step, state, fold, first + place, self.shape,
-                shuffle=self.train_config.shuffle, rank_N=data.rank_N,
-            )  # fmt: skip
+                step,
+                state,
+                fold,
+                first + place,
+                self.shape,
+                shuffle=self.train_config.shuffle,
+                rank_N=data.rank_N,
+            )
             if self.eval_every:
                 # The epoch is the same for all folds, so that vmap leaves this a true branch.
                 predicted_T = jax.lax.cond(
@@ -251,12 +263,10 @@ class Engine:
         return jax.lax.fori_loop(0, count, body, start)
 
     def _step(self, state: Any, fold: Any, data: Any, index_B: Any, real_B: Any, key: Any) -> Any:
-        return train.train_step(
-            self._model, self._optimizer, state, fold, data, index_B, real_B, key
-        )
+        return train.train_step(self._learner, state, fold, data, index_B, real_B, key)
 
     def _predict_one(self, state: Any, fold: Any, data: Any) -> jax.Array:
-        return train.predict(self._model, state, fold, data, fold.test_T)
+        return train.predict(self._learner, state, fold, data, fold.test_T)
 
 
 def _all_parameters(chunk: ChunkState) -> dict[tuple[str, ...], jax.Array]:

@@ -84,8 +84,13 @@ def loso_folds(subject_key_N: Sequence[str]) -> list[Fold]:
 class SplitClips(Protocol):
     """What a split may look at: (N,) arrays of every clip."""
 
-    label_N: np.ndarray
-    database_N: np.ndarray
+    @property
+    def label_N(self) -> np.ndarray:
+        """Class of each clip."""
+
+    @property
+    def database_N(self) -> np.ndarray:
+        """Database of each clip."""
 
     @property
     def subject_key_N(self) -> list[str]:

@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ahmsa_jax.config import TrainConfig
-from ahmsa_jax.networks.initial import Path, initial_params, initial_statistics, parameter_shapes
-from ahmsa_jax.networks.registry import is_dead, network_of
+from ahmsa_jax import choices
+from ahmsa_jax.config import NetworkConfig, TrainConfig
+from ahmsa_jax.networks.initial import initial_variables
+from ahmsa_jax.networks.network import Path
+from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training.protocols import EpochShape
 
 # Parameters flattened by path, so that live and dead ones part without touching the network.
@@ -26,14 +28,14 @@ class FoldState(NamedTuple):
     """What training changes in one fold."""
 
     live: Params  # parameters that can matter, flattened: path -> array
-    moments: optax.OptState  # Adam's
+    moments: optax.OptState  # the optimizer's
     statistics: Params  # running ones of batch normalisation; empty without
 
 
 class FoldInput(NamedTuple):
     """What training reads of one fold."""
 
-    dead: Params  # parameters that cannot matter, flattened; see networks.is_dead
+    dead: Params  # parameters that cannot matter, flattened; see Network.is_frozen
     train_N: jax.Array  # bool: which clips of the data set train
     test_T: jax.Array  # int32: the held-out clips; padding repeats the first
     key: jax.Array  # the fold's, from which batch orders and noise come
@@ -42,10 +44,21 @@ class FoldInput(NamedTuple):
 class Data(NamedTuple):
     """The whole data set on the device, shared by all folds."""
 
-    flow_NxHxWxC: jax.Array  # float32, 0..255
+    inputs: dict[str, jax.Array]  # of the network, by name: flow (N, H, W, C) float32 in 0..255
     label_N: jax.Array  # int32
     # int32: places of the clips in an epoch without shuffling; None: in the data set's order.
     rank_N: jax.Array | None = None
+
+
+class Learner(NamedTuple):
+    """What all steps of all folds share: settings and functions, no arrays."""
+
+    config: NetworkConfig
+    model: nn.Module
+    inputs: tuple[str, ...]  # names of the arrays that the module takes, in its order
+    loss: Callable[[jax.Array, jax.Array], jax.Array]
+    optimizer: optax.GradientTransformation
+    augment: Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]] | None
 
 
 # One optimizer step: state, clips, which of them are no padding, key of its noise -> state, loss.
@@ -57,10 +70,22 @@ def fold_key(seed: int | jax.Array, stable_id: int | jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), stable_id)
 
 
-def make_model(model_config: Any, train_config: TrainConfig) -> nn.Module:
+def make_model(model_config: NetworkConfig, train_config: TrainConfig) -> nn.Module:
     """The network in the compute type that the precision asks for."""
     dtype = jnp.bfloat16 if train_config.precision == "bfloat16" else jnp.float32
-    return network_of(model_config).module(model_config, dtype)
+    return network_of(model_config).build(model_config, dtype)
+
+
+def make_learner(model_config: NetworkConfig, train_config: TrainConfig) -> Learner:
+    """Network, loss, optimizer and augmentation that the settings name."""
+    return Learner(
+        config=model_config,
+        model=make_model(model_config, train_config),
+        inputs=network_of(model_config).inputs,
+        loss=choices.loaded(choices.LOSSES[train_config.loss]),
+        optimizer=choices.loaded(choices.OPTIMIZERS[train_config.optimizer])(train_config),
+        augment=choices.loaded(choices.AUGMENTATIONS[train_config.augment]),
+    )
 
 
 @contextlib.contextmanager
@@ -71,11 +96,6 @@ def matmul_precision(train_config: TrainConfig) -> Iterator[None]:
         yield
 
 
-def make_optimizer(train_config: TrainConfig) -> optax.GradientTransformation:
-    """Adam as in the paper's Table 3, with PyTorch's defaults for what it leaves out."""
-    return optax.adam(train_config.learning_rate, b1=0.9, b2=0.999, eps=1e-8)
-
-
 def variables_of(live: Params, dead: Params, statistics: Params) -> dict[str, Any]:
     """Parameters and running statistics as trees again, as the network takes them."""
     params = flax.traverse_util.unflatten_dict({**live, **dead})
@@ -84,16 +104,14 @@ def variables_of(live: Params, dead: Params, statistics: Params) -> dict[str, An
     return {"params": params, "batch_stats": flax.traverse_util.unflatten_dict(statistics)}
 
 
-def init_fold(
-    key: jax.Array, model: nn.Module, model_config: Any, optimizer: Any
-) -> tuple[FoldState, Params]:
+def init_fold(key: jax.Array, learner: Learner) -> tuple[FoldState, Params]:
     """Fresh state of a fold and its dead parameters; `key` as from fold_key."""
-    shapes = parameter_shapes(model, model_config)
-    params = initial_params(jax.random.fold_in(key, 0), shapes)
-    dead = {path: leaf for path, leaf in params.items() if is_dead(path, model_config)}
+    config = learner.config
+    params, statistics = initial_variables(jax.random.fold_in(key, 0), learner.model, config)
+    is_frozen = network_of(config).is_frozen
+    dead = {path: leaf for path, leaf in params.items() if is_frozen(path, config)}
     live = {path: leaf for path, leaf in params.items() if path not in dead}
-    statistics = initial_statistics(model, model_config)
-    return FoldState(live, optimizer.init(live), statistics), dead
+    return FoldState(live, learner.optimizer.init(live), statistics), dead
 
 
 def epoch_order(
@@ -125,39 +143,48 @@ def epoch_order(
     return jnp.where(real, index, order_N[0]), real
 
 
-def mean_loss(
-    model: nn.Module,
-    live: Params,
-    rest: tuple[Params, Params],
-    flow_BxHxWxC: jax.Array,
-    label_B: jax.Array,
+def gradient(
+    learner: Learner,
+    state: FoldState,
+    fold: FoldInput,
+    data: Data,
+    index_B: jax.Array,
     real_B: jax.Array,
     key: jax.Array | None = None,
     count: jax.Array | None = None,
-) -> tuple[jax.Array, Params]:
-    """Cross-entropy (paper eq. 5) averaged over the real clips of a step, nats; new statistics.
+) -> tuple[jax.Array, Params, Params]:
+    """Mean loss (nats) of the clips at index_B where real_B, its gradient, and new statistics.
 
-    `rest` are the dead parameters and the running statistics, `key` that of the step's noise.
-    `count` divides the sum where these clips are a part of the step's; by default the real ones.
+    `key` is that of the step's noise. `count` divides the sum where these clips are a part of the
+    step's; by default the number of real ones.
     """
-    dead, statistics = rest
-    (logits_BxK, _), changed = model.apply(
-        variables_of(live, dead, statistics),
-        flow_BxHxWxC,
-        real_B=real_B,
-        train=True,
-        rngs=None if key is None else {"dropout": key},
-        mutable=["batch_stats"],
-    )
-    loss_B = optax.softmax_cross_entropy_with_integer_labels(logits_BxK, label_B)
-    count = jnp.sum(real_B) if count is None else count
-    statistics = flax.traverse_util.flatten_dict(changed.get("batch_stats", {}))
-    return jnp.sum(jnp.where(real_B, loss_B, 0.0)) / count, statistics
+    inputs = {name: data.inputs[name][index_B] for name in learner.inputs}
+    if learner.augment is not None and key is not None:
+        # A clip's change depends on the step and the clip, not on its place in the batch.
+        key_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, 1), index_B)
+        inputs = jax.vmap(learner.augment)(key_B, inputs)
+    label_B = data.label_N[index_B]
+
+    def mean_loss(live: Params) -> tuple[jax.Array, Params]:
+        (logits_BxK, _), changed = learner.model.apply(
+            variables_of(live, fold.dead, state.statistics),
+            *(inputs[name] for name in learner.inputs),
+            real_B=real_B,
+            train=True,
+            rngs=None if key is None else {"dropout": key},
+            mutable=["batch_stats"],
+        )
+        loss_B = learner.loss(logits_BxK, label_B)
+        clips = jnp.sum(real_B) if count is None else count
+        statistics = flax.traverse_util.flatten_dict(changed.get("batch_stats", {}))
+        return jnp.sum(jnp.where(real_B, loss_B, 0.0)) / clips, statistics
+
+    (loss, statistics), by_leaf = jax.value_and_grad(mean_loss, has_aux=True)(state.live)
+    return loss, by_leaf, statistics
 
 
 def train_step(
-    model: nn.Module,
-    optimizer: Any,
+    learner: Learner,
     state: FoldState,
     fold: FoldInput,
     data: Data,
@@ -166,23 +193,15 @@ def train_step(
     key: jax.Array | None = None,
 ) -> tuple[FoldState, jax.Array]:
     """One optimizer step on the clips at index_B where real_B; returns the loss before it."""
-    (loss, statistics), gradient = jax.value_and_grad(mean_loss, argnums=1, has_aux=True)(
-        model,
-        state.live,
-        (fold.dead, state.statistics),
-        data.flow_NxHxWxC[index_B],
-        data.label_N[index_B],
-        real_B,
-        key,
-    )
-    return apply_gradient(optimizer, state, gradient, statistics), loss
+    loss, by_leaf, statistics = gradient(learner, state, fold, data, index_B, real_B, key)
+    return apply_gradient(learner, state, by_leaf, statistics), loss
 
 
 def apply_gradient(
-    optimizer: Any, state: FoldState, gradient: Params, statistics: Params
+    learner: Learner, state: FoldState, by_leaf: Params, statistics: Params
 ) -> FoldState:
-    """The state after the optimizer's step."""
-    updates, moments = optimizer.update(gradient, state.moments, state.live)
+    """The state after the optimizer's step with this gradient."""
+    updates, moments = learner.optimizer.update(by_leaf, state.moments, state.live)
     return FoldState(optax.apply_updates(state.live, updates), moments, statistics)
 
 
@@ -220,9 +239,10 @@ def train_epoch(
 
 
 def predict(
-    model: nn.Module, state: FoldState, fold: FoldInput, data: Data, index_T: jax.Array
+    learner: Learner, state: FoldState, fold: FoldInput, data: Data, index_T: jax.Array
 ) -> jax.Array:
     """Class probabilities (T, K) of the clips at index_T, float32."""
     variables = variables_of(state.live, fold.dead, state.statistics)
-    logits_TxK, _ = model.apply(variables, data.flow_NxHxWxC[index_T])
+    inputs = (data.inputs[name][index_T] for name in learner.inputs)
+    logits_TxK, _ = learner.model.apply(variables, *inputs)
     return jax.nn.softmax(logits_TxK)

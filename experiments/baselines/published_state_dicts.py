@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from ahmsa_jax.networks.peer_configs import HTNetConfig
+from ahmsa_jax.networks.htnet import HTNetConfig
 
 Arrays = Mapping[str, np.ndarray]
 State = Mapping[str, torch.Tensor]

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 from torch import nn
 
-from ahmsa_jax.config import ModelConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
 from experiments.baselines.torch_norm import EPS, ChannelNorm
 
 Form = Literal["eager", "expert"]

@@ -10,7 +10,7 @@ Letters in array names: B clips, G side of a level's grid, D width.
 import torch
 from torch import nn
 
-from ahmsa_jax.networks.peer_configs import HTNetConfig
+from ahmsa_jax.networks.htnet import HTNetConfig
 from experiments.baselines.torch_norm import ChannelNorm
 
 # As published.

@@ -7,7 +7,7 @@ Letters in array names: B clips, C channels, F filters.
 import torch
 from torch import nn
 
-from ahmsa_jax.networks.peer_configs import STSTNetConfig
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 
 
 class TorchSTSTNet(nn.Module):

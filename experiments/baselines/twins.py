@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ahmsa_jax.config import ModelConfig, NetworkConfig
-from ahmsa_jax.networks.peer_configs import HTNetConfig, STSTNetConfig
+from ahmsa_jax.config import NetworkConfig
+from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.htnet import HTNetConfig
+from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.baselines import ahmsa_state_dict, published_state_dicts, torch_ahmsa
 from experiments.baselines.published_state_dicts import Arrays, State
 from experiments.baselines.torch_ahmsa import Form

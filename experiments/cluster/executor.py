@@ -14,6 +14,7 @@ from experiments.cluster import tasks
 from experiments.cluster.ray_cluster import Cluster, LostError, NoMemoryError
 from experiments.cluster.tasks import BoardHandle, News, Work
 from experiments.run.chunk import Chunk, OutOfMemory, Plan
+from experiments.run.spec import Execution
 from experiments.run.workdir import code_version
 from experiments.schedule import estimate
 from experiments.schedule.executor import Outcome
@@ -32,9 +33,7 @@ class RemoteNeeds(Needs):
     The plan is made for one device of the machine with the least free memory.
     """
 
-    def __init__(
-        self, cluster: Cluster, problem: Problem, *, automatic: bool, compile_cache: str | None
-    ) -> None:
+    def __init__(self, cluster: Cluster, problem: Problem, execution: Execution) -> None:
         """Send the data set and the settings on their way."""
         poorest = min(cluster.devices, key=lambda device: device.free_bytes)
         super().__init__(problem, [poorest], self._compile, workers=cluster.workers)
@@ -43,9 +42,9 @@ class RemoteNeeds(Needs):
             Work(
                 problem=problem,
                 have=self.have,
-                automatic=automatic,
+                automatic=not execution.folds_at_once,
                 code=code_version(),
-                compile_cache=compile_cache,
+                compile_cache=execution.compile_cache,
             )
         )
 

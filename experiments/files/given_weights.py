@@ -13,12 +13,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ahmsa_jax.config import NetworkConfig, TrainConfig
-from ahmsa_jax.networks.initial import initial_statistics, parameter_shapes
+from ahmsa_jax.config import NetworkConfig, TrainConfig, plain
+from ahmsa_jax.networks.initial import parameter_shapes, statistic_shapes
 from ahmsa_jax.training.step import make_model
 from experiments.baselines import torch_extra
 from experiments.files import fold_weights
-from experiments.run.recipes import plain
 from input_pipeline.core.errors import Faults, InputError
 
 FaultList = list[str]
@@ -182,8 +181,8 @@ def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: NetworkCon
 def _expected_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     model = make_model(config, TrainConfig())
     shapes = {"/".join(path): shape for path, shape in parameter_shapes(model, config).items()}
-    for path, value in initial_statistics(model, config).items():
-        shapes["/".join(("batch_stats", *path))] = value.shape
+    for path, shape in statistic_shapes(model, config).items():
+        shapes["/".join(("batch_stats", *path))] = shape
     return shapes
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.training.protocols import Job
 from experiments.run.chunk import Chunk, ChunkResult, History
-from input_pipeline.core.clips import CLASS_NAMES, Clips
+from input_pipeline.core.clips import Clips
 from input_pipeline.core.files import read_text, write_whole
 
 PREDICTIONS_FILE = "predictions.csv"
@@ -88,7 +88,6 @@ def write_run_files(
     workdir: pathlib.Path,
     clips: Clips,
     finished: Sequence[tuple[Chunk, ChunkResult]],
-    class_names: Sequence[str] = CLASS_NAMES,
 ) -> None:
     """Write predictions.csv, folds.csv and metrics.jsonl of the chunks finished so far."""
     predictions: list[tuple[Any, ...]] = []
@@ -100,9 +99,7 @@ def write_run_files(
             prediction_T = result.probability[row].argmax(axis=-1)
             done = result.finished(row)
             if done:
-                predictions += _clip_rows(
-                    clips, job, prediction_T, result.probability[row], class_names
-                )
+                predictions += _clip_rows(clips, job, prediction_T, result.probability[row])
             # A subject's key has two parts; of other folds the first column may be empty.
             database, _, subject = job.fold.key.rpartition("/")
             correct = int((label_T == prediction_T).sum()) if done else 0
@@ -127,7 +124,7 @@ def write_run_files(
             metrics += _log_lines(job.seed, job.fold.key, row, result)
     lines = [line for *_, line in sorted(metrics)]
     texts = {
-        PREDICTIONS_FILE: csv_text(prediction_columns(class_names), sorted(predictions)),
+        PREDICTIONS_FILE: csv_text(prediction_columns(clips.class_names), sorted(predictions)),
         FOLDS_FILE: csv_text(FOLD_COLUMNS, sorted(folds)),
         METRICS_FILE: "".join(f"{line}\n" for line in lines),
     }
@@ -138,11 +135,7 @@ def write_run_files(
 
 
 def _clip_rows(
-    clips: Clips,
-    job: Job,
-    prediction_T: np.ndarray,
-    probability_TxK: np.ndarray,
-    class_names: Sequence[str],
+    clips: Clips, job: Job, prediction_T: np.ndarray, probability_TxK: np.ndarray
 ) -> list[tuple[Any, ...]]:
     return [
         (
@@ -150,8 +143,8 @@ def _clip_rows(
             str(clips.database_N[index]),
             str(clips.subject_N[index]),
             str(clips.clip_N[index]),
-            class_names[clips.label_N[index]],
-            class_names[prediction],
+            clips.class_names[clips.label_N[index]],
+            clips.class_names[prediction],
             *(f"{value:.9g}" for value in probability_K),
         )
         for index, prediction, probability_K in zip(

@@ -1,53 +1,59 @@
-"""The flags of a LOSO run, made from the settings' dataclasses, and the run they describe."""
+"""The flags of the experiments, made from the settings' dataclasses, and what they say.
+
+No other file of this package reads flags: commands pass `command.values()` on.
+"""
 
 import dataclasses
-from typing import Any, get_args
+import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, Order, TrainConfig
-from experiments.run.flag_values import ClusterParser, IntegersParser, ShardParser, TupleSerializer
-from experiments.run.recipes import FROM_DATA, MODELS, RECIPES, SETTINGS, SYNTHETIC_PRESET, presets
+from ahmsa_jax.config import ConfigError, NetworkConfig, Settings, TrainConfig
+from ahmsa_jax.networks.registry import NETWORKS
+from ahmsa_jax.training.protocols import SPLITS
+from experiments.run.flag_values import (
+    ClusterParser,
+    IntegersParser,
+    ShardParser,
+    TupleSerializer,
+)
+from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
+from experiments.run.spec import Execution, RunSpec
 from input_pipeline.core import data_flags
 from input_pipeline.core.clips import DATASETS
 
+Values = flags.FlagValues
 # A month: whoever wants none gives 0.
 MAX_CHECKPOINT_MINUTES = 43_200
-_CHOICES = {
-    "activation": ["gelu", "relu"],
-    "precision": ["float32", "tf32", "bfloat16"],
-    "channel_order": ["uvs", "svu"],
-    "order": list(get_args(Order)),
-}
 
 
-def _define_settings(config: type) -> None:
+def _define_settings(config: type[Settings]) -> None:
     for field in dataclasses.fields(config):
+        name: str = field.name
         default: Any = field.default
-        help_text = field.metadata["help"] + _whose(field.name)
-        if field.name in FROM_DATA or field.name in flags.FLAGS:
+        help_text = field.metadata["help"] + _whose(name)
+        if name in FROM_DATA or name in flags.FLAGS:
             continue
-        if field.name == "blocks":
-            flags.DEFINE(
-                IntegersParser(), field.name, default, help_text,
-                serializer=TupleSerializer(","),
-            )  # fmt: skip
-        elif field.name in _CHOICES:
-            flags.DEFINE_enum(field.name, default, _CHOICES[field.name], help_text)
-        elif isinstance(default, bool):
-            flags.DEFINE_bool(field.name, default, help_text)
-        elif isinstance(default, int):
-            flags.DEFINE_integer(field.name, default, help_text)
+        if field.metadata["choices"] is not None:
+            flags.DEFINE_enum(name, default, list(field.metadata["choices"]), help_text)
+        elif isinstance(default, tuple):
+            parser = IntegersParser()
+            flags.DEFINE(parser, name, default, help_text, serializer=TupleSerializer(","))
         else:
-            flags.DEFINE_float(field.name, default, help_text)
+            define: Any = flags.DEFINE_float
+            if isinstance(default, int):
+                define = flags.DEFINE_bool if isinstance(default, bool) else flags.DEFINE_integer
+            define(name, default, help_text)
 
 
-def _whose(field: str) -> str:
+def _whose(setting: str) -> str:
     """The networks that have a setting, where AHMSA-Net is not among them."""
     names = [
         name
-        for name, model in MODELS.items()
-        if field in (one.name for one in dataclasses.fields(model.config))
+        for name, network in NETWORKS.items()
+        if setting in (field.name for field in dataclasses.fields(network.config))
     ]
     return "" if "ahmsa" in names or not names else f" ({' and '.join(names)} only.)"
 
@@ -62,15 +68,17 @@ def define_data_flags() -> None:
 
 def define_model_flags() -> None:
     """Define the flags that choose a network and its settings; call once, before parsing."""
-    flags.DEFINE_enum("model", "ahmsa", sorted(MODELS), "Network.")
+    flags.DEFINE_enum("model", "ahmsa", sorted(NETWORKS), "Network.")
     flags.DEFINE_enum(
-        "recipe", None, RECIPES,
+        "recipe",
+        None,
+        RECIPES,
         "How to run htnet or ststnet: as its published code does (the default: channels as OpenCV "
         "reads them, no shuffling, HTNet's own region cut), or as its paper describes it (channels "
         "u, v, strain; shuffled; four regions by name). Single flags win.",
-    )  # fmt: skip
-    for model in MODELS.values():
-        _define_settings(model.config)
+    )
+    for network in NETWORKS.values():
+        _define_settings(network.config)
 
 
 def define_workdir_flags() -> None:
@@ -82,10 +90,11 @@ def define_workdir_flags() -> None:
 
 
 def define_training_flags() -> None:
-    """Define the flags of any LOSO training; call once, before parsing."""
+    """Define the flags of any training; call once, before parsing."""
     define_data_flags()
     define_model_flags()
     define_workdir_flags()
+    flags.DEFINE_enum("split", "loso", list(SPLITS), "How clips are split into folds.")
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
     flags.DEFINE_integer("num_seeds", 1, "Seeds to run: seed, seed + 1, ...")
     flags.DEFINE_integer(
@@ -95,20 +104,24 @@ def define_training_flags() -> None:
         "0: after the last epoch only.",
     )
     flags.DEFINE(
-        ShardParser(), "shard", None,
+        ShardParser(),
+        "shard",
+        None,
         "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report. "
         "slurm: the part that SLURM's variables give this task.",
         serializer=TupleSerializer("/"),
-    )  # fmt: skip
+    )
     flags.DEFINE_bool(
-        "shuffle_labels", False,
+        "shuffle_labels",
+        False,
         "Control run: labels permuted among the clips, from --seed; scores must fall to chance.",
-    )  # fmt: skip
+    )
     flags.DEFINE_bool(
-        "save_weights", False,
+        "save_weights",
+        False,
         "Keep each fold's final parameters under WORKDIR/weights/seed-<seed>, for "
         "experiments.evaluate.",
-    )  # fmt: skip
+    )
     _define_settings(TrainConfig)
 
 
@@ -119,110 +132,136 @@ def define_run_flags() -> None:
         "folds_at_once", 0, "Folds trained together over all devices; 0: as memory allows."
     )
     flags.DEFINE_enum(
-        "parallel", "folds", ["folds", "batch"],
+        "parallel",
+        "folds",
+        ["folds", "batch"],
         "What several devices share out: whole folds, or the batches of one fold at a time (for "
         "few folds or a wide network).",
-    )  # fmt: skip
+    )
     flags.DEFINE(
-        ClusterParser(), "cluster", None,
+        ClusterParser(),
+        "cluster",
+        None,
         "Train the chunks as tasks of a Ray cluster: HOST:PORT of one that this machine belongs "
         "to, or auto: the one that runs here, else one of this machine alone. A lost chunk is "
         "trained again: there are no checkpoints inside chunks.",
         serializer=flags.ArgumentSerializer(),
-    )  # fmt: skip
+    )
     flags.DEFINE_bool(
         "dry_run", False, "Print the plan, the estimated time and disk space, and stop."
     )
     flags.DEFINE_float(
-        "checkpoint_minutes", 5.0,
+        "checkpoint_minutes",
+        5.0,
         "Save the folds in training every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
-    )  # fmt: skip
+    )
 
 
-def layout_from_flags() -> str:
+def layout(given: Values) -> str:
     """The layout of the maps: the one given, or the network's under its recipe."""
-    values = flags.FLAGS
-    return data_flags.layout(presets(values.model, values.recipe)["layout"])
+    return data_flags.layout(presets(given.model, given.recipe)["layout"])
 
 
-def settings_from_flags(dataset: str, image_size: int) -> tuple[Any, TrainConfig, list[str]]:
+def settings(
+    given: Values, dataset: str, from_data: Mapping[str, int]
+) -> tuple[NetworkConfig, TrainConfig, list[str]]:
     """Network and training settings; raises ConfigError where one is out of range.
 
     What the command line gives wins over the synthetic data set's preset, that over the network's
-    and its recipe's, and that over the defaults. The list names what the first of these replaced.
+    and its recipe's, and that over the defaults. `from_data` holds what the clips decide. The list
+    names what the synthetic preset replaced.
     """
-    values = flags.FLAGS
-    model = MODELS[values.model]
-    _refuse_foreign(values.model)
-    chosen = presets(values.model, values.recipe)
+    network = NETWORKS[given.model]
+    _refuse_foreign(given)
+    chosen = presets(given.model, given.recipe)
     preset = SYNTHETIC_PRESET if dataset == "synthetic" else {}
     applied: list[str] = []
 
     def value_of(field: dataclasses.Field[Any]) -> Any:
-        if field.name in values and values[field.name].present:
-            return values[field.name].value
+        if field.name in given and given[field.name].present:
+            return given[field.name].value
         if field.name in preset:
             applied.append(field.name)
         return preset.get(field.name, chosen.get(field.name, field.default))
 
-    def build(config: type) -> Any:
+    def build(config: type[Settings]) -> Any:
         fields = [field for field in dataclasses.fields(config) if field.name not in FROM_DATA]
         return config(**{field.name: value_of(field) for field in fields})
 
-    model_config = dataclasses.replace(build(model.config), image_size=image_size)
-    train_config = build(TrainConfig)
-    if train_config.shuffle and not ("order" in values and values["order"].present):
+    network_config = dataclasses.replace(build(network.config), **from_data)
+    train_config: TrainConfig = build(TrainConfig)
+    if train_config.shuffle and not ("order" in given and given["order"].present):
         # A recipe's order goes with its epochs without shuffling.
         train_config = dataclasses.replace(train_config, order="data")
-    model_config.validate()
+    network_config.validate()
     train_config.validate()
-    return model_config, train_config, applied
+    return network_config, train_config, applied
 
 
-def _refuse_foreign(name: str) -> None:
+def _refuse_foreign(given: Values) -> None:
     """Raise ConfigError where a setting is given that the network does not have."""
-    own = {field.name for config in (MODELS[name].config, TrainConfig)
-           for field in dataclasses.fields(config)}  # fmt: skip
-    for setting in SETTINGS:
-        if setting not in own and setting in flags.FLAGS and flags.FLAGS[setting].present:
+    configs = (NETWORKS[given.model].config, TrainConfig)
+    own = {field.name for config in configs for field in dataclasses.fields(config)}
+    for name in setting_names():
+        if name not in own and name in given and given[name].present:
             raise ConfigError(
-                f"--{setting} is no setting of --model={name}; its own are "
-                f"{', '.join(other for other in SETTINGS if other in own)}."
+                f"--{name} is no setting of --model={given.model}; its own are "
+                f"{', '.join(other for other in setting_names() if other in own)}."
             )
 
 
-def seeds_from_flags() -> list[int]:
+def seeds(given: Values) -> tuple[int, ...]:
     """The seeds to run; raises ConfigError where they leave 0..2^32-1."""
-    first, count = _integer("seed"), _integer("num_seeds")
-    if not 1 <= count <= 10_000:
-        raise ConfigError(f"--num_seeds={count} is out of range; allowed are 1 to 10000.")
+    check_count(given, "num_seeds", 10_000, least=1)
+    first, count = given.seed, given.num_seeds
     if not 0 <= first <= 2**32 - count:
         raise ConfigError(f"--seed={first} is out of range; allowed are 0 to {2**32 - count}.")
-    return list(range(first, first + count))
+    return tuple(range(first, first + count))
 
 
-def check_run_flags() -> None:
-    """Raise ConfigError on the first flag of experiments.loso that is out of range."""
-    check_count("eval_every", 1_000_000)
-    check_count("folds_at_once", 100_000)
-    wanted = _integer("folds_at_once")
-    if flags.FLAGS.parallel == "batch" and wanted > 1:
+def execution(given: Values, spec: RunSpec) -> Execution:
+    """How experiments.loso is to carry out a run."""
+    return Execution(
+        workdir=workdir(given, spec),
+        folds_at_once=given.folds_at_once,
+        parallel=given.parallel,
+        cluster=given.cluster,
+        checkpoint_minutes=given.checkpoint_minutes,
+        dry_run=given.dry_run,
+        compile_cache=given.compile_cache,
+    )
+
+
+def workdir(given: Values, spec: RunSpec) -> pathlib.Path:
+    """The folder that --workdir names, or the one that follows from the settings."""
+    if given.workdir is None:
+        return pathlib.Path("runs", f"{spec.dataset}-{spec.model}-{spec.hash()}")
+    if not given.workdir:
+        raise ConfigError("--workdir is empty; name a folder.")
+    return pathlib.Path(given.workdir).expanduser()
+
+
+def check_execution(given: Values) -> None:
+    """Raise ConfigError on the first flag of experiments.loso's execution that is out of range."""
+    check_count(given, "eval_every", 1_000_000)
+    check_count(given, "folds_at_once", 100_000)
+    if given.parallel == "batch" and given.folds_at_once > 1:
         raise ConfigError(
-            f"--parallel=batch trains one fold at a time, --folds_at_once={wanted} asks for "
-            "several; leave one of them out."
+            f"--parallel=batch trains one fold at a time, --folds_at_once={given.folds_at_once} "
+            "asks for several; leave one of them out."
         )
-    if flags.FLAGS.parallel == "batch" and MODELS[flags.FLAGS.model].config.batch_coupled:
+    if given.parallel == "batch" and NETWORKS[given.model].batch_coupled:
         raise ConfigError(
-            f"--parallel=batch cannot be with --model={flags.FLAGS.model}: the clips of a batch "
-            "share their statistics; use --parallel=folds."
+            f"--parallel=batch cannot be with --model={given.model}: the clips of a batch share "
+            "their statistics; use --parallel=folds."
         )
-    for name, given in (("parallel", "batch"), ("save_weights", True)):
-        if flags.FLAGS.cluster and flags.FLAGS[name].value == given:
+    for name, value in (("parallel", "batch"), ("save_weights", True)):
+        if given.cluster and given[name].value == value:
             raise ConfigError(
                 f"--{name} and --cluster exclude each other: a worker trains whole chunks on one "
                 "device and keeps no files; leave one of them out, or use --shard."
             )
-    minutes: Any = flags.FLAGS["checkpoint_minutes"].value
+    minutes = given.checkpoint_minutes
     if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
         raise ConfigError(
             f"--checkpoint_minutes={minutes:g} is out of range; allowed are 0 (never) to "
@@ -230,33 +269,27 @@ def check_run_flags() -> None:
         )
 
 
-def check_count(name: str, most: int) -> None:
-    """Raise ConfigError where a counting flag is not in 0..most."""
-    value = _integer(name)
-    if not 0 <= value <= most:
-        raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to {most}.")
+def check_count(given: Values, name: str, most: int, *, least: int = 0) -> None:
+    """Raise ConfigError where a counting flag is not in least..most."""
+    value: Any = given[name].value
+    if not least <= value <= most:
+        raise ConfigError(f"--{name}={value} is out of range; allowed are {least} to {most}.")
 
 
-def _integer(name: str) -> int:
-    value: Any = flags.FLAGS[name].value
-    return int(value)
-
-
-def as_flagfile(model_config: Any, train_config: Any) -> str:
+def as_flagfile(given: Values, network_config: NetworkConfig, train_config: TrainConfig) -> str:
     """The run's flags, one a line, usable with --flagfile; settings as they came to be."""
-    settings = {**vars(model_config), **vars(train_config)}
+    current = {**vars(network_config), **vars(train_config)}
+    names = setting_names()
     lines = [
-        f"--{name}={_as_text(settings[name])}"
-        for name in SETTINGS
-        if name in settings and name in flags.FLAGS
+        f"--{name}={_as_text(current[name])}" for name in names if name in current and name in given
     ]
-    for module, owned in flags.FLAGS.flags_by_module_dict().items():
+    for module, owned in given.flags_by_module_dict().items():
         if not module.startswith(("input_pipeline", "experiments")):
             continue
         for flag in owned:
-            if flag.value is None or flag.name in (*SETTINGS, "workdir", "dry_run", "help"):
+            if flag.value is None or flag.name in (*names, "workdir", "dry_run", "help"):
                 continue
-            if flag.name == "dataset" and flags.FLAGS.arrays:
+            if flag.name == "dataset" and given.arrays:
                 continue
             lines.append(flag.serialize())
     return "".join(f"{line}\n" for line in sorted(lines) if line)

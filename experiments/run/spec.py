@@ -1,161 +1,147 @@
-"""What a LOSO run is asked to do: the flags of experiments.loso and the data set they name."""
+"""What a run trains, as a value that is stored, hashed and compared; and how it is carried out."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from absl import flags
-
-from ahmsa_jax.config import ConfigError, TrainConfig
-from experiments.run import flags as run_flags
-from experiments.run.recipes import plain
-from experiments.run.workdir import config_hash
-from input_pipeline.core import data_flags
-from input_pipeline.core.clips import CLASS_NAMES, Clips, shuffle_labels
-
-# Side of the maps in pixels where none have been read yet.
-_USUAL_SIDE = 28
-
-# JAX and TFDS are imported where they are used: help and mistakes answer at once.
+Kind = Literal["jax", "pytorch", "given"]
+# Stored only where they differ from what every earlier run did.
+_LATER = {"task": None, "split": "loso"}
+_OF_JAX = ("folds_at_once", "parallel")
+_MISSING = "absent"
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """What the flags and the data set ask for."""
+class RunSpec:
+    """Everything that decides a run's numbers, and nothing else.
 
-    clips: Clips
-    model_config: Any  # of the network that --model names
-    train_config: TrainConfig
-    preset: list[str]
-    folds: list[Any]  # all folds of the data set
-    requested: list[str]  # subject keys to train, after --subjects and before --shard
-    config: dict[str, Any]
-
-
-def read_clips() -> Clips:
-    """The clips that --dataset or --arrays name, in the layout of the network asked for.
-
-    Raises ConfigError or InputError on what cannot be.
+    Settings of network and training are kept as stored in JSON, so that a run is read without its
+    network. `to_json` gives what runs have always stored: a run keeps its hash and its folder.
     """
-    from input_pipeline.storage import loader
 
-    values = flags.FLAGS
-    layout = run_flags.layout_from_flags()
-    if values.arrays is not None:
-        if not values.arrays:
-            raise ConfigError("--arrays is empty; name a file of input_pipeline.export.")
-        if values["dataset"].present:
-            raise ConfigError("--arrays and --dataset exclude each other; give one of them.")
-        clips = loader.load_arrays(pathlib.Path(values.arrays).expanduser())
-        if clips.layout != layout:
-            asked = "--layout" if values["layout"].present else f"--model={values.model}"
-            raise ConfigError(
-                f"--arrays holds maps of the layout {clips.layout}, {asked} asks for {layout}; "
-                "export the data set again with that layout, or give --layout="
-                f"{clips.layout} to train on these."
-            )
-    else:
-        # A setting that cannot be is said before the data set is read.
-        run_flags.settings_from_flags(values.dataset, _USUAL_SIDE)
-        size = data_flags.synthetic_size()
-        clips = loader.load(values.dataset, layout, data_flags.data_dir(), size)
-    height, width = clips.flow_NxHxWxC.shape[1:3]
-    if height != width:
-        raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")
-    return clips
+    kind: Kind  # trained by this engine, trained in PyTorch, or evaluated with given weights
+    dataset: str
+    layout: str
+    data_sha256: str
+    model: str
+    network: Mapping[str, Any]
+    training: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    eval_every: int = 0
+    subjects: tuple[str, ...] | None = None  # keys of --subjects; None: all
+    shard: str | None = None
+    shuffled_labels: bool = False
+    save_weights: bool = False
+    weights_sha256: str | None = None  # of the given weights
+    folds_at_once: int = 0
+    parallel: str = "folds"
+    task: str | None = None  # class set; None: the data set's own
+    split: str = "loso"
+    # Keys that this version does not know, of a run that another one wrote.
+    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether the run trained its weights itself."""
+        return self.kind != "given"
 
-def read_run(**particular: Any) -> Run:
-    """Read flags and data set; raises ConfigError or InputError on what cannot be.
+    @property
+    def epochs(self) -> int:
+        """Epochs trained; 0 for given weights."""
+        return int(self.training["epochs"])
 
-    `particular` settings of one command stand in the configuration beside those of all.
-    """
-    from ahmsa_jax.training.protocols import loso_folds
+    def to_json(self) -> dict[str, Any]:
+        """The settings as stored in config.json."""
+        stored: dict[str, Any] = {
+            "dataset": self.dataset,
+            "layout": self.layout,
+            "shuffled_labels": self.shuffled_labels,
+            "data_sha256": self.data_sha256,
+            "model": self.model,
+            "model_config": dict(self.network),
+            "train_config": dict(self.training),
+            "seeds": list(self.seeds),
+            "eval_every": self.eval_every,
+            "subjects": None if self.subjects is None else list(self.subjects),
+            "shard": self.shard,
+        }
+        if self.is_trained:
+            stored["save_weights"] = self.save_weights
+        if self.kind == "jax":
+            stored |= {name: getattr(self, name) for name in _OF_JAX}
+        elif self.kind == "pytorch":
+            stored["framework"] = "pytorch"
+        else:
+            stored["weights_sha256"] = self.weights_sha256
+        for name, default in _LATER.items():
+            if getattr(self, name) != default:
+                stored[name] = getattr(self, name)
+        return stored | dict(self.others)
 
-    values = flags.FLAGS
-    seeds = run_flags.seeds_from_flags()
-    clips = read_clips()
-    if values.shuffle_labels:
-        clips = shuffle_labels(clips, values.seed)
-    side = clips.flow_NxHxWxC.shape[1]
-    model_config, train_config, preset = run_flags.settings_from_flags(clips.dataset, side)
-    folds = loso_folds(clips.subject_key_N)
-    requested = requested_subjects([fold.key for fold in folds])
-    shard = values.shard
-    config = {
-        "dataset": clips.dataset,
-        "layout": clips.layout,
-        "shuffled_labels": values.shuffle_labels,
-        "data_sha256": clips.content_hash(),
-        "model": values.model,
-        "model_config": plain(model_config),
-        "train_config": plain(train_config),
-        "seeds": seeds,
-        "eval_every": values.eval_every,
-        "subjects": requested if values.subjects is not None else None,
-        "shard": f"{shard[0]}/{shard[1]}" if shard else None,
-        "save_weights": values.save_weights,
-        **particular,
-    }
-    return Run(clips, model_config, train_config, preset, folds, requested, config)
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """The settings that a run stored; raises KeyError or TypeError where they are none."""
+        kind: Kind = "pytorch" if "framework" in stored else "jax"
+        if int(stored["train_config"]["epochs"]) == 0:
+            kind = "given"
+        renamed = {"network": "model_config", "training": "train_config"}
+        fields = {
+            field.name: stored[renamed.get(field.name, field.name)]
+            for field in dataclasses.fields(cls)
+            if renamed.get(field.name, field.name) in stored
+        }
+        known = {renamed.get(name, name) for name in fields} | {"framework"}
+        fields["seeds"] = tuple(stored["seeds"])
+        if stored.get("subjects") is not None:
+            fields["subjects"] = tuple(stored["subjects"])
+        others = {name: value for name, value in stored.items() if name not in known}
+        # Runs of the first version stored fewer keys; what they lack stays absent.
+        return cls(kind=kind, others=others, **fields)
 
-
-def requested_subjects(known: list[str]) -> list[str]:
-    """The known subject keys that --subjects names, or all; raises ConfigError on others."""
-    wanted = flags.FLAGS.subjects
-    if wanted is None:
-        return known
-    unknown = [key for key in wanted if key not in known]
-    if unknown or not wanted:
-        raise ConfigError(
-            f"--subjects names '{unknown[0] if unknown else ''}', which is no subject of the data "
-            f"set; its {len(known)} keys look like {', '.join(known[:3])}."
-        )
-    return sorted(set(wanted))
-
-
-def subjects_here(run: Run) -> list[str]:
-    """Subject keys to train here: those requested, or this shard's part of them."""
-    shard = flags.FLAGS.shard
-    mine = run.requested[shard[0] :: shard[1]] if shard else run.requested
-    if not mine:
-        raise ConfigError(
-            f"--shard={shard[0]}/{shard[1]} is empty: there are only {len(run.requested)} folds."
-        )
-    return mine
+    def hash(self) -> str:
+        """First 8 hexadecimal digits of the SHA-256 of what is stored."""
+        return config_hash(self.to_json())
 
 
-def workdir_of(config: dict[str, Any]) -> pathlib.Path:
-    """The folder that --workdir names, or the one that follows from the configuration."""
-    if flags.FLAGS.workdir is not None:
-        if not flags.FLAGS.workdir:
-            raise ConfigError("--workdir is empty; name a folder.")
-        return pathlib.Path(flags.FLAGS.workdir).expanduser()
-    return pathlib.Path("runs", f"{config['dataset']}-{config['model']}-{config_hash(config)}")
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How a run is carried out here: changes no number beyond float32 rounding."""
+
+    workdir: pathlib.Path
+    folds_at_once: int = 0  # 0: as memory allows
+    parallel: str = "folds"
+    cluster: str | None = None  # address of a Ray cluster
+    checkpoint_minutes: float = 5.0  # 0: no checkpoints inside a chunk
+    dry_run: bool = False
+    compile_cache: str | None = None
 
 
-def facts_of(run: Run) -> dict[str, Any]:
-    """What of the data the reports need to know, stored beside the configuration."""
-    return {
-        "folds": subjects_here(run),
-        "subjects_in_data_set": len(run.folds),
-        "notes": notes(run),
-        "pretend": run.clips.pretend,
-    }
+def config_hash(stored: Mapping[str, Any]) -> str:
+    """First 8 hexadecimal digits of the SHA-256 of settings or facts as stored."""
+    compact = json.dumps(stored, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(compact.encode()).hexdigest()[:8]
 
 
-def notes(run: Run) -> list[str]:
-    """Sentences that the reports must show: a control run, classes that vanish from training."""
-    from ahmsa_jax.training.protocols import vanished_classes
-
+def differences(
+    stored: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    names: tuple[str, str] = ("stored", "now"),
+    prefix: str = "",
+) -> list[str]:
+    """Settings that differ, one `name: stored A, now B` each, nested names joined by a dot."""
     found = []
-    if run.config["shuffled_labels"]:
-        found.append("control run: the labels are shuffled, so these are scores at chance")
-    for fold in run.folds:
-        if fold.key in subjects_here(run):
-            for label in vanished_classes(fold, run.clips.label_N, len(CLASS_NAMES)):
-                found.append(
-                    f"the fold of {fold.key} has no clip of the class "
-                    f"{CLASS_NAMES[label]} to train on"
-                )
+    for name in sorted({*stored, *wanted}):
+        old, new = stored.get(name, _MISSING), wanted.get(name, _MISSING)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, names, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name}: {names[0]} {_short(old)}, {names[1]} {_short(new)}")
     return found
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -12,6 +12,7 @@ from typing import Any
 
 import ahmsa_jax
 from ahmsa_jax.config import ConfigError
+from experiments.run.spec import config_hash, differences
 from input_pipeline.core import lock_file
 from input_pipeline.core.files import read_text, temporary_target, write_whole
 
@@ -35,12 +36,6 @@ _RUN_FILE = re.compile(
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and an end of line, the form in which settings are stored."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def config_hash(config: dict[str, Any]) -> str:
-    """First 8 hexadecimal digits of the SHA-256 of a configuration."""
-    compact = json.dumps(config, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(compact.encode()).hexdigest()[:8]
 
 
 def code_version() -> dict[str, str]:
@@ -191,25 +186,3 @@ def read_config(workdir: pathlib.Path) -> dict[str, Any]:
             f"'{path}' is damaged ({error}); restore it or start again in another --workdir."
         ) from None
     return stored
-
-
-def differences(
-    stored: dict[str, Any],
-    wanted: dict[str, Any],
-    names: tuple[str, str] = ("stored", "now"),
-    prefix: str = "",
-) -> list[str]:
-    """Settings that differ, one `name: stored A, now B` each, nested names joined by a dot."""
-    found = []
-    for name in sorted({*stored, *wanted}):
-        old, new = stored.get(name, "absent"), wanted.get(name, "absent")
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, names, f"{prefix}{name}.")
-        elif old != new:
-            found.append(f"{prefix}{name}: {names[0]} {_short(old)}, {names[1]} {_short(new)}")
-    return found
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from ahmsa_jax.training.protocols import Job
 from experiments.files.checkpoints import KEPT
@@ -137,7 +138,8 @@ def _smaller(programs: Needs, jobs: Sequence[Job]) -> str:
     flags = []
     if getattr(model, "base_dim", 0) > LOOK_WIDTH:
         flags.append(f"--base_dim={LOOK_WIDTH}")
-        model = dataclasses.replace(model, base_dim=LOOK_WIDTH)
+        width: dict[str, Any] = {"base_dim": LOOK_WIDTH}
+        model = dataclasses.replace(model, **width)
         if training.learning_rate < LOOK_RATE:
             flags.append(f"--learning_rate={LOOK_RATE:g}")
     if training.epochs > LOOK_EPOCHS:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
+from ahmsa_jax.networks import arithmetic
 from ahmsa_jax.networks.initial import parameter_shapes
-from ahmsa_jax.networks.peer_configs import STSTNetConfig
-from ahmsa_jax.networks.registry import is_dead
+from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training.protocols import EpochShape, Fold, Job
 from ahmsa_jax.training.step import make_model
 from experiments.run.chunk import Chunk, Plan
@@ -22,19 +22,15 @@ PLAN_FILE = "plan.json"
 # On a CPU chunks of 4 folds were the fastest per fold-step for every network and width tried: 8
 # took 5 to 25 % longer, since a dispatch touches new pages of memory and the caches hold less.
 CPU_FOLDS = 4
-# Activations kept for the backward pass, in numbers per patch, block and unit of width, as
-# compiled programs needed them on a CPU; only the first guess, compiling gives the true need.
-ACTIVATIONS_PER_WIDTH = 32
-# The same of STSTNet, whose size is fixed: 33 MB a fold of 256 clips.
-STSTNET_ACTIVATIONS = 32_000
 # A program that leaves more than this part of the memory unused is compiled again for more folds.
 WORTH_GROWING = 1.25
 
 
 def count_parameters(config: NetworkConfig, train_config: TrainConfig) -> tuple[int, int]:
-    """Numbers of live and dead parameters of the network (see networks.is_dead)."""
+    """Numbers of live and dead parameters of the network (see Network.is_frozen)."""
     shapes = parameter_shapes(make_model(config, train_config), config)
-    dead = sum(int(np.prod(shape)) for path, shape in shapes.items() if is_dead(path, config))
+    is_frozen = network_of(config).is_frozen
+    dead = sum(int(np.prod(shape)) for path, shape in shapes.items() if is_frozen(path, config))
     return sum(int(np.prod(shape)) for shape in shapes.values()) - dead, dead
 
 
@@ -45,16 +41,8 @@ def guess_fold_bytes(config: NetworkConfig, train_config: TrainConfig, clips: in
     """
     live, dead = count_parameters(config, train_config)
     rows = min(train_config.batch_size, clips)
-    activations = 4 * rows * _activations(config)
+    activations = 4 * rows * arithmetic.activations(config)
     return 16 * live + 4 * dead + activations
-
-
-def _activations(config: NetworkConfig) -> int:
-    """Numbers kept for the backward pass of one clip."""
-    if isinstance(config, STSTNetConfig):
-        return STSTNET_ACTIVATIONS
-    levels = zip(config.blocks, config.grids, config.widths, strict=True)
-    return ACTIVATIONS_PER_WIDTH * sum(blocks * grid**2 * width for blocks, grid, width in levels)
 
 
 def checkpoint_bytes(config: NetworkConfig, train_config: TrainConfig, size: int) -> int:

@@ -149,7 +149,7 @@ class Programs(Needs):
             rank_N = rank_of_clips(
                 self.train_config.order, clips.label_N, clips.subject_N, clips.clip_N
             )
-            self._data = engine.place_data(clips.flow_NxHxWxC, clips.label_N, rank_N)
+            self._data = engine.place_data({"flow": clips.flow_NxHxWxC}, clips.label_N, rank_N)
         return self._data
 
     def forget(self, shape: EpochShape, size: int) -> None:

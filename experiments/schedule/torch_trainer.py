@@ -9,7 +9,7 @@ from experiments.baselines import state_files, torch_extra
 from experiments.baselines.torch_folds import FoldTrainer
 from experiments.files import fold_weights
 from experiments.run.chunk import Chunk, ChunkResult
-from experiments.run.spec import Run
+from experiments.run.request import Run
 from experiments.schedule.progress import Report
 
 
@@ -18,19 +18,19 @@ class TorchTrainer:
 
     def __init__(self, run: Run, workdir: pathlib.Path) -> None:
         """Put the data set on the device; with --save_weights files go below `workdir`."""
-        clips, self._config = run.clips, run.model_config
+        clips, self._config = run.clips, run.network_config
         self._trainer = FoldTrainer(
-            run.model_config,
+            run.network_config,
             run.train_config,
             clips.flow_NxHxWxC,
             clips.label_N,
             rank_N=rank_of_clips(
                 run.train_config.order, clips.label_N, clips.subject_N, clips.clip_N
             ),
-            eval_every=run.config["eval_every"],
+            eval_every=run.spec.eval_every,
         )
         self.device = self._trainer.device
-        self._weights = workdir / fold_weights.FOLDER if run.config["save_weights"] else None
+        self._weights = workdir / fold_weights.FOLDER if run.spec.save_weights else None
 
     def train(self, chunk: Chunk, report: Report) -> ChunkResult:
         """The results of the chunk's fold."""

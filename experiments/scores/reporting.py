@@ -56,13 +56,6 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     return summary
 
 
-def report(workdir: pathlib.Path) -> int:
-    """Write and print a run's report; the command's exit status: 3 where folds failed, else 0."""
-    records = read_records([workdir])
-    print_summary(records, write_report(records, workdir), workdir)
-    return 3 if records.failed else 0
-
-
 def _link(picture: str) -> str:
     words = picture.replace("_", " ")
     return f"![{words}]({picture}.png)\n\n[{words} as PDF]({picture}.pdf)\n"
@@ -135,6 +128,13 @@ def _named(folds: list[tuple[int, str]]) -> str:
     names = [f"{key} (seed {seed})" for seed, key in folds[:NAMED_FOLDS]]
     rest = len(folds) - len(names)
     return ", ".join(names) + (f" and {rest} more" if rest else "")
+
+
+def report(workdir: pathlib.Path) -> int:
+    """Write a run's tables and pictures and print its summary; 3 where folds failed, else 0."""
+    records = read_records([workdir])
+    print_summary(records, write_report(records, workdir), workdir)
+    return 3 if records.failed else 0
 
 
 def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Path) -> None:

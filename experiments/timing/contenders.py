@@ -111,7 +111,7 @@ class EngineContender:
             devices=jax.local_devices()[:1],
         )
         self.folds_at_once = self._engine.size
-        self._data = self._engine.place_data(*problem.data)
+        self._data = self._engine.place_data({"flow": problem.data[0]}, problem.data[1])
         self._jobs = [problem.job(number) for number in range(folds_at_once)]
         began = time.perf_counter()
         self._engine.compile(self._engine.start(self._jobs), self._data)

@@ -55,6 +55,7 @@ class Clips:
     extras: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     # How the maps were made (source form, flow settings, versions): text, shown in reports.
     provenance: dict[str, str] = dataclasses.field(default_factory=dict)
+    class_names: tuple[str, ...] = CLASS_NAMES
     # Whether any of it was made up by this program; every report and picture says so.
     pretend: bool = False
 

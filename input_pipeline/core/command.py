@@ -24,6 +24,11 @@ _AGAIN_SECONDS = 0.05
 _PACKAGES = ("__main__", "input_pipeline", "experiments")
 
 
+def values() -> flags.FlagValues:
+    """The flags as parsed."""
+    return flags.FLAGS
+
+
 class StoppedError(Exception):
     """A signal ended the command: one sentence; `status` is 128 plus the signal's number."""
 

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ahmsa_jax.networks.parts.layers import LayerNorm, uniform_by_fan_in
+from ahmsa_jax.networks.parts.layers import LayerNorm, UniformByFanIn
 from ahmsa_jax.networks.parts.pooling import Bins, largest_of_bins
 
 
@@ -50,7 +50,7 @@ class Conv3x3(nn.Module):
     def __call__(self, x_BxGxGxD: jax.Array) -> jax.Array:
         """Return the convolved grid in the compute dtype."""
         grid, width = x_BxGxGxD.shape[-2:]
-        init = uniform_by_fan_in(9 * width)
+        init = UniformByFanIn(9 * width)
         kernel = self.param("kernel", init, (3, 3, width, self.features)).astype(self.dtype)
         bias = self.param("bias", init, (self.features,)).astype(self.dtype)
         x_BxGxGxD = x_BxGxGxD.astype(self.dtype)

@@ -5,31 +5,17 @@ D width. Features stand last and contiguous; 1x1 convolutions are matrix product
 convolution primitive with weights per fold becomes a slow grouped convolution under vmap.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ahmsa_jax.networks.initial import Constant, UniformByFanIn
 from ahmsa_jax.networks.parts.activations import gelu
 from ahmsa_jax.networks.parts.pooling import largest
 
 LAYER_NORM_EPS = 1e-5
-
-
-def uniform_by_fan_in(fan_in: int) -> Callable[..., jax.Array]:
-    """Initialiser of PyTorch's Linear and Conv layers: uniform in +-1/sqrt(fan_in).
-
-    It serves weights and biases alike. At the paper's learning rate a weight moves by less than
-    a hundredth in a whole training, so the initial range is part of the method.
-    """
-    bound = float(fan_in) ** -0.5
-
-    def init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-        return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
-
-    return init
 
 
 class Linear(nn.Module):
@@ -46,7 +32,7 @@ class Linear(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return x @ kernel + bias in the compute dtype."""
         fan_in = x.shape[-1]
-        init = uniform_by_fan_in(fan_in)
+        init = UniformByFanIn(fan_in)
         kernel = self.param("kernel", init, (fan_in, self.features))
         # All leading axes as one: a product that sums over several axes for the kernel's gradient
         # makes the compiler write transposed copies of what it multiplies.
@@ -106,8 +92,8 @@ class LayerNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return the normalised array, shape and dtype as given."""
         width = x.shape[-1]
-        scale_D = self.param("scale", nn.initializers.ones, (width,))
-        bias_D = self.param("bias", nn.initializers.zeros, (width,))
+        scale_D = self.param("scale", Constant(1.0), (width,))
+        bias_D = self.param("bias", Constant(0.0), (width,))
         return layer_norm(x, scale_D, bias_D)
 
 

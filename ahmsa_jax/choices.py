@@ -1,0 +1,35 @@
+"""What a recipe can choose by name: losses, optimizers, augmentations, selections.
+
+An entry is a function, or "module:function" of one that is loaded when it is first asked for, so
+that help texts answer without JAX. Add an own one with `LOSSES["name"] = function`: it is then a
+choice of the flag.
+"""
+
+import importlib
+from typing import Any
+
+_TRAINING = "ahmsa_jax.training"
+
+# (logits_BxK, label_B) -> loss of each clip, (B,).
+LOSSES: dict[str, Any] = {
+    "cross_entropy": f"{_TRAINING}.losses:cross_entropy",
+    "focal": f"{_TRAINING}.losses:focal",
+}
+# (TrainConfig) -> optax.GradientTransformation over the parameters that are trained.
+OPTIMIZERS: dict[str, Any] = {
+    "adam": f"{_TRAINING}.optimizers:adam",
+    "adamw": f"{_TRAINING}.optimizers:adamw",
+    "adan": f"{_TRAINING}.optimizers:adan",
+}
+# (key, inputs of ONE clip by name) -> the same inputs, changed; None changes nothing.
+AUGMENTATIONS: dict[str, Any] = {"none": None}
+# (number of epochs) -> the epoch, from 1, whose parameters give a fold's result.
+SELECTIONS: dict[str, Any] = {"last": f"{_TRAINING}.selection:last"}
+
+
+def loaded(entry: Any) -> Any:
+    """The function or class that an entry of a table is, or names as "module:name"."""
+    if not isinstance(entry, str):
+        return entry
+    module, _, name = entry.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,98 @@
+"""AHMSA-Net: hierarchy of multi-scale attention levels over a region-flow map.
+
+Zhang et al., "AHMSA-Net: Adaptive Hierarchical Multi-Scale Attention Network for
+Micro-Expression Recognition", arXiv 2501.02539, sections 3.3 and 3.4.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.initial import Normal
+from ahmsa_jax.networks.parts.attention import SpatialAttention
+from ahmsa_jax.networks.parts.downsampling import Downsampling
+from ahmsa_jax.networks.parts.layers import (
+    ChannelAttention,
+    FeedForward,
+    LayerNorm,
+    Linear,
+    patches_from_maps,
+)
+from ahmsa_jax.networks.parts.pooling import adaptive_bins
+
+Intermediates = dict[str, jax.Array]
+
+
+class MultiScaleAttention(nn.Module):
+    """One block: channel attention, spatial attention, feed-forward (section 3.4, figure 1).
+
+    Each module has a LayerNorm before it and a residual connection around it; the residual
+    connections are ours, the paper being silent (pre-norm transformer practice).
+    """
+
+    config: ModelConfig
+    heads: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return patches (B, T, D), channel weights (B, D) and attention maps (B, H, T, T)."""
+        config = self.config
+        channel = ChannelAttention(config.reduction, self.dtype, name="channel_attention")
+        spatial = SpatialAttention(self.heads, self.dtype, name="spatial_attention")
+        feed_forward = FeedForward(
+            config.mlp_ratio, config.activation, self.dtype, name="feed_forward"
+        )
+        weighted_BxTxD, weight_BxD = channel(LayerNorm(name="norm_channel")(x_BxTxD))
+        x_BxTxD = x_BxTxD + weighted_BxTxD
+        attended_BxTxD, attention_BxHxTxT = spatial(LayerNorm(name="norm_spatial")(x_BxTxD))
+        x_BxTxD = x_BxTxD + attended_BxTxD
+        x_BxTxD = x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
+        return x_BxTxD, weight_BxD, attention_BxHxTxT
+
+
+class AHMSANet(nn.Module):
+    """The network: flow maps (B, 28, 28, 3) in 0..255 -> logits (B, 3) and intermediates.
+
+    With three levels of 4x4, 2x2 and 1x1 patches at the defaults. The intermediates are
+    `level_<l>/block_<b>/channel_weights` (B, D) and `.../attention` (B, H, T, T), for pictures;
+    what nobody reads costs nothing under jit. `dtype` is the compute type; parameters are float32.
+    """
+
+    config: ModelConfig
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, flow_BxHxWxC: jax.Array, *, real_B: jax.Array | None = None, train: bool = False
+    ) -> tuple[jax.Array, Intermediates]:
+        """Return float32 logits (B, classes) and the named intermediates.
+
+        Clips do not see each other and there is no noise: `real_B` and `train` change nothing.
+        """
+        config = self.config
+        flow_BxHxWxC = flow_BxHxWxC.astype(jnp.float32) / config.input_scale
+        patches = patches_from_maps(flow_BxHxWxC, config.patch_size)
+        x_BxTxD = Linear(config.base_dim, dtype=self.dtype, name="patch_embedding")(patches)
+        if config.positional_embedding:
+            place = self.param("positional_embedding", Normal(0.02), x_BxTxD.shape[-2:])
+            x_BxTxD = x_BxTxD + place.astype(self.dtype)
+        seen: Intermediates = {}
+        for level, blocks in enumerate(config.blocks):
+            if level:
+                bins = adaptive_bins(config.grids[level - 1], config.grids[level])
+                down = Downsampling(config.widths[level], bins, self.dtype, name=f"down_{level}")
+                x_BxTxD = down(x_BxTxD)
+            for block in range(blocks):
+                name = f"level_{level}_block_{block}"
+                x_BxTxD, weight_BxD, attention_BxHxTxT = MultiScaleAttention(
+                    config, config.level_heads[level], self.dtype, name=name
+                )(x_BxTxD)
+                seen[f"level_{level}/block_{block}/channel_weights"] = weight_BxD
+                seen[f"level_{level}/block_{block}/attention"] = attention_BxHxTxT
+        features_BxD = jnp.mean(LayerNorm(name="head_norm")(x_BxTxD), axis=-2)
+        logits_BxK = Linear(config.num_classes, name="head")(features_BxD.astype(jnp.float32))
+        return logits_BxK, seen

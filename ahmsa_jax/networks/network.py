@@ -1,0 +1,48 @@
+"""What the program knows of a network: the value to write for a new one."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ahmsa_jax import choices
+from ahmsa_jax.config import NetworkConfig
+
+# Names of the modules down to a parameter, then its own.
+Path = tuple[str, ...]
+
+
+def _nothing_frozen(path: Path, config: Any) -> bool:
+    return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network: its settings, its Flax module, and how it is trained unless flags say otherwise.
+
+    The module has the fields `config` and `dtype` and is called as
+    module(*inputs, real_B=..., train=...) with the arrays that `inputs` names; it returns float32
+    logits (B, K) and named intermediates. `real_B` tells padding from clips; running statistics
+    live in the collection "batch_stats" and noise comes from the random stream "dropout".
+    """
+
+    name: str
+    config: type[NetworkConfig]
+    module: Any  # the module class, or "module:class" where loading it can wait
+    layout: str  # of the maps, unless --layout says otherwise
+    inputs: tuple[str, ...] = ("flow",)
+    # Whether the parameter at a path can never matter: it is kept out of the optimizer.
+    is_frozen: Callable[[Path, Any], bool] = _nothing_frozen
+    # Multiply-adds of a clip's forward pass by part, and numbers kept for its backward pass;
+    # None: taken from the compiler's count.
+    products: Callable[[Any], dict[str, int]] | None = None
+    activations: Callable[[Any], int] | None = None
+    # Clips of a batch see each other, or noise is drawn for it: it cannot be spread over devices.
+    batch_coupled: bool = False
+    # Training settings that replace the defaults.
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    # Ways to run it as a whole; the first one counts where none is named.
+    recipes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def build(self, config: NetworkConfig, dtype: Any) -> Any:
+        """The Flax module with these settings, computing in `dtype`."""
+        return choices.loaded(self.module)(config, dtype)

@@ -1,0 +1,23 @@
+"""Losses of a clip by the name after --loss: logits (B, K) and labels (B,) -> (B,), nats."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+FOCAL_GAMMA = 2.0
+
+
+def cross_entropy(logits_BxK: jax.Array, label_B: jax.Array) -> jax.Array:
+    """Cross-entropy over the softmax (AHMSA-Net, arXiv 2501.02539, equation 5)."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits_BxK, label_B)
+
+
+def focal(logits_BxK: jax.Array, label_B: jax.Array) -> jax.Array:
+    """Focal loss -(1 - p)^2 log p of the true class's softmax p (doi:10.1109/ICCV.2017.324).
+
+    Written here because optax has it for sigmoids only; the paper's class weight alpha is left out.
+    """
+    log_p_BxK = jax.nn.log_softmax(logits_BxK)
+    log_p_B = jnp.take_along_axis(log_p_BxK, label_B[:, None], axis=-1)[:, 0]
+    # 1 - p as expm1, which keeps its digits where p is almost 1.
+    return -((-jnp.expm1(log_p_B)) ** FOCAL_GAMMA) * log_p_B

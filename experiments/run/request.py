@@ -1,0 +1,151 @@
+"""A run to be made: its settings, the data set that the flags name, and its folds."""
+
+import dataclasses
+import pathlib
+
+from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
+from ahmsa_jax.training.protocols import SPLITS, Fold, vanished_classes
+from experiments.run import flags as run_flags
+from experiments.run.flags import Values
+from experiments.run.spec import Kind, RunSpec
+from input_pipeline.core import data_flags
+from input_pipeline.core.clips import Clips, shuffle_labels
+from input_pipeline.storage import loader
+
+# What the data decide, where none have been read yet.
+_USUAL = {"image_size": 28, "num_classes": 3}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What the flags and the data set ask for."""
+
+    spec: RunSpec
+    clips: Clips
+    network_config: NetworkConfig
+    train_config: TrainConfig
+    preset: list[str]  # settings that the synthetic data set brought
+    folds: list[Fold]  # all folds of the data set
+    requested: list[str]  # keys of the folds asked for, by --subjects
+    here: list[str]  # those of them to train here, by --shard
+
+    @property
+    def folds_here(self) -> list[Fold]:
+        """The folds to train here, in the data set's order."""
+        return [fold for fold in self.folds if fold.key in set(self.here)]
+
+    def facts(self) -> dict[str, object]:
+        """What of the data the reports need to know, stored beside the settings."""
+        return {
+            "folds": self.here,
+            "subjects_in_data_set": len(self.folds),
+            "notes": self.notes(),
+            "pretend": self.clips.pretend,
+        }
+
+    def notes(self) -> list[str]:
+        """Sentences that the reports must show: a control run, classes missing from training."""
+        found = []
+        if self.spec.shuffled_labels:
+            found.append("control run: the labels are shuffled, so these are scores at chance")
+        names = self.clips.class_names
+        for fold in self.folds_here:
+            for label in vanished_classes(fold, self.clips.label_N, len(names)):
+                found.append(
+                    f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
+                )
+        return found
+
+
+def read_clips(given: Values) -> Clips:
+    """The clips that --dataset or --arrays name, in the layout of the network asked for.
+
+    Raises ConfigError or InputError on what cannot be.
+    """
+    layout = run_flags.layout(given)
+    if given.arrays is not None:
+        if not given.arrays:
+            raise ConfigError("--arrays is empty; name a file of input_pipeline.export.")
+        if given["dataset"].present:
+            raise ConfigError("--arrays and --dataset exclude each other; give one of them.")
+        clips = loader.load_arrays(pathlib.Path(given.arrays).expanduser())
+        if clips.layout != layout:
+            asked = "--layout" if given["layout"].present else f"--model={given.model}"
+            raise ConfigError(
+                f"--arrays holds maps of the layout {clips.layout}, {asked} asks for {layout}; "
+                "export the data set again with that layout, or give --layout="
+                f"{clips.layout} to train on these."
+            )
+    else:
+        # A setting that cannot be is said before the data set is read.
+        run_flags.settings(given, given.dataset, _USUAL)
+        size = data_flags.synthetic_size()
+        clips = loader.load(given.dataset, layout, data_flags.data_dir(), size)
+    height, width = clips.flow_NxHxWxC.shape[1:3]
+    if height != width:
+        raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")
+    return clips
+
+
+def from_data(clips: Clips) -> dict[str, int]:
+    """The settings that the clips decide."""
+    return {"image_size": clips.flow_NxHxWxC.shape[1], "num_classes": len(clips.class_names)}
+
+
+def read_run(given: Values, kind: Kind) -> Run:
+    """Read flags and data set; raises ConfigError or InputError on what cannot be."""
+    seeds = run_flags.seeds(given)
+    clips = read_clips(given)
+    if given.shuffle_labels:
+        clips = shuffle_labels(clips, given.seed)
+    network_config, train_config, preset = run_flags.settings(
+        given, clips.dataset, from_data(clips)
+    )
+    folds = SPLITS[given.split](clips)
+    requested = requested_folds(given, folds)
+    spec = RunSpec(
+        kind=kind,
+        dataset=clips.dataset,
+        layout=clips.layout,
+        data_sha256=clips.content_hash(),
+        model=given.model,
+        network=plain(network_config),
+        training=plain(train_config),
+        seeds=seeds,
+        eval_every=given.eval_every,
+        subjects=None if given.subjects is None else tuple(requested),
+        shard="{}/{}".format(*given.shard) if given.shard else None,
+        shuffled_labels=given.shuffle_labels,
+        save_weights=given.save_weights,
+        folds_at_once=given.folds_at_once if kind == "jax" else 0,
+        parallel=given.parallel if kind == "jax" else "folds",
+        split=given.split,
+    )
+    here = _of_shard(requested, given.shard)
+    return Run(spec, clips, network_config, train_config, preset, folds, requested, here)
+
+
+def requested_folds(given: Values, folds: list[Fold]) -> list[str]:
+    """The keys that --subjects names, or all; raises ConfigError on others."""
+    known = [fold.key for fold in folds]
+    wanted = given.subjects
+    if wanted is None:
+        return known
+    unknown = [key for key in wanted if key not in known]
+    if unknown or not wanted:
+        raise ConfigError(
+            f"--subjects names '{unknown[0] if unknown else ''}', which is no subject of the data "
+            f"set; its {len(known)} keys look like {', '.join(known[:3])}."
+        )
+    return sorted(set(wanted))
+
+
+def _of_shard(requested: list[str], shard: tuple[int, int] | None) -> list[str]:
+    if shard is None:
+        return requested
+    mine = requested[shard[0] :: shard[1]]
+    if not mine:
+        raise ConfigError(
+            f"--shard={shard[0]}/{shard[1]} is empty: there are only {len(requested)} folds."
+        )
+    return mine
