@@ -5,15 +5,13 @@ python -m experiments.evaluate --model=ststnet --weights_dir=DIR --dataset=megc2
 
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, plain
 from ahmsa_jax.training.protocols import Fold, loso_folds
-from experiments.files import given_weights
-from experiments.files.given_weights import GivenWeights
 from experiments.run import compile_cache, jax_settings
 from experiments.run import flags as run_flags
 from experiments.run.request import from_data, read_clips, requested_folds
@@ -23,6 +21,9 @@ from input_pipeline.core import command
 from input_pipeline.core.clips import Clips
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
+
+if TYPE_CHECKING:
+    from experiments.files.given_weights import GivenWeights
 
 # JAX, PyTorch and TFDS are imported where they are used: help and mistakes answer at once.
 
@@ -34,6 +35,9 @@ def main() -> int:
         raise ConfigError("--weights_dir is missing; name the folder of the weights.")
     clips = read_clips(given)
     network_config, _, _ = run_flags.settings(given, clips.dataset, from_data(clips))
+    jax_settings.local_devices(given.compile_cache)
+    from experiments.files import given_weights
+
     folds = loso_folds(clips.subject_key_N)
     requested = requested_folds(given, folds)
     folder = pathlib.Path(given.weights_dir).expanduser()
@@ -51,7 +55,6 @@ def main() -> int:
         subjects=None if given.subjects is None else tuple(requested),
         weights_sha256=weights.sha256(),
     )
-    jax_settings.local_devices(given.compile_cache)
     # All files are read and predicted with before anything is written.
     folds_here = [fold for fold in folds if fold.key in set(requested)]
     finished = _predicted(clips, folds_here, weights)
@@ -66,7 +69,7 @@ def main() -> int:
         return _report(workdir, clips, finished)
 
 
-def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
+def _notes(weights: "GivenWeights", clips: Clips) -> list[str]:
     if not (count := weights.of_other_data(clips.content_hash())):
         return []
     return [
@@ -75,10 +78,11 @@ def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
     ]
 
 
-def _predicted(clips: Clips, folds: list[Fold], weights: GivenWeights) -> list[Any]:
+def _predicted(clips: Clips, folds: list[Fold], weights: "GivenWeights") -> list[Any]:
     """One chunk a fold and seed, with its probabilities; raises InputError naming all faults."""
     from ahmsa_jax.metrics import confusion_matrix
     from ahmsa_jax.training.protocols import Job
+    from experiments.files import given_weights
     from experiments.run.chunk import NOT_TRAINED, Chunk, ChunkResult, empty_history
 
     predict = _predictor(weights.config, max(len(fold.test_index) for fold in folds))
