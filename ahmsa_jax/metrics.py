@@ -19,9 +19,7 @@ class Scores:
     n: int
 
 
-def confusion_matrix(
-    truth_N: np.ndarray, prediction_N: np.ndarray, num_classes: int = 3
-) -> np.ndarray:
+def confusion_matrix(truth_N: np.ndarray, prediction_N: np.ndarray, num_classes: int) -> np.ndarray:
     """Counts (num_classes, num_classes): rows the true class, columns the predicted one."""
     counts_KxK = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(counts_KxK, (np.asarray(truth_N), np.asarray(prediction_N)), 1)

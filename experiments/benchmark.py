@@ -16,7 +16,7 @@ from typing import Any
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, TrainConfig, plain
+from ahmsa_jax.config import ConfigError, Precision, TrainConfig, plain
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.networks.ststnet import STSTNetConfig
@@ -53,8 +53,8 @@ def main() -> int:
 def _settings() -> dict[str, int]:
     values: Any = command.values()
     found: dict[str, int] = {}
-    limits = {"base_dim": 8192, "batch_size": 65_536, "folds": 10_000, "steps": 10_000,
-              "rounds": 1000}  # fmt: skip
+    limits = {"base_dim": 8192, "batch_size": 65_536, "rounds": 1000}
+    limits |= dict.fromkeys(("folds", "steps"), 10_000)
     for name, most in limits.items():
         quick = values.quick and not values[name].present
         found[name] = QUICK[name] if quick else values[name].value
@@ -76,10 +76,12 @@ def _model_config(settings: dict[str, int]) -> Any:
             raise ConfigError("--base_dim is no setting of ststnet; leave it out.")
         # PyTorch draws other noise, and the first losses have to agree.
         return STSTNetConfig(dropout=0.0)
-    smaller: dict[str, Any] = {"blocks": (0, 0, 1)} if values.quick else {}
-    if values.quick and kind is ModelConfig:
-        smaller["reduction"] = 4
-    config = kind(base_dim=settings["base_dim"], **smaller)
+    size: dict[str, Any] = {"base_dim": settings["base_dim"]}
+    if values.quick:
+        size["blocks"] = (0, 0, 1)
+        if kind is ModelConfig:
+            size["reduction"] = 4
+    config = kind(**size)
     config.validate()
     return config
 
@@ -114,7 +116,9 @@ def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | N
     quick = command.values().quick
     training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
     problem = Problem(model_config, training, settings["folds"], settings["steps"])
-    precisions = ("float32",) if device.platform == "cpu" else ("float32", "tf32", "bfloat16")
+    precisions: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
+    if device.platform == "cpu":
+        precisions = precisions[:1]
     try:
         timed = rounds.Timing(problem, device.platform, precisions, _say)
     except rounds.DisagreementError as error:
@@ -163,8 +167,8 @@ def _print(result: dict[str, Any]) -> None:
     print(f"ceilings: {rates}, {result['ceilings']['memory_rate'] / 1e9:,.1f} GB/s")
     print(f"first losses agree within {result['loss_gap']:.1g} nats\n")
     print(rows_markdown(result["rows"]))
-    print(f"predicting all held-out clips after every epoch costs "
-          f"{100 * result['evaluation_cost']:.1f} %\n")  # fmt: skip
+    cost = f"{100 * result['evaluation_cost']:.1f} %"
+    print(f"predicting all held-out clips after every epoch costs {cost}\n")
     print(parity_markdown(result["parity"]))
 
 

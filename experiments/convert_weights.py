@@ -8,8 +8,8 @@ import pathlib
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, plain
-from experiments.baselines import state_files
-from experiments.files import fold_weights, given_weights
+from experiments.baselines import torch_extra
+from experiments.files import fold_weights
 from experiments.run import flags as run_flags
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
@@ -31,11 +31,14 @@ def main() -> int:
     if not source.is_dir():
         raise InputError(f"--weights_dir='{source}' is no folder; name the folder of the weights.")
     config, _, _ = run_flags.settings(values, "", _FROM_DATA)
-    wanted = state_files.SUFFIXES if values.to == "safetensors" else (fold_weights.SUFFIX,)
+    wanted = torch_extra.SUFFIXES if values.to == "safetensors" else (fold_weights.SUFFIX,)
     paths = sorted(path for path in source.iterdir() if path.suffix in wanted)
     if not paths:
         raise InputError(f"'{source}' holds no files ending in {' or '.join(wanted)}.")
-    state_files.require_torch()
+    # JAX takes a second to load; help and mistakes do without.
+    from experiments.files import given_weights
+
+    state_files = torch_extra.state_files()
     key_of: dict[pathlib.Path, str] = {}
     faults: list[str] = []
     for path in paths:

@@ -78,12 +78,11 @@ def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
 def _predicted(clips: Clips, folds: list[Fold], weights: GivenWeights) -> list[Any]:
     """One chunk a fold and seed, with its probabilities; raises InputError naming all faults."""
     from ahmsa_jax.metrics import confusion_matrix
-    from ahmsa_jax.training.engine import Job
-    from ahmsa_jax.training.protocols import EpochShape
-    from experiments.files.chunks import ChunkResult
-    from experiments.schedule.plan import Chunk
+    from ahmsa_jax.training.protocols import Job
+    from experiments.run.chunk import NOT_TRAINED, Chunk, ChunkResult, empty_history
 
     predict = _predictor(weights.config, max(len(fold.test_index) for fold in folds))
+    classes = weights.config.num_classes
     finished: list[Any] = []
     faults: list[str] = []
     for seed in weights.seeds:
@@ -95,17 +94,12 @@ def _predicted(clips: Clips, folds: list[Fold], weights: GivenWeights) -> list[A
                 continue
             flow = clips.flow_NxHxWxC[fold.test_index]
             probability_TxK = predict(params, flow)
-            counts = confusion_matrix(
-                clips.label_N[fold.test_index], probability_TxK.argmax(axis=-1)
-            )
-            result = ChunkResult(
-                probability=[probability_TxK],
-                loss_SxE=np.zeros((1, 0), np.float32),
-                evaluated_V=np.zeros(1, np.int64),
-                confusion_SxVxKxK=counts[None, None],
-                seconds=0.0,
-            )
-            chunk = Chunk(len(finished), EpochShape(0, 1, 1), 1, (Job(seed, fold),))
+            history = empty_history(1, classes)
+            prediction_T = probability_TxK.argmax(axis=-1)
+            counts = confusion_matrix(clips.label_N[fold.test_index], prediction_T, classes)
+            history.add_counts(0, counts[None])
+            result = ChunkResult(**vars(history), probability=[probability_TxK])
+            chunk = Chunk(len(finished), NOT_TRAINED, 1, (Job(seed, fold),))
             finished.append((chunk, result))
     given_weights.raise_all(faults)
     return finished

@@ -27,12 +27,11 @@ EPOCHS = 12
 SUBJECTS = tuple(f"synthetic-{name}/{name}0{place}" for name in "abc" for place in (1, 2, 3, 4))
 FOLDS_AT_ONCE = 4
 MODEL = ModelConfig(base_dim=6, blocks=(0, 0, 1))
-SETTING = (
-    "--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1", f"--epochs={EPOCHS}",
-    f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}", "--eval_every=5",
-    # Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
-    "--checkpoint_minutes=0.0001",
-)  # fmt: skip
+_SIZE = ("--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1")
+_FOLDS = (f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}")
+# Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
+_EPOCHS = (f"--epochs={EPOCHS}", "--eval_every=5", "--checkpoint_minutes=0.0001")
+SETTING = (*_SIZE, *_FOLDS, *_EPOCHS)
 _START_TIMEOUT = 300.0
 # Loads the slow libraries once and forks; the runs are processes of their own all the same.
 _SERVER = multiprocessing.get_context("forkserver")
@@ -129,24 +128,24 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
         if outcome == "silent":
             print(f"SILENT: {label}", flush=True)
     total = refused + harmless + silent
-    print(f"{flips} bit flips and {total - flips} halved, emptied or missing files: {refused} "
-          f"refused, {harmless} harmless, {silent} silently wrong", flush=True)  # fmt: skip
+    faults = f"{flips} bit flips and {total - flips} halved, emptied or missing files"
+    counts = f"{refused} refused, {harmless} harmless, {silent} silently wrong"
+    print(f"{faults}: {counts}", flush=True)
     return silent
 
 
 def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
     """A run stopped by SIGTERM with two checkpoints of its first chunk; what they should hold."""
-    from ahmsa_jax.training.engine import Job
-    from ahmsa_jax.training.protocols import epoch_shapes, loso_folds
-    from experiments.files import checkpoints
+    from ahmsa_jax.training.protocols import Job, epoch_shapes, loso_folds
+    from experiments.files import checkpoints, sealed
     from experiments.schedule import plan
-    from experiments.schedule.programs import Programs
+    from experiments.schedule.programs import Problem, Programs
     from input_pipeline.maps import synthetic
 
     chunk_folder = workdir / checkpoints.FOLDER / "chunk-0000"
     process = _start(workdir)
     deadline = time.monotonic() + _START_TIMEOUT
-    while len(list(chunk_folder.glob(f"*/{checkpoints.SUMS}"))) < checkpoints.KEPT:
+    while len(list(chunk_folder.glob(f"*/{sealed.SUMS}"))) < checkpoints.KEPT:
         if not process.is_alive() or time.monotonic() > deadline:
             raise ConfigError("the run ended before it had two checkpoints.")
         time.sleep(0.005)
@@ -162,7 +161,8 @@ def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
     assert stored is not None
     chunk = stored.chunks[0]
     most = max(len(fold.test_index) for fold in folds)
-    engine = Programs(clips, MODEL, TrainConfig(), test_places=most).engine(chunk.shape, chunk.size)
+    programs = Programs(Problem(clips, MODEL, TrainConfig(), most))
+    engine = programs.engine(chunk.shape, chunk.size)
     state, _ = engine.shapes(len(clips))
     return chunk_folder, engine.host_shapes(state), chunk.jobs
 

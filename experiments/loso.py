@@ -59,12 +59,37 @@ def _joined(execution: Execution, interruption: Interruption) -> Any:
     return Cluster(execution.cluster, interruption)
 
 
+def _programs(run: Run, execution: Execution, cluster: Any) -> Any:
+    """The run's programs, to be compiled here or, with a cluster, by its workers."""
+    from experiments.schedule import planning, programs
+
+    problem = planning.problem_of(run, execution)
+    if not cluster:
+        return programs.Programs(problem)
+    from experiments.cluster.executor import RemoteNeeds
+
+    return RemoteNeeds(cluster, problem, execution)
+
+
+def _executor(
+    run: Run, execution: Execution, programs: Any, interruption: Interruption, cluster: Any
+) -> Any:
+    """Trains the run's chunks here or, with a cluster, on its workers."""
+    from experiments.schedule import planning
+
+    if not cluster:
+        return planning.local_executor(run, execution, programs, interruption)
+    from experiments.cluster.executor import ClusterExecutor
+
+    return ClusterExecutor(programs, interruption)
+
+
 def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None:
     from experiments.schedule import forecast, planning
 
     cluster = _joined(execution, interruption)
     _print_header(run, execution, cluster)
-    programs: Any = planning.programs_of(run, execution, cluster)
+    programs = _programs(run, execution, cluster)
     plan = interruption.run(lambda: planning.fresh_plan(run, execution, programs))
     forecast.print_plan(programs, plan)
     if cluster:
@@ -106,8 +131,8 @@ def _train_and_report(
     run: Run, execution: Execution, given: Values, interruption: Interruption
 ) -> int:
     from ahmsa_jax.training.protocols import epoch_shapes
-    from experiments.files import chunks, run_files
-    from experiments.schedule import forecast, plan, planning
+    from experiments.files import chunks
+    from experiments.schedule import executor, forecast, plan, planning
     from experiments.scores import reporting
 
     workdir = execution.workdir
@@ -119,7 +144,7 @@ def _train_and_report(
         refuse_other_code(workdir)
     cluster = _joined(execution, interruption) if waiting else None
     _print_header(run, execution, cluster)
-    programs = planning.programs_of(run, execution, cluster)
+    programs = _programs(run, execution, cluster)
     unfinished = (
         [chunk for chunk in planned.chunks if chunk.number not in stored] if planned else []
     )
@@ -142,13 +167,8 @@ def _train_and_report(
     )
     if waiting:
         forecast.print_plan(programs, planned)
-    trainer = planning.trainer_of(run, execution, programs, interruption)
-    finished = []
-    for chunk, result in trainer.run(planned, stored):
-        finished.append((chunk, result))
-        # Stored chunks come first, and together: the files never hold less than before.
-        if len(finished) >= len(stored):
-            run_files.write_run_files(workdir, run.clips, finished)
+    trains = _executor(run, execution, programs, interruption, cluster)
+    executor.train_all(trains, planned, stored, workdir, run.clips, interruption)
     return reporting.report(workdir)
 
 

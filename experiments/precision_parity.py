@@ -44,7 +44,7 @@ def parity_table(
     for precision, probability_NxK in found.items():
         gap_NxK = np.abs(probability_NxK - found["float32"])
         prediction = probability_NxK.argmax(axis=1)
-        scores = pooled_scores(confusion_matrix(truth, prediction))
+        scores = pooled_scores(confusion_matrix(truth, prediction, model_config.num_classes))
         rows.append(
             {
                 "precision": precision,

@@ -10,14 +10,14 @@ from absl import flags
 from ahmsa_jax.config import ConfigError
 from experiments.run import output_folder
 from experiments.run.workdir import CONFIG_FILE
-from experiments.scores.reporting import print_summary, write_report
-from experiments.scores.summary import read_records
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 
-WRITTEN = ("summary.json", "summary.md", "scores.csv", "scores.tex", "subjects.csv",
-           *(f"{picture}.{kind}" for picture in ("confusion_matrix", "curves", "subjects")
-             for kind in ("png", "pdf")))  # fmt: skip
+_PICTURES = ("confusion_matrix", "curves", "subjects")
+_TABLES = ("summary.json", "summary.md", "scores.csv", "scores.tex", "subjects.csv")
+WRITTEN = (*_TABLES, *(f"{picture}.{kind}" for picture in _PICTURES for kind in ("png", "pdf")))
+
+# What reads runs is imported where used: help and mistakes answer at once.
 
 
 def main() -> int:
@@ -40,6 +40,9 @@ def main() -> int:
     ]
     if foreign or (len(named) > 1 and (output / CONFIG_FILE).exists()):
         raise ConfigError(f"--output='{output}' is a run's workdir; name a folder for the report.")
+    from experiments.scores.reporting import print_summary, write_report
+    from experiments.scores.summary import read_records
+
     records = read_records(named)
     if output not in named:
         output_folder.refuse_foreign(output, WRITTEN, output_folder.holds_report)

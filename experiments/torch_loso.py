@@ -8,14 +8,13 @@ It takes the flags of experiments.loso that apply and writes the same files, to 
 import pathlib
 
 from ahmsa_jax.config import ConfigError
-from experiments.baselines import state_files
-from experiments.files.chunks import ChunkResult
+from experiments.baselines import torch_extra
 from experiments.run import flags as run_flags
 from experiments.run import header
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
 from experiments.run.workdir import claimed, refuse_other_code
-from experiments.schedule.plan import Chunk
+from experiments.schedule.interruption import Interruption
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 
@@ -26,7 +25,7 @@ def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
     given = command.values()
     run_flags.check_count(given, "eval_every", 1_000_000)
-    state_files.require_torch()
+    torch_extra.state_files()
     if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
     run = read_run(given, "pytorch")
@@ -36,77 +35,36 @@ def main() -> int:
 
 
 def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
+    import torch
+
     from ahmsa_jax.training.protocols import epoch_shapes
-    from experiments.files import chunks as chunk_files
-    from experiments.files import run_files
-    from experiments.schedule import plan, planning
+    from experiments.files import chunks
+    from experiments.run.chunk import Plan
+    from experiments.schedule import executor, plan, planning
+    from experiments.schedule.torch_trainer import TorchTrainer
     from experiments.scores import reporting
 
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
     jobs = planning.jobs_of(run)
     # A fold is a chunk of its own: each one's results are kept, so that a run can go on.
-    chunks = plan.make_plan(jobs, shapes, dict.fromkeys(shapes.values(), 1), 1)
-    stored = chunk_files.load_all(workdir, chunks)
-    if len(stored) < len(chunks):
+    planned = Plan(plan.make_plan(jobs, shapes, dict.fromkeys(shapes.values(), 1), 1))
+    stored = chunks.load_all(workdir, planned.chunks)
+    trainer = TorchTrainer(run, workdir)
+    if len(stored) < len(planned.chunks):
         refuse_other_code(workdir)
-        waiting = [chunk for chunk in chunks if chunk.number not in stored]
-        stored |= _train(run, workdir, given, waiting, len(stored))
-    run_files.write_run_files(workdir, run.clips, [(c, stored[c.number]) for c in chunks])
+        header.print_header(
+            run,
+            workdir,
+            network=f"in PyTorch on {trainer.device}, one fold after another",
+            precision=run.train_config.precision,
+            devices=[],
+        )
+        more = {"devices": [str(trainer.device)], "torch": torch.__version__}
+        header.store_surroundings(run, given, workdir, [], more)
+    with Interruption(NAME) as interruption:
+        trains = executor.LocalExecutor(trainer, interruption, epochs=run.train_config.epochs)
+        executor.train_all(trains, planned, stored, workdir, run.clips, interruption)
     return reporting.report(workdir)
-
-
-def _train(
-    run: Run, workdir: pathlib.Path, given: Values, chunks: list[Chunk], done: int
-) -> dict[int, ChunkResult]:
-    """Train and store these chunks of one fold each; returns their results by number."""
-    import numpy as np
-    import torch
-
-    from ahmsa_jax.training.clip_order import rank_of_clips
-    from experiments.baselines.torch_folds import FoldTrainer
-    from experiments.files import chunks as chunk_files
-    from experiments.schedule.progress import Progress
-
-    trainer = FoldTrainer(
-        run.network_config,
-        run.train_config,
-        run.clips.flow_NxHxWxC,
-        run.clips.label_N,
-        rank_N=rank_of_clips(
-            run.train_config.order, run.clips.label_N, run.clips.subject_N, run.clips.clip_N
-        ),
-        eval_every=run.spec.eval_every,
-    )
-    header.print_header(
-        run,
-        workdir,
-        network=f"in PyTorch on {trainer.device}, one fold after another",
-        precision=run.train_config.precision,
-        devices=[],
-    )
-    more = {"devices": [str(trainer.device)], "torch": torch.__version__}
-    header.store_surroundings(run, given, workdir, [], more)
-    progress = Progress(done + len(chunks), run.train_config.epochs, done)
-    progress.restart_clock()
-    found = {}
-    try:
-        for chunk in chunks:
-            (job,) = chunk.jobs
-
-            def report(epoch: int, loss: float) -> None:
-                progress.advance(1, epoch, np.array([loss]))
-
-            result, params = trainer.train(job, report)
-            if run.spec.save_weights:
-                subject = job.fold.key.replace("/", "_")
-                target = workdir / "weights" / f"seed-{job.seed}" / f"{subject}.pth"
-                state_files.write(target, run.network_config, params)
-            chunk_files.save(workdir, chunk.number, chunk.jobs, result)
-            found[chunk.number] = result
-            progress.finish_chunk(1, result.final_counts())
-    finally:
-        progress.close()
-    return found
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 
 def wrong_torch_weights():
     """PyTorch starts from weights that are not the engine's, as a wrong conversion would give."""
-    from experiments.baselines import ahmsa_weights
+    from experiments.baselines import ahmsa_state_dict
 
-    honest = ahmsa_weights.to_torch
+    honest = ahmsa_state_dict.to_torch
 
     def wrong(params, form):
         state = honest(params, form)
         state["head.bias"] += 0.01 * state["head.bias"].new_tensor([1.0, 0.0, -1.0])
         return state
 
-    ahmsa_weights.to_torch = wrong
+    ahmsa_state_dict.to_torch = wrong
 
 
 def without_torch():

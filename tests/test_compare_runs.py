@@ -63,9 +63,9 @@ def test_bootstrap_interval_is_that_of_all_draws():
 def test_paired_by_hand(tmp_path):
     workdirs = [written_runs.write(tmp_path / "good", [GOOD, POOR]),
                 written_runs.write(tmp_path / "poor", [POOR])]  # fmt: skip
-    first, second = (read_predictions(workdir) for workdir in workdirs)
+    first, second = (read_predictions(workdir)[1] for workdir in workdirs)
     assert paired.difference_of_clips(first, second) is None
-    found = paired.compare(first, second)
+    found = paired.compare(first, second, 3)
     # The lowest seed of the first run is right everywhere, the second run twice of six.
     assert (found.clips, found.subjects) == (6, 3)
     assert (found.only_first_right, found.only_second_right) == (4, 0)
@@ -78,7 +78,7 @@ def test_other_clips_and_other_labels_are_told_apart(tmp_path):
     fewer = {key: GOOD[key] for key in list(GOOD)[:2]}
     relabelled = GOOD | {"smic/c": ((1, 1), (1, 2))}
     rows = [
-        read_predictions(written_runs.write(tmp_path / str(number), [answers]))
+        read_predictions(written_runs.write(tmp_path / str(number), [answers]))[1]
         for number, answers in enumerate((GOOD, fewer, relabelled))
     ]
     assert "2 clips are in the first only" in paired.difference_of_clips(rows[0], rows[1])

@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.training.engine import Job
-from ahmsa_jax.training.protocols import EpochShape, loso_folds
-from experiments.files import checkpoints, chunks, fold_weights
-from experiments.schedule.plan import Chunk
+from ahmsa_jax.training.protocols import EpochShape, Job, loso_folds
+from experiments.files import checkpoints, chunks, fold_weights, sealed
+from experiments.run.chunk import Chunk, ChunkResult, History
 from input_pipeline.core.errors import InputError
 
 JOBS = tuple(Job(0, fold) for fold in loso_folds(["lab/a", "lab/b", "lab/b"]))
 CHUNK = Chunk(0, EpochShape(1, 8, 8), 2, JOBS)
 STATE = {"00000": np.arange(6, dtype=np.float32).reshape(2, 3)}
-RESULT = chunks.ChunkResult(
+RESULT = ChunkResult(
     probability=[np.full((1, 3), 1 / 3, np.float32), np.full((2, 3), 1 / 3, np.float32)],
     loss_SxE=np.ones((2, 4), np.float32),
     evaluated_V=np.array([4]),
@@ -28,8 +27,8 @@ RESULT = chunks.ChunkResult(
 )
 
 
-def record(epoch: int) -> checkpoints.Record:
-    return checkpoints.Record(
+def record(epoch: int) -> History:
+    return History(
         loss_SxE=np.ones((2, epoch), np.float32),
         evaluated_V=np.zeros(0, np.int64),
         confusion_SxVxKxK=np.zeros((2, 0, 3, 3), np.int64),
@@ -133,7 +132,7 @@ def test_a_record_with_the_right_hash_and_other_content_is_not_taken(tmp_path):
             for line in sums.splitlines()
         ]
         (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n")
-        with pytest.raises(checkpoints._UnusableError, match=r"record\.npz"):
+        with pytest.raises(sealed.SealError, match=r"record\.npz"):
             checkpoints._load(folder, JOBS, STATE)
 
 
@@ -204,7 +203,7 @@ def weights(path, kind: str, size: int, facts: str) -> None:
 )  # fmt: skip
 def test_weights_with_an_odd_header_are_one_line(tmp_path, kind, size, facts, part):
     path = tmp_path / "lab_a.safetensors"
-    right = fold_weights._digest({"w": np.zeros(4, np.float32)})
+    right = sealed.digest({"w": np.zeros(4, np.float32)})
     weights(path, kind, size, facts.replace("SUM", right))
     with pytest.raises(InputError, match=part):
         fold_weights.load(path)

@@ -13,8 +13,8 @@ from small_runs import KEYS, loso, rows
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
-from ahmsa_jax.training.engine import Job
-from ahmsa_jax.training.protocols import EpochShape, loso_folds
+from ahmsa_jax.training.protocols import EpochShape, Job, loso_folds
+from experiments.run.chunk import Chunk, Plan
 from experiments.schedule import forecast, plan
 from experiments.schedule.memory import machine_bytes
 
@@ -119,7 +119,7 @@ def assert_each_job_once(found):
 
 
 def test_halving_keeps_finished_chunks_and_numbers(tmp_path):
-    first = plan.Plan(plan.make_plan(JOBS, SHAPE_OF, dict.fromkeys(SHAPES, 4), 1))
+    first = Plan(plan.make_plan(JOBS, SHAPE_OF, dict.fromkeys(SHAPES, 4), 1))
     assert [chunk.size for chunk in first.chunks] == [3, 3, 3, 3]
     second = plan.halved(first, 1, {0}, 1, "a test")
     assert_each_job_once(second)
@@ -136,9 +136,7 @@ def test_halving_keeps_finished_chunks_and_numbers(tmp_path):
 
 
 def test_a_changed_plan_is_damaged_even_where_it_can_be_read(tmp_path):
-    plan.store_plan(
-        tmp_path, plan.Plan(plan.make_plan(JOBS, SHAPE_OF, dict.fromkeys(SHAPES, 4), 1))
-    )
+    plan.store_plan(tmp_path, Plan(plan.make_plan(JOBS, SHAPE_OF, dict.fromkeys(SHAPES, 4), 1)))
     path = tmp_path / plan.PLAN_FILE
     path.write_text(path.read_text().replace('"size": 3', '"size": 2', 1))
     with pytest.raises(ConfigError, match="is damaged"):
@@ -213,13 +211,13 @@ def test_an_explicit_size_above_the_memory_is_refused(tmp_path):
 
 
 def test_numbers_of_a_plan_are_those_of_its_folds():
-    found = plan.Plan(plan.make_plan(JOBS, SHAPE_OF, dict.fromkeys(SHAPES, 2), 1))
+    found = Plan(plan.make_plan(JOBS, SHAPE_OF, dict.fromkeys(SHAPES, 2), 1))
     assert_each_job_once(found)
     assert np.diff([chunk.number for chunk in found.chunks]).tolist() == [1] * 5
 
 
 def test_a_large_dry_run_on_a_cpu_runs_nothing(monkeypatch, capsys):
-    chunk = plan.Chunk(0, SHAPES[0], 4, tuple(JOBS[:2]))
+    chunk = Chunk(0, SHAPES[0], 4, tuple(JOBS[:2]))
 
     class Large:
         """Programs whose need is told, and which must not be run."""
@@ -230,7 +228,7 @@ def test_a_large_dry_run_on_a_cpu_runs_nothing(monkeypatch, capsys):
         def need(self, shape, size):
             return forecast.TIMED_BYTES + 1
 
-    forecast.print_time(Large(), plan.Plan((chunk,)))
+    forecast.print_time(Large(), Plan((chunk,)))
     assert re.search(r"roughly, from the arithmetic: \S+ (s|min|h|days)", capsys.readouterr().out)
 
 

@@ -16,7 +16,7 @@ PAIRS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, ma
 @settings(max_examples=300, deadline=None)
 def test_pooled_scores_are_scikit_learns(pairs):
     truth, prediction = map(np.array, zip(*pairs, strict=True))
-    counts = metrics.confusion_matrix(truth, prediction)
+    counts = metrics.confusion_matrix(truth, prediction, 3)
     np.testing.assert_array_equal(counts, confusion_matrix(truth, prediction, labels=LABELS))
     scores = metrics.pooled_scores(counts)
     options = {"labels": LABELS, "average": "macro", "zero_division": 0}
@@ -31,7 +31,7 @@ def test_pooled_scores_are_scikit_learns(pairs):
 def test_subject_scores_are_scikit_learns_over_present_classes(pairs):
     truth, prediction = map(np.array, zip(*pairs, strict=True))
     present = sorted(set(truth.tolist()))
-    scores = metrics.subject_scores(metrics.confusion_matrix(truth, prediction))
+    scores = metrics.subject_scores(metrics.confusion_matrix(truth, prediction, 3))
     options = {"labels": present, "average": "macro", "zero_division": 0}
     assert scores.uf1 == pytest.approx(f1_score(truth, prediction, **options), abs=1e-12)
     assert scores.uar == pytest.approx(recall_score(truth, prediction, **options), abs=1e-12)

@@ -44,13 +44,14 @@ def test_time_left_counts_training_alone(clock):
     clock.now += 300  # compiling
     bar.restart_clock()
     clock.now += 20
-    bar.advance(5, 5, losses(4))
+    bar.begin(0, 4)
+    bar.advance(0, 5, losses(4))
     assert lines(out)[-1] == "folds 0/8, epoch 5/10: 25%, 01:00 left, loss 0.500"
     clock.now += 20
     bar.stop_clock()
     clock.now += 700  # compiling the prediction
-    bar.advance(5, 10, losses(4))
-    bar.finish_chunk(4)
+    bar.advance(0, 10, losses(4))
+    bar.finish(0, losses(4), None)
     assert lines(out)[-1] == "folds 0/8, epoch 10/10: 50%, 00:40 left, loss 0.500"
     bar.close()
     assert lines(out)[-1] == "folds 4/8, epoch 10/10: 50%, 00:40 left, loss 0.500"
@@ -59,11 +60,11 @@ def test_time_left_counts_training_alone(clock):
 def test_resumed_folds_do_not_count_as_work_of_this_start(clock):
     out = io.StringIO()
     bar = progress.Progress(4, 10, done_jobs=2, out=out)
-    bar.resume_chunk(2, 6)
+    bar.begin(0, 2, 6)
     assert lines(out)[-1] == "folds 2/4, epoch 6/10: 80%, ? left"
     bar.restart_clock()
     clock.now += 30
-    bar.advance(2, 8, losses(2))
+    bar.advance(0, 8, losses(2))
     # 4 epochs of folds in 30 s, 4 are left.
     assert lines(out)[-1] == "folds 2/4, epoch 8/10: 90%, 00:30 left, loss 0.500"
     bar.close()
@@ -73,9 +74,10 @@ def test_a_log_gets_a_line_every_ten_seconds(clock):
     out = io.StringIO()
     bar = progress.Progress(1, 100, out=out)
     bar.restart_clock()
+    bar.begin(0, 1)
     for epoch in range(1, 101):
         clock.now += 1
-        bar.advance(1, epoch, losses(1))
+        bar.advance(0, epoch, losses(1))
     bar.close()
     told = [int(re.search(r"epoch (\d+)/100", line)[1]) for line in lines(out)]
     assert told == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
@@ -86,14 +88,15 @@ def test_the_score_so_far_is_that_of_finished_folds_and_those_in_training(clock)
     bar = progress.Progress(2, 4, out=out)
     bar.restart_clock()
     clock.now += 11
-    bar.finish_chunk(1, np.diag([2, 0, 0]))
+    bar.begin(0, 1)
+    bar.finish(0, losses(1), np.diag([2, 0, 0]))
     # UF1 over three classes of which one occurs and is always right.
-    bar.advance(4, 4, losses(1))
     assert "UF1 0.333 so far" in lines(out)[-1]
     clock.now += 11
     # With those before, 3 of 3 negative and 1 of 2 positive right: F1 6/7, 2/3 and 0.
     counts = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]])
-    bar.advance(2, 2, losses(1), counts)
+    bar.begin(1, 1)
+    bar.advance(1, 2, losses(1), counts)
     expected = (2 * 3 / (2 * 3 + 1) + 2 * 1 / (2 * 1 + 1)) / 3
     assert f"UF1 {expected:.3f} so far" in lines(out)[-1]
     bar.close()
@@ -105,7 +108,8 @@ def test_a_terminal_of_80_columns_shows_the_whole_line(clock, monkeypatch):
     bar = progress.Progress(1068, 800, out=out)
     bar.restart_clock()
     clock.now += 36_000
-    bar.advance(1, 1, losses(4), np.eye(3, dtype=int))
+    bar.begin(0, 4)
+    bar.advance(0, 1, losses(4), np.eye(3, dtype=int))
     bar.note("a line of its own")
     bar.close()
     assert "a line of its own" in lines(out)

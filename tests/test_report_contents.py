@@ -30,7 +30,7 @@ def test_guessing_is_the_mean_over_all_answers():
     # Three clips: all 27 answers can be listed.
     truth = np.array([0, 0, 1])
     every = [
-        pooled_scores(confusion_matrix(truth, np.array(answers)))
+        pooled_scores(confusion_matrix(truth, np.array(answers), 3))
         for answers in itertools.product(range(3), repeat=3)
     ]
     found = chance.guessing(np.array([2, 1, 0]))

@@ -52,9 +52,9 @@ def write(
             for epoch, seen in ((1, earlier), (2, answers)):
                 line = {"seed": seed, "epoch": epoch, "fold": key, "train_loss": 0.5}
                 if seen:
-                    line["confusion"] = confusion_matrix(*seen[key]).tolist()
+                    line["confusion"] = confusion_matrix(*seen[key], len(CLASS_NAMES)).tolist()
                 lines.append(json.dumps(line))
-    _csv(workdir / "predictions.csv", run_files.PREDICTION_COLUMNS, predictions)
+    _csv(workdir / "predictions.csv", run_files.prediction_columns(CLASS_NAMES), predictions)
     _csv(workdir / "folds.csv", run_files.FOLD_COLUMNS, folds)
     (workdir / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return workdir

@@ -16,18 +16,10 @@ import numpy as np
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.initial import blank_inputs
 from ahmsa_jax.training import step as train
-from ahmsa_jax.training.protocols import EpochShape, Fold, padded_test_index
+from ahmsa_jax.training.protocols import EpochShape, Job, padded_test_index
 
 # Epochs of one dispatch at most: the length of the loss record that it returns.
 MAX_DISPATCH_EPOCHS = 100
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One fold under one seed: the unit of work."""
-
-    seed: int
-    fold: Fold
 
 
 @dataclasses.dataclass

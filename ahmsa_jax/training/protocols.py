@@ -37,6 +37,14 @@ class Fold:
 
 
 @dataclasses.dataclass(frozen=True)
+class Job:
+    """One fold under one seed: the unit of work."""
+
+    seed: int
+    fold: Fold
+
+
+@dataclasses.dataclass(frozen=True)
 class EpochShape:
     """Steps of one epoch: steps - 1 of batch_size clips, then one of last_size places.
 

@@ -14,43 +14,29 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
+from ahmsa_jax.config import NetworkConfig
+from experiments.baselines import twins
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
 
-SUFFIXES = (".pth", ".pt")
 # Names, padding and the pickle beside the numbers themselves.
 _SPARE_BYTES = 4 * 2**20
 # What a state dict may lack: nothing reads it.
 _COUNTER = "num_batches_tracked"
 
 
-def require_torch() -> None:
-    """Raise InputError where PyTorch is not installed."""
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "PyTorch is not installed; it comes with: python -m pip install 'ahmsa-jax[baselines]'"
-        ) from None
-
-
-def read(path: pathlib.Path, config: Any) -> dict[str, np.ndarray]:
+def read(path: pathlib.Path, config: NetworkConfig) -> dict[str, np.ndarray]:
     """The Flax parameters that a file's state dict stands for; raises InputError on any fault."""
-    from experiments.baselines import twins
-
     expected = twins.expected_shapes(config)
     state = _opened(path, sum(4 * int(np.prod(shape)) for shape in expected.values()))
     _check(path, state, expected)
     return twins.from_torch(config, {name: state[name].float() for name in _read_names(expected)})
 
 
-def write(path: pathlib.Path, config: Any, params: Mapping[str, np.ndarray]) -> None:
+def write(path: pathlib.Path, config: NetworkConfig, params: Mapping[str, np.ndarray]) -> None:
     """Write Flax parameters as a state dict with the published names, whole or not at all."""
-    import torch
-
-    from experiments.baselines import twins
-
     buffer = io.BytesIO()
     torch.save(twins.to_torch(config, params), buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,8 +44,6 @@ def write(path: pathlib.Path, config: Any, params: Mapping[str, np.ndarray]) -> 
 
 
 def _opened(path: pathlib.Path, usual_bytes: int) -> dict[str, Any]:
-    import torch
-
     # Twice: a file may hold double precision.
     allowed = 2 * usual_bytes + _SPARE_BYTES
     if (size := _unpacked_bytes(path)) > allowed:
@@ -106,8 +90,6 @@ def _read_names(expected: Mapping[str, Any]) -> list[str]:
 def _check(
     path: pathlib.Path, state: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
-    import torch
-
     missing = [name for name in _read_names(expected) if name not in state]
     surplus = [name for name in state if name not in expected]
     if missing or surplus:

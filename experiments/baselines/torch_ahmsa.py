@@ -3,13 +3,15 @@
 `EagerAHMSANet` is written as the field's public scripts are: channels first, 1x1 Conv2d, Q and K
 computed at every level. `ExpertAHMSANet` is what an experienced user would run: Linear layers over
 (B, T, D), fused attention and normalisation, nothing computed that cannot matter. Both compute the
-same function as ahmsa_jax.AHMSANet and name their parts alike (see weights.py).
+same function as ahmsa_jax.AHMSANet and name their parts alike.
 
 Letters in array names: B clips, T = G*G patches, G side of the grid, D width, H heads, K width of
 a head.
 """
 
+import collections
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -17,9 +19,9 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 from torch import nn
 
 from ahmsa_jax.networks.ahmsa import ModelConfig
+from experiments.baselines.torch_norm import EPS, ChannelNorm
 
 Form = Literal["eager", "expert"]
-EPS = 1e-5
 
 
 def build(form: Form, config: ModelConfig) -> nn.Module:
@@ -27,23 +29,54 @@ def build(form: Form, config: ModelConfig) -> nn.Module:
     return EagerAHMSANet(config) if form == "eager" else ExpertAHMSANet(config)
 
 
-def _activation(config: ModelConfig) -> nn.Module:
-    return nn.GELU() if config.activation == "gelu" else nn.ReLU()
-
-
-class ChannelsFirstNorm(nn.Module):
-    """Layer normalisation over the channels of (B, D, G, G), as HTNet's script writes it."""
+class LayerNorm(nn.LayerNorm):
+    """The same over the last axis, fused."""
 
     def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1, width, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(1, width, 1, 1))
+        super().__init__(width, EPS)
 
-    def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
-        """Return the normalised array."""
-        mean = torch.mean(x_BxDxGxG, dim=1, keepdim=True)
-        variance = torch.var(x_BxDxGxG, dim=1, unbiased=False, keepdim=True)
-        return (x_BxDxGxG - mean) / torch.sqrt(variance + EPS) * self.weight + self.bias
+
+def _conv1x1(inputs: int, width: int) -> nn.Module:
+    return nn.Conv2d(inputs, width, 1)
+
+
+def _feed_forward(
+    linear: Callable[[int, int], nn.Module], width: int, config: ModelConfig
+) -> nn.Module:
+    """Two linear maps of each patch with an activation between."""
+    hidden = config.mlp_ratio * width
+    parts = {
+        "expand": linear(width, hidden),
+        "activation": nn.GELU() if config.activation == "gelu" else nn.ReLU(),
+        "project": linear(hidden, width),
+    }
+    return nn.Sequential(collections.OrderedDict(parts))
+
+
+class Block(nn.Module):
+    """Channel attention, spatial attention, feed-forward; norm before, residual around each."""
+
+    def __init__(
+        self,
+        width: int,
+        norm: Callable[[int], nn.Module],
+        channel_attention: nn.Module,
+        spatial_attention: nn.Module,
+        feed_forward: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.norm_channel = norm(width)
+        self.channel_attention = channel_attention
+        self.norm_spatial = norm(width)
+        self.spatial_attention = spatial_attention
+        self.norm_feed_forward = norm(width)
+        self.feed_forward = feed_forward
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map the patches to the same shape."""
+        x = x + self.channel_attention(self.norm_channel(x))
+        x = x + self.spatial_attention(self.norm_spatial(x))
+        return x + self.feed_forward(self.norm_feed_forward(x))
 
 
 class EagerChannelAttention(nn.Module):
@@ -93,37 +126,10 @@ class EagerSpatialAttention(nn.Module):
         return self.output(z.reshape(batch, -1, rows, columns))
 
 
-class EagerFeedForward(nn.Module):
-    """Two 1x1 convolutions with an activation between."""
-
-    def __init__(self, width: int, config: ModelConfig) -> None:
-        super().__init__()
-        self.expand = nn.Conv2d(width, config.mlp_ratio * width, 1)
-        self.activation = _activation(config)
-        self.project = nn.Conv2d(config.mlp_ratio * width, width, 1)
-
-    def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
-        """Return the transformed channels."""
-        return self.project(self.activation(self.expand(x_BxDxGxG)))
-
-
-class EagerBlock(nn.Module):
-    """Channel attention, spatial attention, feed-forward; norm before, residual around each."""
-
-    def __init__(self, width: int, heads: int, config: ModelConfig) -> None:
-        super().__init__()
-        self.norm_channel = ChannelsFirstNorm(width)
-        self.channel_attention = EagerChannelAttention(width, config)
-        self.norm_spatial = ChannelsFirstNorm(width)
-        self.spatial_attention = EagerSpatialAttention(width, heads)
-        self.norm_feed_forward = ChannelsFirstNorm(width)
-        self.feed_forward = EagerFeedForward(width, config)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, D, G, G) to the same shape."""
-        x = x + self.channel_attention(self.norm_channel(x))
-        x = x + self.spatial_attention(self.norm_spatial(x))
-        return x + self.feed_forward(self.norm_feed_forward(x))
+def eager_block(width: int, heads: int, tokens: int, config: ModelConfig) -> nn.Module:
+    """A block of the eager form."""
+    channel, spatial = EagerChannelAttention(width, config), EagerSpatialAttention(width, heads)
+    return Block(width, ChannelNorm, channel, spatial, _feed_forward(_conv1x1, width, config))
 
 
 class EagerDownsampling(nn.Module):
@@ -132,7 +138,7 @@ class EagerDownsampling(nn.Module):
     def __init__(self, width: int, features: int, out_grid: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(width, features, 3, padding=1)
-        self.norm = ChannelsFirstNorm(features)
+        self.norm = ChannelNorm(features)
         self.pool = nn.AdaptiveMaxPool2d(out_grid)
 
     def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
@@ -140,44 +146,67 @@ class EagerDownsampling(nn.Module):
         return self.pool(self.norm(self.conv(x_BxDxGxG)))
 
 
-class EagerAHMSANet(nn.Module):
-    """The network as the field's public scripts would write it: (B, 28, 28, 3) -> logits (B, 3)."""
+class TorchAHMSANet(nn.Module):
+    """What both forms share: the order of their parts."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    norm: Callable[[int], nn.Module]
+    downsampling: Callable[[int, int, int], nn.Module]
+    block: Callable[[int, int, int, ModelConfig], nn.Module]
+
+    def __init__(
+        self, config: ModelConfig, embedding: nn.Module, position_shape: tuple[int, ...]
+    ) -> None:
         super().__init__()
         self.config = config
-        patch_width = 3 * config.patch_size**2
-        self.patch_embedding = nn.Conv2d(patch_width, config.base_dim, 1)
+        self.patch_embedding = embedding
         if config.positional_embedding:
-            grid = config.grids[0]
-            self.positional_embedding = nn.Parameter(
-                0.02 * torch.randn(1, config.base_dim, grid, grid)
-            )
+            self.positional_embedding = nn.Parameter(0.02 * torch.randn(position_shape))
         for level, blocks in enumerate(config.blocks):
             width, grid = config.widths[level], config.grids[level]
             if level:
-                down = EagerDownsampling(config.widths[level - 1], width, grid)
+                down = self.downsampling(config.widths[level - 1], width, grid)
                 self.add_module(f"down_{level}", down)
             for block in range(blocks):
-                module = EagerBlock(width, config.level_heads[level], config)
+                module = self.block(width, config.level_heads[level], grid**2, config)
                 self.add_module(f"level_{level}_block_{block}", module)
-        self.head_norm = ChannelsFirstNorm(config.widths[-1])
+        self.head_norm = self.norm(config.widths[-1])
         self.head = nn.Linear(config.widths[-1], config.num_classes)
 
-    def forward(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, classes) of maps in 0..255."""
-        config, patch, grid = self.config, self.config.patch_size, self.config.grids[0]
-        x = flow_BxHxWxC / config.input_scale
-        x = x.reshape(-1, grid, patch, grid, patch, 3).permute(0, 2, 4, 5, 1, 3)
-        x = self.patch_embedding(x.reshape(-1, 3 * patch**2, grid, grid))
-        if config.positional_embedding:
+    def patches(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
+        """Maps in 0..255 cut into patches: (B, rows, P, columns, P, C)."""
+        patch, grid = self.config.patch_size, self.config.grids[0]
+        x = flow_BxHxWxC / self.config.input_scale
+        return x.reshape(-1, grid, patch, grid, patch, 3)
+
+    def levels(self, x: torch.Tensor) -> torch.Tensor:
+        """From patches as the form lays them out to the normalised features of the last level."""
+        x = self.patch_embedding(x)
+        if self.config.positional_embedding:
             x = x + self.positional_embedding
-        for level, blocks in enumerate(config.blocks):
+        for level, blocks in enumerate(self.config.blocks):
             if level:
                 x = self.get_submodule(f"down_{level}")(x)
             for block in range(blocks):
                 x = self.get_submodule(f"level_{level}_block_{block}")(x)
-        return self.head(self.head_norm(x).mean(dim=(2, 3)))
+        return self.head_norm(x)
+
+
+class EagerAHMSANet(TorchAHMSANet):
+    """The network as the field's public scripts would write it: (B, 28, 28, 3) -> logits (B, 3)."""
+
+    norm, downsampling, block = ChannelNorm, EagerDownsampling, staticmethod(eager_block)
+
+    def __init__(self, config: ModelConfig) -> None:
+        width, grid = config.base_dim, config.grids[0]
+        embedding = _conv1x1(3 * config.patch_size**2, width)
+        super().__init__(config, embedding, (1, width, grid, grid))
+
+    def forward(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
+        """Return logits (B, classes) of maps in 0..255."""
+        patch, grid = self.config.patch_size, self.config.grids[0]
+        x = self.patches(flow_BxHxWxC).permute(0, 2, 4, 5, 1, 3)
+        x = self.levels(x.reshape(-1, 3 * patch**2, grid, grid))
+        return self.head(x.mean(dim=(2, 3)))
 
 
 class ExpertChannelAttention(nn.Module):
@@ -228,27 +257,11 @@ class ExpertSpatialAttention(nn.Module):
         return self.output(z_BxHxTxK.transpose(1, 2).flatten(2))
 
 
-class ExpertBlock(nn.Module):
-    """Channel attention, spatial attention, feed-forward; norm before, residual around each."""
-
-    def __init__(self, width: int, heads: int, tokens: int, config: ModelConfig) -> None:
-        super().__init__()
-        self.norm_channel = nn.LayerNorm(width, EPS)
-        self.channel_attention = ExpertChannelAttention(width, config)
-        self.norm_spatial = nn.LayerNorm(width, EPS)
-        self.spatial_attention = ExpertSpatialAttention(width, heads, tokens)
-        self.norm_feed_forward = nn.LayerNorm(width, EPS)
-        hidden = config.mlp_ratio * width
-        self.feed_forward = nn.Sequential()
-        self.feed_forward.add_module("expand", nn.Linear(width, hidden))
-        self.feed_forward.add_module("activation", _activation(config))
-        self.feed_forward.add_module("project", nn.Linear(hidden, width))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, T, D) to the same shape."""
-        x = x + self.channel_attention(self.norm_channel(x))
-        x = x + self.spatial_attention(self.norm_spatial(x))
-        return x + self.feed_forward(self.norm_feed_forward(x))
+def expert_block(width: int, heads: int, tokens: int, config: ModelConfig) -> nn.Module:
+    """A block of the expert form; `tokens` are the patches of its level."""
+    channel = ExpertChannelAttention(width, config)
+    spatial = ExpertSpatialAttention(width, heads, tokens)
+    return Block(width, LayerNorm, channel, spatial, _feed_forward(nn.Linear, width, config))
 
 
 class ExpertDownsampling(nn.Module):
@@ -257,7 +270,7 @@ class ExpertDownsampling(nn.Module):
     def __init__(self, width: int, features: int, out_grid: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(width, features, 3, padding=1)
-        self.norm = nn.LayerNorm(features, EPS)
+        self.norm = LayerNorm(features)
         self.pool = nn.AdaptiveMaxPool2d(out_grid)
 
     def forward(self, x_BxTxD: torch.Tensor) -> torch.Tensor:
@@ -268,39 +281,17 @@ class ExpertDownsampling(nn.Module):
         return self.pool(y_BxGxGxF.permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
 
 
-class ExpertAHMSANet(nn.Module):
+class ExpertAHMSANet(TorchAHMSANet):
     """The network for speed: (B, 28, 28, 3) in 0..255 -> logits (B, 3)."""
 
+    norm, downsampling, block = LayerNorm, ExpertDownsampling, staticmethod(expert_block)
+
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.patch_embedding = nn.Linear(3 * config.patch_size**2, config.base_dim)
-        if config.positional_embedding:
-            self.positional_embedding = nn.Parameter(
-                0.02 * torch.randn(config.grids[0] ** 2, config.base_dim)
-            )
-        for level, blocks in enumerate(config.blocks):
-            width, grid = config.widths[level], config.grids[level]
-            if level:
-                down = ExpertDownsampling(config.widths[level - 1], width, grid)
-                self.add_module(f"down_{level}", down)
-            for block in range(blocks):
-                module = ExpertBlock(width, config.level_heads[level], grid**2, config)
-                self.add_module(f"level_{level}_block_{block}", module)
-        self.head_norm = nn.LayerNorm(config.widths[-1], EPS)
-        self.head = nn.Linear(config.widths[-1], config.num_classes)
+        embedding = nn.Linear(3 * config.patch_size**2, config.base_dim)
+        super().__init__(config, embedding, (config.grids[0] ** 2, config.base_dim))
 
     def forward(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
         """Return logits (B, classes)."""
-        config, patch, grid = self.config, self.config.patch_size, self.config.grids[0]
-        x = flow_BxHxWxC / config.input_scale
-        x = x.reshape(-1, grid, patch, grid, patch, 3).transpose(2, 3)
-        x = self.patch_embedding(x.reshape(-1, grid**2, 3 * patch**2))
-        if config.positional_embedding:
-            x = x + self.positional_embedding
-        for level, blocks in enumerate(config.blocks):
-            if level:
-                x = self.get_submodule(f"down_{level}")(x)
-            for block in range(blocks):
-                x = self.get_submodule(f"level_{level}_block_{block}")(x)
-        return self.head(self.head_norm(x).mean(dim=1))
+        patch, grid = self.config.patch_size, self.config.grids[0]
+        x = self.patches(flow_BxHxWxC).transpose(2, 3)
+        return self.head(self.levels(x.reshape(-1, grid**2, 3 * patch**2)).mean(dim=1))

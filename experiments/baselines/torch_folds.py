@@ -7,18 +7,17 @@ the data set, M training clips, E epochs, V evaluated epochs, K classes.
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 
-from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.metrics import confusion_matrix
-from ahmsa_jax.training.engine import Job
+from ahmsa_jax.training.protocols import Job
 from experiments.baselines import twins
-from experiments.baselines.torch_step import pick_device, set_tf32
-from experiments.files.chunks import ChunkResult
+from experiments.baselines.torch_step import descend, pick_device, set_tf32
+from experiments.run.chunk import ChunkResult, empty_history
 
 # Told after each epoch: the epoch and its mean loss.
 Report = Callable[[int, float], None]
@@ -29,7 +28,7 @@ class FoldTrainer:
 
     def __init__(
         self,
-        model_config: Any,
+        model_config: NetworkConfig,
         train_config: TrainConfig,
         flow_NxHxWxC: np.ndarray,
         label_N: np.ndarray,
@@ -57,24 +56,20 @@ class FoldTrainer:
         torch.manual_seed((job.seed << 32) + job.fold.stable_id)
         network = twins.build(self._model_config).to(self.device)
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-        losses, evaluated, confusions = [], [], []
-        probability = np.zeros((0, self._model_config.num_classes), np.float32)
+        classes, every = self._model_config.num_classes, self._eval_every
+        history = empty_history(1, classes)
+        probability = np.zeros((0, classes), np.float32)
         for epoch in range(1, config.epochs + 1):
-            losses.append(self._epoch(network, optimizer, job))
-            report(epoch, losses[-1])
-            every = self._eval_every
+            loss = self._epoch(network, optimizer, job)
+            history.add_losses(np.array([[loss]], np.float32))
             if epoch == config.epochs or (every and epoch % every == 0):
                 probability = self._predict(network, job)
                 truth = self._label_N[job.fold.test_index].cpu().numpy()
-                evaluated.append(epoch)
-                confusions.append(confusion_matrix(truth, probability.argmax(axis=-1)))
-        result = ChunkResult(
-            probability=[probability],
-            loss_SxE=np.array([losses], np.float32),
-            evaluated_V=np.array(evaluated, np.int64),
-            confusion_SxVxKxK=np.stack(confusions)[None],
-            seconds=time.monotonic() - began,
-        )
+                counts = confusion_matrix(truth, probability.argmax(axis=-1), classes)
+                history.add_counts(epoch, counts[None])
+            report(epoch, loss)
+        history.seconds = time.monotonic() - began
+        result = ChunkResult(**vars(history), probability=[probability])
         return result, twins.from_torch(self._model_config, network.state_dict())
 
     def _epoch(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, job: Job) -> float:
@@ -86,12 +81,9 @@ class FoldTrainer:
             index = index[torch.randperm(len(index)).to(self.device)]
         total = torch.zeros((), device=self.device)
         for index_B in index.split(self._train_config.batch_size):
-            optimizer.zero_grad(set_to_none=True)
             logits_BxK = network(self._flow_NxHxWxC[index_B])
-            loss = F.cross_entropy(logits_BxK, self._label_N[index_B])
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(index_B)
+            loss = descend(F.cross_entropy(logits_BxK, self._label_N[index_B]), optimizer)
+            total += loss * len(index_B)
         return float(total) / len(index)
 
     def _predict(self, network: torch.nn.Module, job: Job) -> np.ndarray:

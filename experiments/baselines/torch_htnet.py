@@ -11,23 +11,10 @@ import torch
 from torch import nn
 
 from ahmsa_jax.networks.htnet import HTNetConfig
+from experiments.baselines.torch_norm import ChannelNorm
 
-EPS = 1e-5
-
-
-class ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of (B, D, G, G), with parameters named g and b."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.g = nn.Parameter(torch.ones(1, width, 1, 1))
-        self.b = nn.Parameter(torch.zeros(1, width, 1, 1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the normalised array."""
-        variance = torch.var(x, dim=1, unbiased=False, keepdim=True)
-        mean = torch.mean(x, dim=1, keepdim=True)
-        return (x - mean) / torch.sqrt(variance + EPS) * self.g + self.b
+# As published.
+_NAMES = ("g", "b")
 
 
 class Normed(nn.Module):
@@ -35,7 +22,7 @@ class Normed(nn.Module):
 
     def __init__(self, width: int, fn: nn.Module) -> None:
         super().__init__()
-        self.norm = ChannelNorm(width)
+        self.norm = ChannelNorm(width, _NAMES)
         self.fn = fn
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -126,10 +113,12 @@ class TorchHTNet(nn.Module):
                 wider = widths[level + 1]
                 down = nn.Conv2d(width, wider, 3, padding=1)
                 pool = nn.MaxPool2d(3, stride=2, padding=1)
-                parts.append(nn.Sequential(down, ChannelNorm(wider), pool))
+                parts.append(nn.Sequential(down, ChannelNorm(wider, _NAMES), pool))
             self.layers.append(nn.ModuleList(parts))
         self.mlp_head = nn.Sequential(
-            ChannelNorm(widths[-1]), nn.Identity(), nn.Linear(widths[-1], config.num_classes)
+            ChannelNorm(widths[-1], _NAMES),
+            nn.Identity(),
+            nn.Linear(widths[-1], config.num_classes),
         )
 
     def forward(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 
-from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.config import NetworkConfig, TrainConfig
 from experiments.baselines import twins
 from experiments.baselines.torch_ahmsa import Form
 
@@ -26,6 +26,14 @@ def set_tf32(allowed: bool) -> None:
         torch.backends.cudnn.allow_tf32 = allowed
 
 
+def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+    """One optimizer step; returns the loss before it, still on the device."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 class TorchFold:
     """A network, its optimizer and the data set on one device, used for one fold after another.
 
@@ -36,7 +44,7 @@ class TorchFold:
     def __init__(
         self,
         form: Form,
-        model_config: twins.AnyConfig,
+        model_config: NetworkConfig,
         train_config: TrainConfig,
         flow_NxHxWxC: np.ndarray,
         label_N: np.ndarray,
@@ -99,11 +107,8 @@ class TorchFold:
         return F.cross_entropy(self.network(flow_BxHxWxC), label_B)
 
     def _plain_step(self, index_B: torch.Tensor) -> torch.Tensor:
-        self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss(self._flow_NxHxWxC[index_B], self._label_N[index_B])
-        loss.backward()
-        self._optimizer.step()
-        return loss.detach()
+        return descend(loss, self._optimizer)
 
     def _capture(self, index_B: torch.Tensor) -> None:
         """Record one step; the steps that warm it up must leave no trace in the fold."""

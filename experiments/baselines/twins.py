@@ -1,52 +1,76 @@
-"""The PyTorch twin of each network by its settings, and its weights both ways."""
+"""The PyTorch twins of the networks, by their settings, and their weights both ways.
+
+Needs the baselines extra.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from ahmsa_jax.config import NetworkConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.htnet import HTNetConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
-from experiments.baselines import ahmsa_weights, peer_weights, torch_ahmsa
-from experiments.baselines.peer_weights import Arrays, State
+from experiments.baselines import ahmsa_state_dict, published_state_dicts, torch_ahmsa
+from experiments.baselines.published_state_dicts import Arrays, State
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_htnet import TorchHTNet
 from experiments.baselines.torch_ststnet import TorchSTSTNet
 
-AnyConfig = ModelConfig | HTNetConfig | STSTNetConfig
 
-
-def build(config: AnyConfig, form: Form = "eager") -> nn.Module:
-    """The twin with PyTorch's own initial parameters: maps (B, 28, 28, 3) -> logits (B, K).
+@dataclasses.dataclass(frozen=True)
+class Twin:
+    """A network in PyTorch and the way between its state dict and the Flax parameters.
 
     Only AHMSA-Net has a form of its own for speed; the peers are one module in both.
     """
-    if isinstance(config, HTNetConfig):
-        return TorchHTNet(config)
-    if isinstance(config, STSTNetConfig):
-        return TorchSTSTNet(config)
-    return torch_ahmsa.build(form, config)
+
+    build: Callable[[Any, Form], nn.Module]  # from the network's own settings class
+    to_torch: Callable[[Arrays, Any, Form], dict[str, torch.Tensor]]
+    from_torch: Callable[[State, Any], dict[str, np.ndarray]]
 
 
-def to_torch(config: AnyConfig, params: Arrays, form: Form = "eager") -> dict[str, torch.Tensor]:
+TWINS: dict[type, Twin] = {
+    ModelConfig: Twin(
+        lambda config, form: torch_ahmsa.build(form, config),
+        lambda params, config, form: ahmsa_state_dict.to_torch(params, form),
+        lambda state, config: ahmsa_state_dict.from_torch(state, "eager"),
+    ),
+    HTNetConfig: Twin(
+        lambda config, form: TorchHTNet(config),
+        lambda params, config, form: published_state_dicts.htnet_to_torch(params, config),
+        published_state_dicts.htnet_from_torch,
+    ),
+    STSTNetConfig: Twin(
+        lambda config, form: TorchSTSTNet(config),
+        lambda params, config, form: published_state_dicts.ststnet_to_torch(params),
+        lambda state, config: published_state_dicts.ststnet_from_torch(state),
+    ),
+}
+
+
+def build(config: NetworkConfig, form: Form = "eager") -> nn.Module:
+    """The twin with PyTorch's own initial parameters: maps (B, 28, 28, 3) -> logits (B, K)."""
+    return TWINS[type(config)].build(config, form)
+
+
+def to_torch(
+    config: NetworkConfig, params: Arrays, form: Form = "eager"
+) -> dict[str, torch.Tensor]:
     """The twin's state dict that computes what these Flax parameters do."""
-    if isinstance(config, HTNetConfig):
-        return peer_weights.htnet_to_torch(params, config)
-    if isinstance(config, STSTNetConfig):
-        return peer_weights.ststnet_to_torch(params)
-    return ahmsa_weights.to_torch(params, form)
+    return TWINS[type(config)].to_torch(params, config, form)
 
 
-def from_torch(config: AnyConfig, state: State) -> dict[str, np.ndarray]:
+def from_torch(config: NetworkConfig, state: State) -> dict[str, np.ndarray]:
     """The Flax parameters that compute what this state dict of the twin does; sorted by path."""
-    if isinstance(config, HTNetConfig):
-        return peer_weights.htnet_from_torch(state, config)
-    if isinstance(config, STSTNetConfig):
-        return peer_weights.ststnet_from_torch(state)
-    return ahmsa_weights.from_torch(state, "eager")
+    return TWINS[type(config)].from_torch(state, config)
 
 
-def expected_shapes(config: AnyConfig) -> dict[str, tuple[int, ...]]:
+def expected_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the twin's state dict, without allocating it."""
     with torch.device("meta"):
         network = build(config)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ahmsa_jax.config import ConfigError
 from experiments.cluster import tasks as cluster_task
-from experiments.cluster.tasks import WorkerDevice
+from experiments.cluster.tasks import BoardHandle, WorkerDevice
 from experiments.run.workdir import code_version, differences
 from experiments.schedule.interruption import Interruption
 
@@ -42,14 +42,22 @@ print(ray.get_runtime_context().gcs_address)
 """
 
 
-def refuse_unreachable(where: str) -> None:
-    """Raise ConfigError where Ray is missing, or where nothing listens at HOST:PORT."""
+def _ray() -> Any:
+    """The module: the extra need not be installed."""
     # Nobody has agreed to telling the makers of Ray about runs; and a lost node is told in one line
     # here, not in a page of its log. Both are read when Ray is imported.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+    import ray
+    import ray.util.scheduling_strategies
+
+    return ray
+
+
+def refuse_unreachable(where: str) -> None:
+    """Raise ConfigError where Ray is missing, or where nothing listens at HOST:PORT."""
     try:
-        import ray  # noqa: F401
+        _ray()
     except ImportError as error:
         raise ConfigError(
             f"--cluster needs Ray ({error}): pip install 'ahmsa-jax[cluster]', on every machine."
@@ -98,8 +106,7 @@ class Cluster:
     def __init__(self, where: str, interruption: Interruption) -> None:
         """Join the cluster, or start one of this machine alone; ask every machine what it has."""
         refuse_unreachable(where)
-        import ray
-
+        ray = _ray()
         address = _address(where)
         alone: dict[str, Any] = {
             "address": "local",
@@ -146,21 +153,19 @@ class Cluster:
         """Start a task, here or on one machine; the result is fetched by `outcome`."""
         options: dict[str, Any] = {"max_retries": RETRIES, "retry_exceptions": False}
         if node:
-            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
+            options["scheduling_strategy"] = self._on(node)
         task = self._ray.remote(function).options(**self.request, **options)
         return task.remote(*arguments)
 
-    def board(self) -> Any:
+    def board(self) -> BoardHandle:
         """The actor that collects the workers' news; it lives and dies with this machine."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        here = NodeAffinitySchedulingStrategy(
-            self._ray.get_runtime_context().get_node_id(), soft=False
-        )
+        here = self._on(self._ray.get_runtime_context().get_node_id())
         board = self._ray.remote(cluster_task.Board)
         return board.options(num_cpus=0, scheduling_strategy=here).remote()
+
+    def _on(self, node: str) -> Any:
+        strategies = self._ray.util.scheduling_strategies
+        return strategies.NodeAffinitySchedulingStrategy(node, soft=False)
 
     def ended(self, tasks: Sequence[Any], seconds: float) -> list[Any]:
         """Those of the tasks that have ended, as soon as one has, or none after some seconds."""
@@ -240,11 +245,11 @@ def _slots(has: dict[str, float], request: dict[str, int]) -> int:
 
 def _check(found: Sequence[WorkerDevice], *, gpu: bool) -> None:
     for worker in found:
-        if differing := differences({"code": code_version()}, {"code": worker.code}):
+        codes = {"code": code_version()}, {"code": worker.code}
+        if differing := differences(*codes, names=("here", "there")):
             raise ConfigError(
                 f"the worker {worker.host} has other code than this machine: "
-                f"{'; '.join(differing).replace('stored', 'here').replace('now', 'there')}. "
-                "Install the same versions on every machine."
+                f"{'; '.join(differing)}. Install the same versions on every machine."
             )
         if gpu and worker.platform == "cpu":
             raise ConfigError(

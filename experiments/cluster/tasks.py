@@ -8,27 +8,22 @@ import contextlib
 import dataclasses
 import functools
 import os
-import pathlib
 import platform
-import tempfile
 import time
-from typing import Any
+from typing import Any, Protocol
 
+import jax
 import numpy as np
 
-from ahmsa_jax.config import TrainConfig
 from ahmsa_jax.training.protocols import EpochShape
-from experiments.files.chunks import ChunkResult
 from experiments.run import compile_cache, jax_settings
+from experiments.run.chunk import Chunk, ChunkResult, OutOfMemory
 from experiments.run.workdir import code_version, differences
 from experiments.schedule import forecast
-from experiments.schedule import trainer as training
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.memory import machine_bytes
-from experiments.schedule.plan import Chunk
-from experiments.schedule.programs import Programs
-from experiments.schedule.progress import Progress
-from input_pipeline.core.clips import Clips
+from experiments.schedule.programs import Need, Problem, Programs
+from experiments.schedule.trainer import Settings, Trainer
 
 # A worker tells where it stands at most this often.
 _TELL_SECONDS = 0.5
@@ -53,11 +48,7 @@ class WorkerDevice:
 class Work:
     """What all tasks of a run share; it travels to each machine once."""
 
-    clips: Clips
-    model_config: Any  # of any network
-    train_config: TrainConfig
-    test_places: int
-    eval_every: int  # epochs; 0: after the last one only
+    problem: Problem
     have: int  # bytes that a chunk may use on a device, on the poorest machine
     automatic: bool  # whether the number of folds at once follows the memory
     code: dict[str, str]
@@ -91,37 +82,69 @@ class Board:
         return taken
 
 
+class _Remote(Protocol):
+    def remote(self, *arguments: object) -> Any:  # Ray's reference to the result
+        """Call the method in the actor's process."""
+
+
+class BoardHandle(Protocol):
+    """Ray's handle of a Board."""
+
+    tell: _Remote
+    take: _Remote
+
+
 class OtherCodeError(Exception):
     """A worker has another version of the code or of a library than the driver."""
 
 
-class _Reporter(Progress):
-    """Stands for the progress bar on a worker: tells the board."""
+class _Quiet:
+    """Notes that are kept, for the driver to show or not."""
 
-    def __init__(self, board: Any, number: int, jobs: int) -> None:
-        self._board, self._number = board, number
-        self._told = 0.0
-        self._tell(0, np.zeros(jobs, np.float32))
+    def __init__(self) -> None:
+        self.lines: list[str] = []
 
     def note(self, text: str) -> None:
-        pass
+        """Keep the line."""
+        self.lines.append(text)
+
+    def waiting(self, text: str) -> contextlib.nullcontext[None]:
+        """Nobody watches a worker."""
+        return contextlib.nullcontext()
+
+
+class _Reporter(_Quiet):
+    """Tells the board where a chunk stands."""
+
+    def __init__(self, board: "BoardHandle") -> None:
+        super().__init__()
+        self._board = board
+        self._told = 0.0
 
     def stop_clock(self) -> None:
-        pass
+        """The driver's clock runs."""
 
     def restart_clock(self) -> None:
-        pass
+        """The driver's clock runs."""
+
+    def begin(self, number: int, jobs: int, epoch: int) -> None:
+        """A worker has taken the chunk."""
+        self._tell(number, epoch, np.zeros(jobs, np.float32))
 
     def advance(
-        self, epochs: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
+        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None
     ) -> None:
+        """The chunk has trained up to `epoch`; not every one is told."""
         if time.monotonic() - self._told >= _TELL_SECONDS:
-            self._tell(epoch, loss_S)
+            self._tell(number, epoch, loss_S)
 
-    def _tell(self, epoch: int, loss_S: np.ndarray) -> None:
+    def give_up(self, number: int) -> None:
+        """The driver learns of it from the outcome."""
+
+    def _tell(self, number: int, epoch: int, loss_S: np.ndarray) -> None:
         self._told = time.monotonic()
         where = f"{platform.node()}, process {os.getpid()}"
-        self._board.tell.remote(News(self._number, epoch, loss_S, where))
+        self._board.tell.remote(News(number, epoch, loss_S, where))
 
 
 def describe_worker(tasks_beside: int) -> WorkerDevice:
@@ -135,16 +158,12 @@ def describe_worker(tasks_beside: int) -> WorkerDevice:
     return WorkerDevice(platform.node(), device.platform, device.device_kind, free, _code())
 
 
-def compile_need(work: Work, shape: EpochShape, size: int) -> tuple[int, str | None, list[str]]:
-    """Bytes of one device that `size` folds need; what the compiler said if it ran out itself.
-
-    And the notes of compiling.
-    """
-    programs = _programs(work)
-    notes: list[str] = []
-    programs.note = notes.append
-    programs.waiting = lambda text: contextlib.nullcontext()
-    return programs.need(shape, size), programs.exhausted(shape, size), notes
+def compile_need(work: Work, shape: EpochShape, size: int) -> tuple[Need, list[str]]:
+    """What `size` folds need of one device, and the notes of compiling."""
+    programs, quiet = _programs(work), _Quiet()
+    programs.notes = quiet
+    need = Need(programs.need(shape, size), programs.exhausted(shape, size))
+    return need, quiet.lines
 
 
 def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
@@ -152,20 +171,12 @@ def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
     return forecast.timed_seconds(_programs(work), chunks)
 
 
-def train_chunk(work: Work, chunk: Chunk, board: Any) -> ChunkResult | str:
+def train_chunk(work: Work, chunk: Chunk, board: BoardHandle) -> ChunkResult | OutOfMemory:
     """The results of a chunk, or why it does not fit the memory."""
-    programs = _programs(work)
-    programs.note = lambda text: None
-    programs.waiting = lambda text: contextlib.nullcontext()
     # No run's files lie here, and none are written: the driver does that.
-    with tempfile.TemporaryDirectory(prefix="ahmsa-jax-") as empty:
-        settings = training.Settings(
-            pathlib.Path(empty),
-            checkpoint_minutes=0.0,
-            automatic=work.automatic,
-        )
-        trainer = training.Trainer(programs, settings, Interruption("worker"))
-        return trainer.attempt(chunk, _Reporter(board, chunk.number, len(chunk.jobs)))
+    settings = Settings(workdir=None, automatic=work.automatic)
+    trainer = Trainer(_programs(work), settings, Interruption("worker"))
+    return trainer.train(chunk, _Reporter(board))
 
 
 @functools.cache
@@ -173,7 +184,7 @@ def _code() -> dict[str, str]:
     return code_version()
 
 
-def _device() -> Any:
+def _device() -> jax.Device:
     # One for a task, also where a machine shows more: as many as the plan counts on.
     return jax_settings.load().local_devices()[0]
 
@@ -188,14 +199,7 @@ def _programs(work: Work) -> Programs:
     if not _kept:
         # On a GPU Ray gives every chunk a process of its own: spare it compiling once more.
         compile_cache.use(work.compile_cache)
-        programs = Programs(
-            work.clips,
-            work.model_config,
-            work.train_config,
-            test_places=work.test_places,
-            eval_every=work.eval_every,
-            devices=[_device()],
-        )
+        programs = Programs(work.problem, [_device()])
         programs.have = work.have
         _kept.append(programs)
     return _kept[0]

@@ -11,11 +11,13 @@ from ahmsa_jax.metrics import confusion_matrix
 from experiments.files import run_files
 from experiments.files.run_files import FoldKey, FoldRow, LogEntry, Prediction
 
+_AGAIN = "Start the run's command again, which writes"
+
 
 def refuse_repeats(predictions: Iterable[Prediction], folds: Iterable[FoldRow]) -> None:
     """Raise ConfigError where a clip or a fold stands in the files twice."""
-    names = [f"{row.database}/{row.subject}/{row.clip} (seed {row.seed})" for row in predictions]
-    names += [f"{row.subject_key} (seed {row.seed})" for row in folds]
+    names = [f"{row.subject_key}/{row.clip} (seed {row.seed})" for row in predictions]
+    names += [f"{row.fold_key} (seed {row.seed})" for row in folds]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ConfigError(
@@ -29,32 +31,38 @@ def refuse_gaps(
     folds: Sequence[FoldRow],
     log: Sequence[LogEntry],
     config: dict[str, Any],
+    num_classes: int,
 ) -> None:
-    """Raise ConfigError where predictions, folds and log do not tell of the same run."""
+    """Raise ConfigError where predictions, folds and log do not tell of the same run.
+
+    A row of predictions.csv names its clip's subject: where folds are no subjects, the folds of a
+    seed are checked together.
+    """
+    is_loso = config.get("split", "loso") == "loso"
     rows_of: dict[FoldKey, list[Prediction]] = defaultdict(list)
     for row in predictions:
-        rows_of[row.fold].append(row)
+        rows_of[row.seed, row.subject_key if is_loso else "all folds"].append(row)
+    folds_of: dict[FoldKey, list[FoldRow]] = defaultdict(list)
+    for fold in folds:
+        folds_of[fold.seed, fold.fold_key if is_loso else "all folds"].append(fold)
     entries_of: dict[FoldKey, list[LogEntry]] = defaultdict(list)
     for entry in log:
-        entries_of[entry.seed, entry.subject_key].append(entry)
-    for fold in folds:
-        key = (fold.seed, fold.subject_key)
-        rows = rows_of.pop(key, [])
-        if fold.status == "failed" and not rows:
+        entries_of[entry.seed, entry.fold_key].append(entry)
+    for key, group in folds_of.items():
+        rows, name = rows_of.pop(key, []), f"{key[1]} (seed {key[0]})"
+        ended = [fold for fold in group if fold.status == "finished"]
+        if not ended and not rows:
             continue
-        name = f"{fold.subject_key} (seed {fold.seed})"
+        clips, correct = sum(fold.n_test for fold in ended), sum(fold.correct for fold in ended)
         hits = sum(row.label == row.prediction for row in rows)
-        if (len(rows), hits) != (fold.n_test, fold.correct) or fold.status == "failed":
+        if (len(rows), hits) != (clips, correct):
             raise ConfigError(
                 f"{run_files.PREDICTIONS_FILE} holds {len(rows)} clips of {name}, {hits} right; "
-                f"{run_files.FOLDS_FILE} says {fold.n_test}, {fold.correct} right, {fold.status}. "
-                "Start the run's command again, which writes both anew."
+                f"{run_files.FOLDS_FILE} says {clips}, {correct} right. {_AGAIN} both anew."
             )
-        if fault := _fault_of_log(entries_of[key], confusion_of(rows), config):
-            raise ConfigError(
-                f"{run_files.METRICS_FILE} {fault} of {name}. Start the run's command again, which "
-                "writes it anew."
-            )
+        entries = [entries_of[fold.seed, fold.fold_key] for fold in ended]
+        if fault := _fault_of_log(entries, confusion_of(rows, num_classes), config):
+            raise ConfigError(f"{run_files.METRICS_FILE} {fault} of {name}. {_AGAIN} it anew.")
     _refuse_other_clips(predictions)
     if rows_of:
         seed, subject_key = min(rows_of)
@@ -68,41 +76,46 @@ def _refuse_other_clips(predictions: Sequence[Prediction]) -> None:
     """Raise ConfigError where a subject's clips or labels differ between seeds."""
     clips_of: dict[FoldKey, set[tuple[str, int]]] = defaultdict(set)
     for row in predictions:
-        clips_of[row.fold].add((row.clip, row.label))
+        clips_of[row.seed, row.subject_key].add((row.clip, row.label))
     first: dict[str, FoldKey] = {}
     for key, clips in sorted(clips_of.items()):
         other = first.setdefault(key[1], key)
         if odd := sorted(clips ^ clips_of[other]):
             raise ConfigError(
                 f"{run_files.PREDICTIONS_FILE} has the clip {odd[0][0]} of {key[1]} with one label "
-                f"under one of the seeds {other[0]} and {key[0]} only. Start the run's command "
-                "again, which writes it anew."
+                f"under one of the seeds {other[0]} and {key[0]} only. {_AGAIN} it anew."
             )
 
 
 def _fault_of_log(
-    entries: Sequence[LogEntry], final_KxK: np.ndarray, config: dict[str, Any]
+    entries_of_folds: Sequence[Sequence[LogEntry]], final_KxK: np.ndarray, config: dict[str, Any]
 ) -> str | None:
-    """What of a fold's log cannot be: epochs missing, or counts that are not those of its clips."""
+    """What of the folds' logs cannot be: epochs missing, or counts that are not of their clips."""
     epochs, every = config["train_config"]["epochs"], config["eval_every"]
     wanted = sorted({*range(every, epochs + 1, every), epochs}) if every else [epochs]
-    evaluated = [
-        (entry.epoch, entry.confusion_KxK) for entry in entries if entry.confusion_KxK is not None
-    ]
-    if sorted(epoch for epoch, _ in evaluated) != wanted:
-        return "lacks epochs, or holds others,"
-    for epoch, counts_KxK in evaluated:
+    counts_of = dict.fromkeys(wanted, np.zeros_like(final_KxK))
+    for entries in entries_of_folds:
+        evaluated = [(e.epoch, e.confusion_KxK) for e in entries if e.confusion_KxK is not None]
+        if sorted(epoch for epoch, _ in evaluated) != wanted:
+            return "lacks epochs, or holds others,"
+        for epoch, counts_KxK in evaluated:
+            if counts_KxK.shape != final_KxK.shape:
+                return f"has a confusion matrix of the shape {counts_KxK.shape}"
+            counts_of[epoch] = counts_of[epoch] + counts_KxK
+    for epoch, counts_KxK in counts_of.items():
         # The held-out clips are the same at every epoch: so is the number of each true class.
         if not np.array_equal(counts_KxK.sum(axis=1), final_KxK.sum(axis=1)):
             found, held_out = (matrix.sum(axis=1).tolist() for matrix in (counts_KxK, final_KxK))
             return f"counts {found} clips of each class at epoch {epoch}, not the {held_out}"
-    if not np.array_equal(dict(evaluated)[epochs], final_KxK):
+    if not np.array_equal(counts_of[epochs], final_KxK):
         return f"differs from {run_files.PREDICTIONS_FILE} at the last epoch"
     return None
 
 
-def confusion_of(rows: Iterable[Prediction]) -> np.ndarray:
+def confusion_of(rows: Iterable[Prediction], num_classes: int) -> np.ndarray:
     """Pooled confusion matrix of some rows, rows the truth."""
     rows = list(rows)
     truth = np.array([row.label for row in rows], np.int64)
-    return confusion_matrix(truth, np.array([row.prediction for row in rows], np.int64))
+    return confusion_matrix(
+        truth, np.array([row.prediction for row in rows], np.int64), num_classes
+    )

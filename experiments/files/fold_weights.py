@@ -6,14 +6,15 @@ set's hash and a SHA-256 of the values: safetensors itself does not notice a fli
 """
 
 import dataclasses
-import hashlib
 import json
 import pathlib
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as as_bytes
 
+from experiments.files import sealed
 from experiments.run.workdir import canonical_json
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
@@ -43,14 +44,12 @@ def file_name(subject_key: str) -> str:
 
 def save(folder: pathlib.Path, weights: FoldWeights) -> None:
     """Write one fold's file under `folder`/seed-<seed>, whole or not at all."""
-    from safetensors.numpy import save as as_bytes
-
     facts = {
         field.name: getattr(weights, field.name)
         for field in dataclasses.fields(weights)
         if field.name != "params"
     }
-    header = {_HEADER: canonical_json(facts | {"sha256": _digest(weights.params)})}
+    header = {_HEADER: canonical_json(facts | {"sha256": sealed.digest(weights.params)})}
     target = folder / f"seed-{weights.seed}"
     target.mkdir(parents=True, exist_ok=True)
     whole = {name: np.ascontiguousarray(value) for name, value in weights.params.items()}
@@ -59,8 +58,6 @@ def save(folder: pathlib.Path, weights: FoldWeights) -> None:
 
 def load(path: pathlib.Path) -> FoldWeights:
     """Read one fold's file; raises InputError where it is none, cut, or changed since written."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         # A pipe would be waited for without end.
         if not path.is_file():
@@ -73,7 +70,7 @@ def load(path: pathlib.Path) -> FoldWeights:
             facts = json.loads((file.metadata() or {})[_HEADER])
         if not isinstance(facts, dict):
             raise ValueError(f"its header's {_HEADER} is {type(facts).__name__}, not an object")
-        if facts.pop("sha256") != _digest(params):
+        if facts.pop("sha256") != sealed.digest(params):
             raise ValueError("its values have another SHA-256 than when they were written")
         for field, kind in _FACTS.items():
             if not isinstance(facts.get(field), kind):
@@ -92,15 +89,5 @@ def load(path: pathlib.Path) -> FoldWeights:
 
 def data_sha256(path: pathlib.Path) -> str:
     """The hash of the data set that a file's fold was trained on, of a file that `load` takes."""
-    from safetensors import safe_open
-
     with safe_open(path, framework="numpy") as file:
         return str(json.loads(file.metadata()[_HEADER])["data_sha256"])
-
-
-def _digest(params: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name, value in sorted(params.items()):
-        digest.update(f"{name} {value.dtype} {value.shape}\n".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()

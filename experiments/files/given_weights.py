@@ -10,12 +10,13 @@ import hashlib
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from ahmsa_jax.config import plain
-from experiments.baselines import state_files
+from ahmsa_jax.config import NetworkConfig, TrainConfig, plain
+from ahmsa_jax.networks.initial import parameter_shapes, statistic_shapes
+from ahmsa_jax.training.step import make_model
+from experiments.baselines import torch_extra
 from experiments.files import fold_weights
 from input_pipeline.core.errors import Faults, InputError
 
@@ -27,7 +28,7 @@ class GivenWeights:
     """The file of each fold, by seed and subject key."""
 
     model: str
-    config: Any
+    config: NetworkConfig
     path_of: dict[tuple[int, str], pathlib.Path]
 
     @property
@@ -63,7 +64,7 @@ class GivenWeights:
 def find(
     folder: pathlib.Path,
     model: str,
-    config: Any,
+    config: NetworkConfig,
     requested: Sequence[str],
     known: Sequence[str],
 ) -> GivenWeights:
@@ -104,7 +105,7 @@ def _files_by_key(
             name_of.setdefault(name, []).append(key)
     found: dict[str, pathlib.Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix not in (*state_files.SUFFIXES, fold_weights.SUFFIX) or not path.is_file():
+        if path.suffix not in (*torch_extra.SUFFIXES, fold_weights.SUFFIX) or not path.is_file():
             continue
         keys = name_of.get(path.stem, [])
         if not keys:
@@ -124,7 +125,7 @@ def _files_by_key(
 def read_file(
     path: pathlib.Path,
     model: str,
-    config: Any,
+    config: NetworkConfig,
     subject_key: str | None = None,
     seed: int | None = None,
 ) -> dict[str, np.ndarray]:
@@ -132,9 +133,8 @@ def read_file(
 
     Under another subject's name a file that knows its own would be tested on clips it has seen.
     """
-    if path.suffix in state_files.SUFFIXES:
-        state_files.require_torch()
-        return state_files.read(path, config)
+    if path.suffix in torch_extra.SUFFIXES:
+        return torch_extra.state_files().read(path, config)
     weights = fold_weights.load(path)
     if weights.model != model:
         raise InputError(f"'{path}' holds weights of {weights.model}, --model is {model}.")
@@ -162,7 +162,7 @@ def read_file(
     return weights.params
 
 
-def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: Any) -> None:
+def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: NetworkConfig) -> None:
     expected = _expected_shapes(config)
     if names := sorted(params.keys() ^ expected.keys()):
         raise InputError(
@@ -178,11 +178,7 @@ def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: Any) -> No
             raise InputError(f"'{path}' has values in {name} that are no finite float32 numbers.")
 
 
-def _expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
-    from ahmsa_jax.config import TrainConfig
-    from ahmsa_jax.networks.initial import parameter_shapes, statistic_shapes
-    from ahmsa_jax.training.step import make_model
-
+def _expected_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     model = make_model(config, TrainConfig())
     shapes = {"/".join(path): shape for path, shape in parameter_shapes(model, config).items()}
     for path, shape in statistic_shapes(model, config).items():

@@ -10,42 +10,37 @@ import io
 import json
 import math
 import pathlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
-from input_pipeline.core.clips import CLASS_NAMES, Clips
+from ahmsa_jax.training.protocols import Job
+from experiments.run.chunk import Chunk, ChunkResult, History
+from input_pipeline.core.clips import Clips
 from input_pipeline.core.files import read_text, write_whole
-
-if TYPE_CHECKING:
-    # Reports read these files without JAX.
-    from experiments.files.chunks import ChunkResult
-    from experiments.schedule.plan import Chunk
 
 PREDICTIONS_FILE = "predictions.csv"
 FOLDS_FILE = "folds.csv"
 METRICS_FILE = "metrics.jsonl"
-PROBABILITY_COLUMNS = tuple(f"prob_{name}" for name in CLASS_NAMES)
-PREDICTION_COLUMNS = (
-    "seed", "database", "subject", "clip", "label", "prediction", *PROBABILITY_COLUMNS,
-)  # fmt: skip
-FOLD_COLUMNS = (
-    "seed", "database", "subject", "n_train", "n_test", "steps_per_epoch", "correct",
-    "final_loss", "status", "chunk", "seconds",
-)  # fmt: skip
+# The columns of predictions.csv end with one of each class, in the order of the labels.
+_PROBABILITY = "prob_"
+_CLIP_COLUMNS = ("seed", "database", "subject", "clip", "label", "prediction")
+_TRAINING = ("n_train", "n_test", "steps_per_epoch", "correct", "final_loss")
+FOLD_COLUMNS = ("seed", "database", "subject", *_TRAINING, "status", "chunk", "seconds")
 # Of one of these files: 100,000 folds with 200 lines each stay below.
 MOST_BYTES = 4 * 2**30
 # At most about so many epochs of a fold are logged, besides those evaluated and the last.
 LOGGED_EPOCHS = 200
 
-FoldKey = tuple[int, str]  # seed and the held-out subject's key
+FoldKey = tuple[int, str]  # seed and the fold's key
+Row = TypeVar("Row")
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """One held-out clip's row; label and prediction index CLASS_NAMES."""
+    """One held-out clip's row; label and prediction index the run's class names."""
 
     seed: int
     database: str
@@ -55,9 +50,9 @@ class Prediction:
     prediction: int
 
     @property
-    def fold(self) -> FoldKey:
-        """Seed and subject key of the fold that the clip was held out of."""
-        return self.seed, f"{self.database}/{self.subject}"
+    def subject_key(self) -> str:
+        """`database/subject` of the clip."""
+        return f"{self.database}/{self.subject}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +60,7 @@ class FoldRow:
     """One fold's row of folds.csv."""
 
     seed: int
-    subject_key: str
+    fold_key: str
     n_train: int
     n_test: int
     correct: int
@@ -79,13 +74,20 @@ class LogEntry:
 
     seed: int
     epoch: int
-    subject_key: str
+    fold_key: str
     train_loss: float
     confusion_KxK: np.ndarray | None
 
 
+def prediction_columns(class_names: Sequence[str]) -> tuple[str, ...]:
+    """The header of predictions.csv."""
+    return (*_CLIP_COLUMNS, *(f"{_PROBABILITY}{name}" for name in class_names))
+
+
 def write_run_files(
-    workdir: pathlib.Path, clips: Clips, finished: Sequence[tuple["Chunk", "ChunkResult"]]
+    workdir: pathlib.Path,
+    clips: Clips,
+    finished: Sequence[tuple[Chunk, ChunkResult]],
 ) -> None:
     """Write predictions.csv, folds.csv and metrics.jsonl of the chunks finished so far."""
     predictions: list[tuple[Any, ...]] = []
@@ -93,45 +95,37 @@ def write_run_files(
     metrics: list[tuple[int, int, str, str]] = []
     for chunk, result in finished:
         for row, job in enumerate(chunk.jobs):
-            database, subject = job.fold.key.split("/")
-            probability = result.probability[row]
-            label = clips.label_N[job.fold.test_index]
-            prediction = probability.argmax(axis=-1)
+            label_T = clips.label_N[job.fold.test_index]
+            prediction_T = result.probability[row].argmax(axis=-1)
             done = result.finished(row)
             if done:
-                for place, index in enumerate(job.fold.test_index):
-                    predictions.append(
-                        (
-                            job.seed,
-                            database,
-                            subject,
-                            str(clips.clip_N[index]),
-                            CLASS_NAMES[label[place]],
-                            CLASS_NAMES[prediction[place]],
-                            *(f"{value:.9g}" for value in probability[place]),
-                        )
-                    )
+                predictions += _clip_rows(clips, job, prediction_T, result.probability[row])
+            # A subject's key has two parts; of other folds the first column may be empty.
+            database, _, subject = job.fold.key.rpartition("/")
+            correct = int((label_T == prediction_T).sum()) if done else 0
+            # Of given weights nobody knows the loss.
+            loss = f"{result.loss_SxE[row, -1]:.9g}" if result.epoch else ""
+            status, seconds = "finished" if done else "failed", result.seconds / len(chunk.jobs)
             folds.append(
                 (
                     job.seed,
                     database,
                     subject,
                     job.fold.n_train,
-                    len(label),
+                    len(label_T),
                     chunk.shape.steps,
-                    int((label == prediction).sum()) if done else 0,
-                    # Of given weights nobody knows the loss.
-                    f"{result.loss_SxE[row, -1]:.9g}" if result.loss_SxE.size else "",
-                    "finished" if done else "failed",
+                    correct,
+                    loss,
+                    status,
                     chunk.number,
-                    f"{result.seconds / len(chunk.jobs):.3f}",
+                    f"{seconds:.3f}",
                 )
             )
             metrics += _log_lines(job.seed, job.fold.key, row, result)
     lines = [line for *_, line in sorted(metrics)]
     texts = {
-        PREDICTIONS_FILE: _csv(PREDICTION_COLUMNS, sorted(predictions)),
-        FOLDS_FILE: _csv(FOLD_COLUMNS, sorted(folds)),
+        PREDICTIONS_FILE: csv_text(prediction_columns(clips.class_names), sorted(predictions)),
+        FOLDS_FILE: csv_text(FOLD_COLUMNS, sorted(folds)),
         METRICS_FILE: "".join(f"{line}\n" for line in lines),
     }
     for name, text in texts.items():
@@ -140,10 +134,27 @@ def write_run_files(
             write_whole(path, text)
 
 
-def _log_lines(
-    seed: int, key: str, row: int, result: "ChunkResult"
-) -> list[tuple[int, int, str, str]]:
-    epochs = result.loss_SxE.shape[1]
+def _clip_rows(
+    clips: Clips, job: Job, prediction_T: np.ndarray, probability_TxK: np.ndarray
+) -> list[tuple[Any, ...]]:
+    return [
+        (
+            job.seed,
+            str(clips.database_N[index]),
+            str(clips.subject_N[index]),
+            str(clips.clip_N[index]),
+            clips.class_names[clips.label_N[index]],
+            clips.class_names[prediction],
+            *(f"{value:.9g}" for value in probability_K),
+        )
+        for index, prediction, probability_K in zip(
+            job.fold.test_index, prediction_T, probability_TxK, strict=True
+        )
+    ]
+
+
+def _log_lines(seed: int, key: str, row: int, result: History) -> list[tuple[int, int, str, str]]:
+    epochs = result.epoch
     every = max(1, -(-epochs // LOGGED_EPOCHS))
     place_of = {int(epoch): place for place, epoch in enumerate(result.evaluated_V)}
     lines = []
@@ -165,7 +176,8 @@ def _log_lines(
     return lines
 
 
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A header and rows as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -173,47 +185,49 @@ def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def read_predictions(workdir: pathlib.Path) -> list[Prediction]:
-    """Rows of predictions.csv; raises ConfigError on a missing or damaged file."""
+def read_predictions(workdir: pathlib.Path) -> tuple[tuple[str, ...], list[Prediction]]:
+    """Class names and rows of predictions.csv; raises ConfigError on a missing or damaged file."""
     path = workdir / PREDICTIONS_FILE
-    rows = _read_csv(path, PREDICTION_COLUMNS)
-    try:
-        for row in rows:
-            _checked_probabilities(row)
-        return [
-            Prediction(
-                int(row["seed"]),
-                row["database"],
-                row["subject"],
-                row["clip"],
-                CLASS_NAMES.index(row["label"]),
-                CLASS_NAMES.index(row["prediction"]),
-            )
-            for row in rows
-        ]
-    except ValueError as error:
-        raise _damaged(path, error) from None
+    header, rows = _read_csv(path)
+    names = tuple(name.removeprefix(_PROBABILITY) for name in header[len(_CLIP_COLUMNS) :])
+    if len(names) < 2 or tuple(header) != prediction_columns(names):
+        raise _damaged(path, "its header is not that of predictions")
+
+    def prediction(row: dict[str, str]) -> Prediction:
+        values = [float(row[f"{_PROBABILITY}{name}"]) for name in names]
+        if not all(0 <= value <= 1 for value in values):
+            raise ValueError(f"the probabilities of {row['clip'][:40]!a} do not lie in 0..1")
+        return Prediction(
+            int(row["seed"]),
+            row["database"],
+            row["subject"],
+            row["clip"],
+            names.index(row["label"]),
+            names.index(row["prediction"]),
+        )
+
+    return names, _parsed(path, rows, prediction)
 
 
 def read_folds(workdir: pathlib.Path) -> list[FoldRow]:
     """Rows of folds.csv; raises ConfigError on a missing or damaged file."""
     path = workdir / FOLDS_FILE
-    rows = _read_csv(path, FOLD_COLUMNS)
-    try:
-        return [
-            FoldRow(
-                int(row["seed"]),
-                f"{row['database']}/{row['subject']}",
-                int(row["n_train"]),
-                int(row["n_test"]),
-                int(row["correct"]),
-                _status(row["status"]),
-                float(row["seconds"]),
-            )
-            for row in rows
-        ]
-    except ValueError as error:
-        raise _damaged(path, error) from None
+    header, rows = _read_csv(path)
+    if tuple(header) != FOLD_COLUMNS:
+        raise _damaged(path, f"its header is not {','.join(FOLD_COLUMNS)}")
+
+    def fold(row: dict[str, str]) -> FoldRow:
+        return FoldRow(
+            int(row["seed"]),
+            f"{row['database']}/{row['subject']}" if row["database"] else row["subject"],
+            int(row["n_train"]),
+            int(row["n_test"]),
+            int(row["correct"]),
+            _status(row["status"]),
+            float(row["seconds"]),
+        )
+
+    return _parsed(path, rows, fold)
 
 
 def _status(text: str) -> str:
@@ -222,64 +236,64 @@ def _status(text: str) -> str:
     return text
 
 
-def _checked_probabilities(row: dict[str, str]) -> None:
-    values = [float(row[name]) for name in PROBABILITY_COLUMNS]
-    if not all(0 <= value <= 1 for value in values):
-        raise ValueError(f"the probabilities of {row['clip'][:40]!a} do not lie in 0..1")
-
-
 def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:
     """Lines of metrics.jsonl; raises ConfigError on a missing or damaged file."""
     path = workdir / METRICS_FILE
-    try:
-        entries = [json.loads(line) for line in read_text(path, MOST_BYTES).splitlines()]
-        return [
-            LogEntry(
-                int(entry["seed"]),
-                int(entry["epoch"]),
-                str(entry["fold"]),
-                math.nan if entry["train_loss"] is None else float(entry["train_loss"]),
-                _confusion(entry["confusion"]) if "confusion" in entry else None,
-            )
-            for entry in entries
-        ]
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise _damaged(path, error) from None
+
+    def entry(line: str) -> LogEntry:
+        found = json.loads(line)
+        loss = found["train_loss"]
+        return LogEntry(
+            int(found["seed"]),
+            int(found["epoch"]),
+            str(found["fold"]),
+            math.nan if loss is None else float(loss),
+            _confusion(found["confusion"]) if "confusion" in found else None,
+        )
+
+    return _parsed(path, _text(path).splitlines(), entry)
 
 
 def _confusion(rows: Any) -> np.ndarray:
     counts_KxK = np.array(rows, np.int64)
-    if counts_KxK.shape != (len(CLASS_NAMES), len(CLASS_NAMES)):
+    if counts_KxK.ndim != 2 or len(set(counts_KxK.shape)) != 1:
         raise ValueError(f"a confusion matrix has the shape {counts_KxK.shape}")
     if (counts_KxK < 0).any():
         raise ValueError("a confusion matrix has a count below 0")
     return counts_KxK
 
 
-def _read_csv(path: pathlib.Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def _parsed(path: pathlib.Path, rows: Iterable[Any], parse: Callable[[Any], Row]) -> list[Row]:
     try:
-        reader = csv.DictReader(io.StringIO(read_text(path, MOST_BYTES), newline=""))
-        rows = list(reader)
-        if tuple(reader.fieldnames or ()) != tuple(columns):
-            raise ValueError(f"its header is not {','.join(columns)}")
-        if any(None in row or None in row.values() for row in rows):
-            raise ValueError("a row has not as many fields as the header")
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except (ValueError, csv.Error) as error:
+        return [parse(row) for row in rows]
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _damaged(path, error) from None
-    return rows
 
 
-def _missing(path: pathlib.Path) -> ConfigError:
-    return ConfigError(
-        f"'{path}' is missing; no chunk of the run has finished yet, or it is no run's workdir."
-    )
+def _read_csv(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and rows."""
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise _damaged(path, error) from None
+    if any(None in row or None in row.values() for row in rows):
+        raise _damaged(path, "a row has not as many fields as the header")
+    return list(reader.fieldnames or ()), rows
 
 
-def _damaged(path: pathlib.Path, error: Exception) -> ConfigError:
+def _text(path: pathlib.Path) -> str:
+    try:
+        return read_text(path, MOST_BYTES)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"'{path}' is missing; no chunk of the run has finished yet, or it is no run's workdir."
+        ) from None
+    except ValueError as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: pathlib.Path, error: Exception | str) -> ConfigError:
     return ConfigError(
         f"'{path}' is damaged ({error}); start the run's command again, which writes it anew."
     )

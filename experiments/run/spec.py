@@ -126,16 +126,19 @@ def config_hash(stored: Mapping[str, Any]) -> str:
 
 
 def differences(
-    stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
+    stored: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    names: tuple[str, str] = ("stored", "now"),
+    prefix: str = "",
 ) -> list[str]:
     """Settings that differ, one `name: stored A, now B` each, nested names joined by a dot."""
     found = []
     for name in sorted({*stored, *wanted}):
         old, new = stored.get(name, _MISSING), wanted.get(name, _MISSING)
         if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, f"{prefix}{name}.")
+            found += differences(old, new, names, f"{prefix}{name}.")
         elif old != new:
-            found.append(f"{prefix}{name}: stored {_short(old)}, now {_short(new)}")
+            found.append(f"{prefix}{name}: {names[0]} {_short(old)}, {names[1]} {_short(new)}")
     return found
 
 

@@ -1,14 +1,13 @@
 """How long a run will take on a CPU, counted before anything is compiled; for the warning."""
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.arithmetic import forward_products
-from ahmsa_jax.training.engine import Job
+from ahmsa_jax.training.protocols import Job
 
 # Share of the matrix-product rate that a training step is taken to reach; the rest goes into
 # element-wise work. Rough: shares of 0.15 to 0.8 were seen, by width and by the machine's load.
@@ -17,7 +16,9 @@ CPU_EFFICIENCY = 0.25
 LONG_RUN_SECONDS = 600.0
 
 
-def cpu_seconds(model_config: Any, train_config: TrainConfig, jobs: Sequence[Job]) -> float:
+def cpu_seconds(
+    model_config: NetworkConfig, train_config: TrainConfig, jobs: Sequence[Job]
+) -> float:
     """Estimated training seconds of these folds on this machine's CPU, without compiling.
 
     Counts six operations per multiply-add and clip (forward, and twice that backward), at the rate
@@ -25,18 +26,24 @@ def cpu_seconds(model_config: Any, train_config: TrainConfig, jobs: Sequence[Job
     """
     rows = sum(job.fold.n_train for job in jobs)
     operations = 6.0 * sum(forward_products(model_config).values()) * rows * train_config.epochs
-    return operations / (CPU_EFFICIENCY * _product_rate())
+    return operations / (CPU_EFFICIENCY * numpy_product_rate(1024, repeats=3))
 
 
-def _product_rate() -> float:
-    side = 1024
+def numpy_product_rate(side: int, repeats: int) -> float:
+    """Operations per second of NumPy's product of square matrices, the best of some."""
     factor = np.ones((side, side), np.float32)
-    rates = []
-    for _ in range(4):
+    return 2 * side**3 / best_seconds(lambda: factor @ factor, repeats)
+
+
+def best_seconds(work: Callable[[], object], repeats: int) -> float:
+    """The least time that `work` takes in some repeats, after a first one that does not count."""
+    work()
+    found = []
+    for _ in range(repeats):
         began = time.perf_counter()
-        _ = factor @ factor
-        rates.append(2 * side**3 / (time.perf_counter() - began))
-    return max(rates)
+        work()
+        found.append(time.perf_counter() - began)
+    return min(found)
 
 
 def in_words(seconds: float) -> str:

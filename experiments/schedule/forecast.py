@@ -7,13 +7,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from ahmsa_jax.training.engine import Job
+from ahmsa_jax.training.protocols import Job
 from experiments.files.checkpoints import KEPT
 from experiments.files.run_files import LOGGED_EPOCHS
+from experiments.run.chunk import Chunk, Plan
 from experiments.schedule import estimate
-from experiments.schedule.plan import Chunk, Plan, checkpoint_bytes
-from experiments.schedule.programs import Programs
+from experiments.schedule.plan import checkpoint_bytes
+from experiments.schedule.programs import Needs, Programs
 
 # The dry run times so long, or an epoch, and so many epochs at most.
 TIMED_SECONDS = 2.0
@@ -27,22 +29,25 @@ LOOK_WIDTH, LOOK_EPOCHS, LOOK_RATE = 24, 60, 1e-4
 _ROW, _LINE, _CONFUSION, _REPORT = 110, 90, 120, 500_000
 
 
-def print_plan(programs: Programs, plan: Plan) -> None:
+def print_plan(programs: Needs, plan: Plan) -> None:
     """Print the chunks, what each program needs of the memory, and earlier halvings."""
     for (shape, folds), count in Counter((c.shape, len(c.jobs)) for c in plan.chunks).items():
         print(f"plan: {count} chunk(s) of {folds} folds at once, {shape.steps} step(s) per epoch")
     for shape, size in {(chunk.shape, chunk.size): None for chunk in plan.chunks}:
         if programs.is_compiled(shape, size):
             need = programs.need(shape, size)
-            print(f"memory: {size} folds of {shape.steps} step(s) need {_in_bytes(need)} of the "
-                  f"{_in_bytes(programs.have)} per device that can be used")  # fmt: skip
+            have = _in_bytes(programs.have)
+            print(
+                f"memory: {size} folds of {shape.steps} step(s) need {_in_bytes(need)} of the "
+                f"{have} per device that can be used"
+            )
     for event in plan.halvings:
         print(f"halved earlier: {event}")
     sys.stdout.flush()
 
 
 def print_disk(
-    programs: Programs,
+    programs: Needs,
     plan: Plan,
     workdir: pathlib.Path,
     *,
@@ -74,12 +79,16 @@ def print_time(programs: Programs, plan: Plan) -> None:
     if programs.devices[0].platform == "cpu" and max(needs) > TIMED_BYTES:
         jobs = [job for chunk in plan.chunks for job in chunk.jobs]
         seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
-        print(f"training time here, roughly, from the arithmetic: {estimate.in_words(seconds)}",
-              flush=True)  # fmt: skip
+        print(
+            f"training time here, roughly, from the arithmetic: {estimate.in_words(seconds)}",
+            flush=True,
+        )
         return
     seconds = timed_seconds(programs, plan.chunks)
-    print(f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
-          flush=True)  # fmt: skip
+    print(
+        f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
+        flush=True,
+    )
 
 
 def timed_seconds(programs: Programs, chunks: Sequence[Chunk]) -> float:
@@ -109,7 +118,7 @@ def _seconds_per_epoch(programs: Programs, chunk: Chunk) -> float:
     return timed(max(1, min(MOST_TIMED, int(TIMED_SECONDS / first))))
 
 
-def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
+def warn_if_long(programs: Needs, jobs: Sequence[Job]) -> None:
     """Warn on stderr where training these jobs on a CPU will take long."""
     if programs.devices[0].platform != "cpu" or not jobs:
         return
@@ -123,13 +132,14 @@ def warn_if_long(programs: Programs, jobs: Sequence[Job]) -> None:
         )
 
 
-def _smaller(programs: Programs, jobs: Sequence[Job]) -> str:
+def _smaller(programs: Needs, jobs: Sequence[Job]) -> str:
     """What to give for a smaller look, in settings that are larger in this run."""
     model, training = programs.model_config, programs.train_config
     flags = []
     if getattr(model, "base_dim", 0) > LOOK_WIDTH:
         flags.append(f"--base_dim={LOOK_WIDTH}")
-        model = dataclasses.replace(model, base_dim=LOOK_WIDTH)
+        width: dict[str, Any] = {"base_dim": LOOK_WIDTH}
+        model = dataclasses.replace(model, **width)
         if training.learning_rate < LOOK_RATE:
             flags.append(f"--learning_rate={LOOK_RATE:g}")
     if training.epochs > LOOK_EPOCHS:

@@ -36,8 +36,9 @@ class Interruption:
         self.requested = False
         # Whether the work can save something if it is given the time.
         self.can_save = False
-        # What an end at this moment would leave on the disk.
-        self.kept = "nothing was trained yet"
+        # What an end at this moment would leave on the disk: folds, and of the chunk in training.
+        self.finished = "nothing was trained yet"
+        self.saved = ""
         self._name = name
         self._number: int = signal.SIGTERM
         self._deadline = float("inf")
@@ -66,12 +67,18 @@ class Interruption:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def run(self, work: Callable[[], Result]) -> Result:
+    @property
+    def kept(self) -> str:
+        """What an end at this moment would leave on the disk."""
+        return "; ".join(filter(None, (self.finished, self.saved)))
+
+    def run(self, work: Callable[[], Result], *, can_save: bool = False) -> Result:
         """The result of `work`, called in another thread; its exceptions are raised here.
 
         Ends the process where a signal came and the work does not return in time.
         """
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            self.can_save = can_save
             self._working = True
             try:
                 future = pool.submit(work)

@@ -1,9 +1,8 @@
 """How much memory a chunk of folds may take here: a device's, or a machine's within its limits."""
 
 import pathlib
-from collections.abc import Iterator, Sequence
-
-import jax
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 # Share of the memory that is free at the start which a chunk may take.
 MEMORY_SHARE = 0.8
@@ -14,7 +13,22 @@ _CGROUPS = pathlib.Path("/sys/fs/cgroup")
 _NO_LIMIT = 2**60
 
 
-def available_bytes(devices: Sequence[jax.Device]) -> int:
+class Device(Protocol):
+    """What is asked of a JAX device, or of one that a cluster's worker describes."""
+
+    @property
+    def platform(self) -> str:
+        """`cpu`, `gpu`, ..."""
+
+    @property
+    def device_kind(self) -> str:
+        """The product's name."""
+
+    def memory_stats(self) -> Mapping[str, Any] | None:
+        """What the allocator knows, bytes; None where it knows nothing."""
+
+
+def available_bytes(devices: Sequence[Device]) -> int:
     """Memory that a chunk may use on one device, bytes.
 
     A GPU tells its allocator's limit; a CPU does not, so the machine's free memory is shared out.

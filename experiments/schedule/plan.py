@@ -1,22 +1,21 @@
 """Which folds are trained together: chunks that fit the memory, each of one epoch shape."""
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
 from ahmsa_jax.networks import arithmetic
 from ahmsa_jax.networks.initial import parameter_shapes
 from ahmsa_jax.networks.registry import network_of
-from ahmsa_jax.training.engine import Job
-from ahmsa_jax.training.protocols import EpochShape, Fold
+from ahmsa_jax.training.protocols import EpochShape, Fold, Job
 from ahmsa_jax.training.step import make_model
+from experiments.run.chunk import Chunk, Plan
 from experiments.run.workdir import MOST_BYTES, canonical_json, config_hash
+from experiments.schedule.memory import Device
 from input_pipeline.core.files import read_text, write_whole
 
 PLAN_FILE = "plan.json"
@@ -27,25 +26,7 @@ CPU_FOLDS = 4
 WORTH_GROWING = 1.25
 
 
-@dataclasses.dataclass(frozen=True)
-class Chunk:
-    """Jobs trained together; `size` is the number of places, shared by chunks of a shape."""
-
-    number: int
-    shape: EpochShape
-    size: int
-    jobs: tuple[Job, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """The chunks of a run, and how they came to be smaller than first planned."""
-
-    chunks: tuple[Chunk, ...]
-    halvings: tuple[str, ...] = ()
-
-
-def count_parameters(config: Any, train_config: TrainConfig) -> tuple[int, int]:
+def count_parameters(config: NetworkConfig, train_config: TrainConfig) -> tuple[int, int]:
     """Numbers of live and dead parameters of the network (see Network.is_frozen)."""
     shapes = parameter_shapes(make_model(config, train_config), config)
     is_frozen = network_of(config).is_frozen
@@ -53,7 +34,7 @@ def count_parameters(config: Any, train_config: TrainConfig) -> tuple[int, int]:
     return sum(int(np.prod(shape)) for shape in shapes.values()) - dead, dead
 
 
-def guess_fold_bytes(config: Any, train_config: TrainConfig, clips: int) -> int:
+def guess_fold_bytes(config: NetworkConfig, train_config: TrainConfig, clips: int) -> int:
     """Estimated device memory of one fold in training on at most `clips` clips, bytes.
 
     Parameters, Adam's two moments and the gradient in float32, and the activations of a batch.
@@ -64,7 +45,7 @@ def guess_fold_bytes(config: Any, train_config: TrainConfig, clips: int) -> int:
     return 16 * live + 4 * dead + activations
 
 
-def checkpoint_bytes(config: Any, train_config: TrainConfig, size: int) -> int:
+def checkpoint_bytes(config: NetworkConfig, train_config: TrainConfig, size: int) -> int:
     """Disk space of one checkpoint of `size` folds: live parameters and Adam's moments, bytes."""
     return 12 * count_parameters(config, train_config)[0] * size
 
@@ -73,7 +54,7 @@ def fitted_size(
     count: int,
     guess: int,
     have: int,
-    devices: Sequence[jax.Device],
+    devices: Sequence[Device],
     need: Callable[[int], int],
 ) -> int:
     """Folds at once over all devices, for a group of `count`: as many as the memory holds.
@@ -217,14 +198,7 @@ def stored_plan(
             for entry in stored
         ]
         return Plan(tuple(chunks), tuple(content["halvings"]))
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"'{path}' is damaged ({error}); start again in another --workdir."
         ) from None

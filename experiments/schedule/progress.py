@@ -5,7 +5,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from contextlib import AbstractContextManager
+from typing import Protocol, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -57,10 +58,64 @@ def _ticking(tell: Callable[[int], object], interval: float) -> Iterator[None]:
         ticker.join()
 
 
+class Notes(Protocol):
+    """Takes what compiling has to say."""
+
+    def note(self, text: str) -> None:
+        """Show a line."""
+
+    def waiting(self, text: str) -> AbstractContextManager[None]:
+        """Say what is being waited for, until the block ends."""
+
+
+class Report(Notes, Protocol):
+    """Takes what the training of chunks has to say; they are told apart by their numbers."""
+
+    def stop_clock(self) -> None:
+        """What follows is compiling and reading; it counts for no time left."""
+
+    def restart_clock(self) -> None:
+        """Training begins or goes on."""
+
+    def begin(self, number: int, jobs: int, epoch: int) -> None:
+        """A chunk of so many jobs stands at `epoch`, from an earlier start or 0."""
+
+    def advance(
+        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None
+    ) -> None:
+        """A chunk has trained up to `epoch`.
+
+        `counts_KxK` are those of its held-out clips, where they were predicted.
+        """
+
+    def give_up(self, number: int) -> None:
+        """What a chunk had trained is lost."""
+
+
+class Plain:
+    """Notes of what is compiled before there is a bar: lines on stderr."""
+
+    def note(self, text: str) -> None:
+        """Print the line."""
+        print(text, file=sys.stderr, flush=True)
+
+    def waiting(self, text: str) -> AbstractContextManager[None]:
+        """Count the seconds until the block ends."""
+        return waiting(text)
+
+
 class Progress:
     """One bar over all epochs of all folds; compiling is not counted in its time left."""
 
-    def __init__(self, jobs: int, epochs: int, done_jobs: int = 0, out: TextIO | None = None):
+    def __init__(
+        self,
+        jobs: int,
+        epochs: int,
+        done_jobs: int = 0,
+        out: TextIO | None = None,
+        *,
+        side_by_side: bool = False,
+    ) -> None:
         """Start the bar; `done_jobs` are finished already, from an earlier start."""
         out = out or sys.stderr
         self._terminal = out.isatty()
@@ -68,8 +123,10 @@ class Progress:
         self._jobs = jobs
         self._epochs = epochs
         self._done = done_jobs
-        # Epochs of folds that the bar counts for the chunk in training.
-        self._in_chunk = 0
+        self._side_by_side = side_by_side
+        # Jobs and epoch of each chunk in training.
+        self._running: dict[int, tuple[int, int]] = {}
+        self._epoch = 0
         # Of the held-out clips of finished folds, rows the truth.
         self._counts_KxK: np.ndarray | int = 0
         self._loss = self._score = ""
@@ -86,7 +143,7 @@ class Progress:
             dynamic_ncols=self._terminal,
             # One bar at a time: another one that ended badly must not move it down.
             position=0,
-            desc=self._words(0),
+            desc=self._words(),
             bar_format="{desc} |{bar}| {percentage:.0f}%{postfix}"
             if self._terminal
             else "{desc}: {percentage:.0f}%{postfix}",
@@ -103,10 +160,9 @@ class Progress:
             with waiting(text, self._out):
                 yield
             return
-        before = self._bar.desc
         with _ticking(lambda s: self._bar.set_description_str(f"{text}: {s} s"), _REDRAWN_INTERVAL):
             yield
-        self._bar.set_description_str(before)
+        self._bar.set_description_str(self._words())
 
     def stop_clock(self) -> None:
         """What follows is compiling and reading; it counts for no time left."""
@@ -119,42 +175,49 @@ class Progress:
         if self._since is None:
             self._since = time.monotonic()
 
-    def resume_chunk(self, jobs: int, epoch: int) -> None:
-        """Report that the current folds stand at `epoch` already, from an earlier start."""
-        self._pass(jobs * epoch)
-        self._in_chunk = jobs * epoch
-        self._describe(epoch)
-        self._bar.refresh()
-
-    def fall_back(self) -> None:
-        """Report that the current folds start anew: what they had trained is lost."""
-        self._pass(-self._in_chunk)
-        self._in_chunk = 0
+    def begin(self, number: int, jobs: int, epoch: int = 0) -> None:
+        """A chunk of so many jobs stands at `epoch`, from an earlier start or 0."""
+        self._running[number] = jobs, epoch
+        self._epoch = epoch
+        if epoch:
+            self._bar.update(jobs * epoch)
+            self._describe()
+            self._bar.refresh()
 
     def advance(
-        self, epochs: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
+        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
     ) -> None:
-        """Report that the current folds have trained further `epochs`, up to `epoch`.
-
-        `counts_KxK` are those of their held-out clips, where they were predicted.
-        """
-        done = epochs * len(loss_S)
-        self._in_chunk += done
+        """A chunk has trained up to `epoch`; see Report."""
+        jobs, before = self._running[number]
+        self._running[number] = jobs, epoch
+        self._epoch = epoch
+        done = jobs * (epoch - before)
         self._trained += done
         self._loss = f", loss {float(np.mean(loss_S)):.3f}"
         if counts_KxK is not None:
             self._tell_score(self._counts_KxK + counts_KxK)
-        self._describe(epoch, done)
+        self._describe(done)
         self._bar.update(done)
 
-    def finish_chunk(self, jobs: int, counts_KxK: np.ndarray | None = None) -> None:
-        """Report that the current folds are done, with the counts of their held-out clips."""
-        self._done += jobs
-        self._in_chunk = 0
+    def give_up(self, number: int) -> None:
+        """What a chunk had trained is lost."""
+        jobs, epoch = self._running.pop(number, (0, 0))
+        self._bar.update(-jobs * epoch)
+
+    def finish(self, number: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None) -> None:
+        """A chunk is done, with the counts of its held-out clips."""
+        if self._running[number][1] < self._epochs:
+            self.advance(number, self._epochs, loss_S, counts_KxK)
+        self._done += self._running.pop(number)[0]
+        self.add_counts(counts_KxK)
+
+    def add_counts(self, counts_KxK: np.ndarray | None) -> None:
+        """Count the held-out clips of finished folds in the score so far."""
         if counts_KxK is not None:
             self._counts_KxK = self._counts_KxK + counts_KxK
             self._tell_score(self._counts_KxK)
-        self._describe(self._epochs)
+        self._epoch = self._epochs
+        self._describe()
 
     def close(self) -> None:
         """End the line."""
@@ -164,21 +227,18 @@ class Progress:
     def _tell_score(self, counts_KxK: np.ndarray | int) -> None:
         self._score = f", UF1 {pooled_scores(np.asarray(counts_KxK)).uf1:.3f} so far"
 
-    def _pass(self, count: int) -> None:
-        # Moves the bar without counting that as work of this start.
-        for name in ("initial", "n", "last_print_n"):
-            setattr(self._bar, name, getattr(self._bar, name) + count)
-
-    def _describe(self, epoch: int, pending: int = 0) -> None:
+    def _describe(self, pending: int = 0) -> None:
         """Set the texts; `pending` epochs of folds are done that the bar does not count yet."""
-        self._bar.set_description_str(self._words(epoch), refresh=False)
+        self._bar.set_description_str(self._words(), refresh=False)
         text = f"{self._left(pending)} left{self._loss}{self._score}"
         self._bar.set_postfix_str(text, refresh=False)
 
-    def _words(self, epoch: int) -> str:
+    def _words(self) -> str:
+        folds = f"folds {self._done}/{self._jobs}"
+        if self._side_by_side:
+            return f"{folds}, {len(self._running)} chunks in training"
         # A terminal of 80 columns has no room for more beside its bar.
-        told = "" if self._terminal else f", epoch {epoch}/{self._epochs}"
-        return f"folds {self._done}/{self._jobs}{told}"
+        return folds if self._terminal else f"{folds}, epoch {self._epoch}/{self._epochs}"
 
     def _left(self, pending: int) -> str:
         running = time.monotonic() - self._since if self._since is not None else 0.0

@@ -63,12 +63,14 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
     cells, refusals = [], []
     for (first, mine), (second, theirs) in itertools.combinations(runs.items(), 2):
         reason = paired.difference_of_clips(mine.predictions, theirs.predictions)
+        if mine.class_names != theirs.class_names:
+            reason = "they have other classes"
         if mine.pretend != theirs.pretend:
             reason = "one of them is on PRETEND data"
         if reason:
             refusals.append(f"{first} and {second} are not compared clip by clip: {reason}.")
             continue
-        found = paired.compare(mine.predictions, theirs.predictions)
+        found = paired.compare(mine.predictions, theirs.predictions, len(mine.class_names))
         low, high = found.interval
         cells.append(
             (
@@ -84,9 +86,16 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
             )
         )
     columns = (
-        "first run", "second run", "clips", "subjects", "only first right", "only second right",
-        "McNemar p", "UF1 difference", "95 % interval",
-    )  # fmt: skip
+        "first run",
+        "second run",
+        "clips",
+        "subjects",
+        "only first right",
+        "only second right",
+        "McNemar p",
+        "UF1 difference",
+        "95 % interval",
+    )
     pretend = all(records.pretend for records in runs.values())
     return Table("Paired statistics", columns, cells, pretend, "paired"), refusals
 

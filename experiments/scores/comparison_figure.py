@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.scores import palette
-from experiments.scores.comparison_rows import LAST, NOT_STATED, PICKED, POOLED, Row, by_data_set
+from experiments.scores.comparison_rows import (
+    LAST,
+    NOT_STATED,
+    PICKED,
+    POOLED,
+    Row,
+    by_data_set,
+    classes_in_words,
+)
 from input_pipeline.core.clips import entitled
 from input_pipeline.core.database_names import in_picture, picture_text
 
@@ -89,8 +97,8 @@ def _draw_panel(axis: Axes, group: Sequence[Row]) -> None:
     axis.set_xlim(0, 1)
     axis.tick_params(axis="x", labelsize=_POINTS)
     axis.grid(axis="x", alpha=0.3)
-    seven = ", 7 classes" if group[0].classes == 7 else ""
-    title = entitled(f"{in_picture(group[0].dataset)}{seven}", pretend=group[0].pretend)
+    what = in_picture(group[0].dataset) + classes_in_words(group[0])
+    title = entitled(what, pretend=group[0].pretend)
     axis.set_title(title, fontsize=_POINTS + 1.5)
     axis.set_xlabel("UF1 of all clips", fontsize=_POINTS)
 

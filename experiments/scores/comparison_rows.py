@@ -19,11 +19,21 @@ _EACH = "each database alone"
 LAST, PICKED, NOT_STATED = "last epoch", "best epoch on test", "not stated"
 # What is chosen without the held-out clips comes first.
 _RULES = (LAST, PICKED, NOT_STATED)
-_SEVEN = "7 classes"
 CSV_COLUMNS = (
-    "kind", "dataset", "method", "source", "part", "classes", "uf1", "uar", "uf1_std", "uar_std",
-    "seeds", "selection", "clips",
-)  # fmt: skip
+    "kind",
+    "dataset",
+    "method",
+    "source",
+    "part",
+    "classes",
+    "uf1",
+    "uar",
+    "uf1_std",
+    "uar_std",
+    "seeds",
+    "selection",
+    "clips",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +90,7 @@ def our_row(name: str, records: Records) -> Row:
         clips=published.clips_in_words(records),
         pretend=records.pretend,
         seeds=len(records.seeds),
+        classes=len(records.class_names),
         optimistic=_score(picked) if picked else None,
     )
 
@@ -123,10 +134,13 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
     return sorted(
         found,
         key=lambda row: (
-            shown.index(row.dataset), row.classes, order[row.selection],
-            -float(row.scores[POOLED].uf1) if POOLED in row.scores else 0, row.source,
+            shown.index(row.dataset),
+            row.classes,
+            order[row.selection],
+            -float(row.scores[POOLED].uf1) if POOLED in row.scores else 0,
+            row.source,
         ),
-    )  # fmt: skip
+    )
 
 
 def _clips(rows: Sequence[dict[str, str]]) -> str:
@@ -156,9 +170,14 @@ def comparison_table(rows: Sequence[Row]) -> Table:
         for row in rows
     ]
     columns = (
-        "method", "data set", "clips", *_names(parts), "epoch chosen by", f"optimistic: {PICKED}",
+        "method",
+        "data set",
+        "clips",
+        *_names(parts),
+        "epoch chosen by",
+        f"optimistic: {PICKED}",
         "source",
-    )  # fmt: skip
+    )
     pretend = all(row.pretend for row in rows)
     return Table("Comparison (UF1 / UAR)", columns, cells, pretend=pretend)
 
@@ -168,8 +187,7 @@ def latex_tables(rows: Sequence[Row]) -> list[Table]:
     found = []
     for number, group in enumerate(by_data_set(rows), start=1):
         title = f"Comparison on {in_words(group[0].dataset)}"
-        if group[0].classes == 7:
-            title += f", {_SEVEN}"
+        title += classes_in_words(group[0])
         pretend = group[0].pretend
         parts = parts_of(group)
         if any(POOLED in row.scores for row in group):
@@ -202,8 +220,12 @@ def by_data_set(rows: Sequence[Row]) -> list[list[Row]]:
 
 def data_set(row: Row) -> str:
     """The data set's name with what keeps its lines from comparing with others."""
-    seven = f", {_SEVEN}" if row.classes == 7 else ""
-    return in_words(row.dataset) + seven + (", PRETEND" if row.pretend else "")
+    return in_words(row.dataset) + classes_in_words(row) + (", PRETEND" if row.pretend else "")
+
+
+def classes_in_words(row: Row) -> str:
+    """`, 7 classes`; nothing for the usual three."""
+    return "" if row.classes == 3 else f", {row.classes} classes"
 
 
 def _scores(row: Row, parts: Sequence[str]) -> list[str]:
@@ -227,7 +249,17 @@ def as_csv(rows: Sequence[Row]) -> str:
         for part, score, rule in lines:
             names = map(escaping.csv_cell, (row.dataset, row.method, row.source, part))
             writer.writerow(
-                (kind, *names, row.classes, score.uf1,
-                 score.uar, score.uf1_std, score.uar_std, row.seeds or "", rule, row.clips)
-            )  # fmt: skip
+                (
+                    kind,
+                    *names,
+                    row.classes,
+                    score.uf1,
+                    score.uar,
+                    score.uf1_std,
+                    score.uar_std,
+                    row.seeds or "",
+                    rule,
+                    row.clips,
+                )
+            )
     return text.getvalue()

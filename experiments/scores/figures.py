@@ -16,9 +16,9 @@ from matplotlib.ticker import MaxNLocator
 from ahmsa_jax.metrics import pooled_scores
 from experiments.files.run_files import LogEntry
 from experiments.scores import chance, palette, picture_files
-from experiments.scores.summary import Records, confusion_of, mean_scores, scores_by_seed
+from experiments.scores.summary import Records, mean_scores, scores_by_seed
 from experiments.scores.tables import clips_per_class, predictions_by_subject, summed_over
-from input_pipeline.core.clips import CLASS_NAMES, entitled
+from input_pipeline.core.clips import entitled
 from input_pipeline.core.database_names import in_order, in_picture, picture_text
 
 # Subjects in one row of bars.
@@ -48,13 +48,13 @@ def pictures(records: Records) -> dict[str, Figure]:
 
 def draw_confusion(records: Records) -> Figure:
     """Confusion matrices of all clips and of each database: counts, and rates per true class."""
-    rows = records.predictions
+    rows, names = records.predictions, records.class_names
     databases = in_order(row.database for row in rows)
     parts: list[str | None] = [None, *databases] if len(databases) > 1 else [None]
     figure = Figure(figsize=(0.8 + 3.1 * len(parts), 4.2), layout="constrained")
     axes = figure.subplots(1, len(parts), squeeze=False)
     for axis, database in zip(axes[0], parts, strict=True):
-        counts_KxK = confusion_of(row for row in rows if database in (None, row.database))
+        counts_KxK = records.confusion(row for row in rows if database in (None, row.database))
         total_K = np.maximum(counts_KxK.sum(axis=1, keepdims=True), 1)
         rate_KxK = counts_KxK / total_K
         axis.imshow(rate_KxK, cmap="Blues", vmin=0, vmax=1)
@@ -65,10 +65,10 @@ def draw_confusion(records: Records) -> Figure:
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
         # As the headline: of each seed's counts, where those shown are of all seeds together.
         mean = mean_scores(scores_by_seed(records, database))
-        name = in_picture(database) if database else "all clips"
-        axis.set_title(f"{name}\nUF1 {mean['uf1']:.3f}, UAR {mean['uar']:.3f}", fontsize=10)
-        axis.set_xticks(range(len(CLASS_NAMES)), CLASS_NAMES, fontsize=8)
-        axis.set_yticks(range(len(CLASS_NAMES)), CLASS_NAMES, fontsize=8, rotation=90, va="center")
+        part = in_picture(database) if database else "all clips"
+        axis.set_title(f"{part}\nUF1 {mean['uf1']:.3f}, UAR {mean['uar']:.3f}", fontsize=10)
+        axis.set_xticks(range(len(names)), names, fontsize=8)
+        axis.set_yticks(range(len(names)), names, fontsize=8, rotation=90, va="center")
         axis.set_xlabel("predicted", fontsize=9)
     axes[0][0].set_ylabel("true", fontsize=9)
     seeds = len({fold.seed for fold in records.folds})
@@ -105,7 +105,7 @@ def draw_curves(records: Records) -> Figure:
 def _draw_scores(axis: Axes, records: Records, evaluated: Sequence[LogEntry]) -> None:
     by_epoch = _scores_by_epoch(evaluated)
     seeds = max(len(scores) for scores in by_epoch.values())
-    guessed = chance.guessing(clips_per_class(records.predictions))
+    guessed = chance.guessing(clips_per_class(records, records.predictions))
     for name, (colour, style) in _LINES.items():
         values = [[getattr(one, name) for one in scores] for scores in by_epoch.values()]
         mean = np.array([np.mean(one) for one in values])
@@ -170,7 +170,7 @@ def draw_bars(records: Records) -> Figure:
             axis.bar(number, share, color=colours[key.split("/")[0]])
             clips = len(rows) // len(subjects[key])
             axis.text(number, share + 0.02, str(clips), ha="center", fontsize=7)
-        axis.axhline(1 / len(CLASS_NAMES), color=palette.BLACK, linestyle=":", linewidth=1)
+        axis.axhline(1 / len(records.class_names), color=palette.BLACK, linestyle=":", linewidth=1)
         names = [picture_text(key.split("/")[1]) for key in shown]
         axis.set_xticks(range(len(shown)), names, rotation=90, fontsize=7)
         axis.set_xlim(-0.7, BARS_PER_ROW - 0.3 if lines > 1 else len(shown) - 0.3)

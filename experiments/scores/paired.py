@@ -12,7 +12,6 @@ import numpy as np
 
 from ahmsa_jax.metrics import confusion_matrix
 from experiments.files.run_files import Prediction
-from input_pipeline.core.clips import CLASS_NAMES
 
 DRAWS = 10_000
 INTERVAL = (2.5, 97.5)  # percent: a 95 % interval
@@ -42,7 +41,7 @@ def difference_of_clips(first: Sequence[Prediction], second: Sequence[Prediction
     return f"{other} clips have other labels" if other else None
 
 
-def compare(first: Sequence[Prediction], second: Sequence[Prediction]) -> Paired:
+def compare(first: Sequence[Prediction], second: Sequence[Prediction], num_classes: int) -> Paired:
     """Compare two runs that predicted the same clips.
 
     McNemar's test needs one answer a clip, so it reads the lowest seed of each run; the difference
@@ -52,8 +51,10 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction]) -> Paired
     right = [_answers(rows) for rows in (first, second)]
     only_first = sum(right[0][clip] and not right[1][clip] for clip in right[0])
     only_second = sum(right[1][clip] and not right[0][clip] for clip in right[0])
-    subjects = sorted({row.fold[1] for row in first})
-    mine_SxRxKxK, theirs_SxRxKxK = (confusions(rows, subjects) for rows in (first, second))
+    subjects = sorted({row.subject_key for row in first})
+    mine_SxRxKxK, theirs_SxRxKxK = (
+        confusions(rows, subjects, num_classes) for rows in (first, second)
+    )
     whole = [float(uf1(one.sum(axis=0)).mean()) for one in (mine_SxRxKxK, theirs_SxRxKxK)]
     return Paired(
         clips=len(right[0]),
@@ -137,7 +138,7 @@ def uar(confusion_KxK: np.ndarray) -> np.ndarray:
 
 
 def _clip(row: Prediction) -> tuple[str, str]:
-    return row.fold[1], row.clip
+    return row.subject_key, row.clip
 
 
 def _answers(rows: Sequence[Prediction]) -> dict[tuple[str, str], bool]:
@@ -146,15 +147,15 @@ def _answers(rows: Sequence[Prediction]) -> dict[tuple[str, str], bool]:
     return {_clip(row): row.label == row.prediction for row in rows if row.seed == lowest}
 
 
-def confusions(rows: Sequence[Prediction], subjects: Sequence[str]) -> np.ndarray:
+def confusions(rows: Sequence[Prediction], subjects: Sequence[str], num_classes: int) -> np.ndarray:
     """Confusion counts (S, R, K, K) of each subject under each seed."""
     seeds = sorted({row.seed for row in rows})
     place = {key: number for number, key in enumerate(subjects)}
-    group = np.array([place[row.fold[1]] * len(seeds) + seeds.index(row.seed) for row in rows])
+    group = np.array([place[row.subject_key] * len(seeds) + seeds.index(row.seed) for row in rows])
     truth = np.array([row.label for row in rows])
     said = np.array([row.prediction for row in rows])
     counts = [
-        confusion_matrix(truth[group == number], said[group == number], len(CLASS_NAMES))
+        confusion_matrix(truth[group == number], said[group == number], num_classes)
         for number in range(len(subjects) * len(seeds))
     ]
-    return np.stack(counts).reshape(len(subjects), len(seeds), len(CLASS_NAMES), -1)
+    return np.stack(counts).reshape(len(subjects), len(seeds), num_classes, -1)

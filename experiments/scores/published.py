@@ -41,7 +41,7 @@ def clips_in_words(records: Records) -> str:
     """Clips that the run predicted; where the release holds others, how many, and `part`."""
     clips = {(row.database, row.subject, row.clip) for row in records.predictions}
     dataset = records.config["dataset"]
-    if records.pretend or dataset not in DATABASES_OF:
+    if records.pretend or dataset not in DATABASES_OF or records.class_names != CLASS_NAMES:
         return str(len(clips))
     found = collections.Counter(database for database, *_ in clips)
     wanted = {database: release_clips(database) for database in DATABASES_OF[dataset]}
@@ -54,15 +54,16 @@ def clips_in_words(records: Records) -> str:
 def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
     """Our row under those that the AHMSA-Net paper prints for this data set, or None.
 
-    None too where our run is a control or on pretend data: that does not compare. Of a part of the
-    data set the clips are given beside the published ones.
+    None too where our run is a control, of other classes or on pretend data: that does not compare.
+    Of a part of the data set the clips are given beside the published ones.
     """
     found = [
         row
         for row in rows()
         if row["paper"] == "AHMSA-Net" and row["dataset"] == records.config["dataset"]
     ]
-    if not found or records.pretend or records.config["shuffled_labels"]:
+    alike = records.class_names == CLASS_NAMES and not records.config["shuffled_labels"]
+    if not found or records.pretend or not alike:
         return None
     parts = ["pooled", *in_order(row["part"] for row in found if row["part"] != "pooled")]
     ours = {"pooled": summary["pooled"], **summary["by_database"]}

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import Scores, pooled_scores, subject_scores
 from experiments.files import consistency, run_files
-from experiments.files.consistency import confusion_of
 from experiments.files.run_files import FoldKey, FoldRow, LogEntry, Prediction
 from experiments.run import environment
 from experiments.run.workdir import differences, read_config
@@ -26,6 +25,7 @@ class Records:
     """Everything that the files of one or several workdirs say."""
 
     config: dict[str, Any]
+    class_names: tuple[str, ...]  # in the order of the labels
     config_hash: str
     predictions: list[Prediction]
     folds: list[FoldRow]
@@ -35,6 +35,10 @@ class Records:
     subjects_in_data_set: int
     pretend: bool
     surroundings: list[dict[str, Any]]  # environment.json of each workdir, empty where unreadable
+
+    def confusion(self, rows: Iterable[Prediction]) -> np.ndarray:
+        """Pooled confusion matrix of some of the rows, rows the truth."""
+        return consistency.confusion_of(rows, len(self.class_names))
 
     @property
     def is_whole(self) -> bool:
@@ -51,13 +55,13 @@ class Records:
     @property
     def missing(self) -> list[FoldKey]:
         """Folds asked for of which no file says anything."""
-        known = {(fold.seed, fold.subject_key) for fold in self.folds}
+        known = {(fold.seed, fold.fold_key) for fold in self.folds}
         return [key for key in self.expected if key not in known]
 
     @property
     def failed(self) -> list[FoldKey]:
         """Folds that ended with a loss that is no number."""
-        return [(f.seed, f.subject_key) for f in self.folds if f.status == "failed"]
+        return [(f.seed, f.fold_key) for f in self.folds if f.status == "failed"]
 
 
 def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
@@ -70,19 +74,24 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
                 f"'{workdir}' and '{workdirs[0]}' are not parts of one experiment: "
                 f"{'; '.join(differing[:8])}. Report them one by one."
             )
-    predictions = [row for workdir in workdirs for row in run_files.read_predictions(workdir)]
+    parts = [run_files.read_predictions(workdir) for workdir in workdirs]
+    class_names = parts[0][0]
+    if any(names != class_names for names, _ in parts):
+        raise ConfigError("the workdirs hold runs of other classes; report them one by one.")
+    predictions = [row for _, rows in parts for row in rows]
     folds = [row for workdir in workdirs for row in run_files.read_folds(workdir)]
     consistency.refuse_repeats(predictions, folds)
     log = [entry for workdir in workdirs for entry in run_files.read_metrics(workdir)]
-    consistency.refuse_gaps(predictions, folds, log, stored[0]["config"])
+    consistency.refuse_gaps(predictions, folds, log, stored[0]["config"], len(class_names))
     expected = {
         (seed, key) for part in stored for seed in part["config"]["seeds"] for key in part["folds"]
     }
     return Records(
         config=stored[0]["config"],
+        class_names=class_names,
         config_hash="+".join(part["config_hash"] for part in stored),
-        predictions=sorted(predictions, key=lambda row: (*row.fold, row.clip)),
-        folds=sorted(folds, key=lambda row: (row.seed, row.subject_key)),
+        predictions=sorted(predictions, key=lambda row: (row.seed, row.subject_key, row.clip)),
+        folds=sorted(folds, key=lambda row: (row.seed, row.fold_key)),
         log=log,
         expected=sorted(expected),
         notes=sorted({note for part in stored for note in part["notes"]}),
@@ -122,10 +131,14 @@ def summarise(records: Records) -> dict[str, Any]:
         raise ConfigError("no fold has ended yet, so there is nothing to report.")
     pooled = scores_by_seed(records)
     databases = sorted({row.database for row in records.predictions})
-    spread = {
-        name: float(np.std([getattr(score, name) for score in pooled], ddof=1))
-        for name in ("uf1", "uar", "accuracy")
-    } if len(pooled) > 1 else None  # fmt: skip
+    spread = (
+        {
+            name: float(np.std([getattr(score, name) for score in pooled], ddof=1))
+            for name in ("uf1", "uar", "accuracy")
+        }
+        if len(pooled) > 1
+        else None
+    )
     return {
         "pooled": mean_scores(pooled),
         "pooled_std": spread and {**spread, "n": 0},
@@ -133,8 +146,8 @@ def summarise(records: Records) -> dict[str, Any]:
         "by_database": {
             name: mean_scores(scores_by_seed(records, database=name)) for name in databases
         },
-        "confusion": confusion_of(records.predictions).tolist(),
-        "per_subject_mean": _per_subject_mean(records.predictions),
+        "confusion": records.confusion(records.predictions).tolist(),
+        "per_subject_mean": _per_subject_mean(records),
         "optimistic_best_epoch_on_test": optimistic(records),
         "failed_folds": sorted({key for _, key in records.failed}),
         "missing_folds": sorted({key for _, key in records.missing}),
@@ -152,14 +165,14 @@ def scores_by_seed(records: Records, database: str | None = None) -> list[Scores
     for row in records.predictions:
         if database in (None, row.database):
             by_seed[row.seed].append(row)
-    return [pooled_scores(confusion_of(rows)) for _, rows in sorted(by_seed.items())]
+    return [pooled_scores(records.confusion(rows)) for _, rows in sorted(by_seed.items())]
 
 
-def _per_subject_mean(predictions: Sequence[Prediction]) -> dict[str, float]:
-    by_fold: dict[FoldKey, list[Prediction]] = defaultdict(list)
-    for row in predictions:
-        by_fold[row.fold].append(row)
-    scores = [subject_scores(confusion_of(rows)) for rows in by_fold.values()]
+def _per_subject_mean(records: Records) -> dict[str, float]:
+    by_subject: dict[tuple[int, str], list[Prediction]] = defaultdict(list)
+    for row in records.predictions:
+        by_subject[row.seed, row.subject_key].append(row)
+    scores = [subject_scores(records.confusion(rows)) for rows in by_subject.values()]
     mean = mean_scores(scores or [Scores(0.0, 0.0, 0.0, 0)])
     return {name: mean[name] for name in ("uf1", "uar", "accuracy")}
 
@@ -167,9 +180,9 @@ def _per_subject_mean(predictions: Sequence[Prediction]) -> dict[str, float]:
 def optimistic(records: Records) -> dict[str, Any] | None:
     """Scores with each fold's best epoch picked on its own held-out clips, or None."""
     evaluated: dict[FoldKey, list[LogEntry]] = defaultdict(list)
-    finished = {row.fold for row in records.predictions}
+    finished = {(f.seed, f.fold_key) for f in records.folds if f.status == "finished"}
     for entry in records.log:
-        key = (entry.seed, entry.subject_key)
+        key = (entry.seed, entry.fold_key)
         if entry.confusion_KxK is not None and key in finished:
             evaluated[key].append(entry)
     if not any(len(entries) > 1 for entries in evaluated.values()):

@@ -8,9 +8,8 @@ import numpy as np
 from ahmsa_jax.metrics import subject_scores
 from experiments.files.run_files import Prediction
 from experiments.scores import chance, paired
-from experiments.scores.summary import Records, confusion_of
+from experiments.scores.summary import Records
 from experiments.scores.table_formats import Table
-from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.database_names import in_order, in_words, place
 
 
@@ -28,17 +27,19 @@ def scores_table(
     """
     is_last = epoch_rule(records) == "last epoch"
     whole = "all clips, last epoch" if is_last else "all clips, weights as given"
-    rows = [_score_row(whole, summary["pooled"], records.predictions, summary["pooled_std"])]
+    interval = _intervals(records, records.predictions)
+    rows = [_score_row(whole, summary["pooled"], interval, summary["pooled_std"])]
     for database in in_order(summary["by_database"]):
         own = [row for row in records.predictions if row.database == database]
-        rows.append(_score_row(name_of(database), summary["by_database"][database], own))
+        interval = _intervals(records, own)
+        rows.append(_score_row(name_of(database), summary["by_database"][database], interval))
     rows.append(_score_row("mean over subjects", summary["per_subject_mean"]))
     if summary["optimistic_best_epoch_on_test"]:
         label = "optimistic: best epoch picked on the held-out clips"
         rows.append(_score_row(label, summary["optimistic_best_epoch_on_test"]))
-    count_K = clips_per_class(records.predictions)
+    count_K = clips_per_class(records, records.predictions)
     rows.append(_score_row("guessing, on average", vars(chance.guessing(count_K))))
-    most = f"always {CLASS_NAMES[int(np.argmax(count_K))]}, the largest class"
+    most = f"always {records.class_names[int(np.argmax(count_K))]}, the largest class"
     rows.append(_score_row(most, vars(chance.majority(count_K))))
     seeds = len(summary["by_seed"])
     spread = f"mean ± deviation over {seeds} seeds; " if seeds > 1 else ""
@@ -50,32 +51,32 @@ def scores_table(
 def _score_row(
     name: str,
     scores: dict[str, Any],
-    predictions: Sequence[Prediction] = (),
+    intervals: tuple[str, str] = ("", ""),
     spread: dict[str, Any] | None = None,
 ) -> tuple[str, ...]:
     uf1, uar, accuracy = (
         f"{scores[key]:.4f}" + (f" ± {spread[key]:.4f}" if spread else "")
         for key in ("uf1", "uar", "accuracy")
     )
-    uf1_interval, uar_interval = _intervals(predictions)
+    uf1_interval, uar_interval = intervals
     return (name, uf1, uf1_interval, uar, uar_interval, accuracy, str(scores.get("n", "")))
 
 
-def _intervals(predictions: Sequence[Prediction]) -> tuple[str, str]:
+def _intervals(records: Records, predictions: Sequence[Prediction]) -> tuple[str, str]:
     """Intervals of UF1 and UAR when subjects are drawn anew; one subject has none."""
-    subjects = sorted({row.fold[1] for row in predictions})
+    subjects = sorted({row.subject_key for row in predictions})
     if len(subjects) < 2:
         return "", ""
-    counts_SxRxKxK = paired.confusions(predictions, subjects)
+    counts_SxRxKxK = paired.confusions(predictions, subjects, len(records.class_names))
     both = [paired.score_interval(counts_SxRxKxK, score) for score in (paired.uf1, paired.uar)]
     uf1, uar = (f"{low:.4f} to {high:.4f}" for low, high in both)
     return uf1, uar
 
 
-def clips_per_class(predictions: Sequence[Prediction]) -> np.ndarray:
+def clips_per_class(records: Records, predictions: Sequence[Prediction]) -> np.ndarray:
     """How many clips of each class were predicted, each counted once however many seeds."""
-    label_of = {(row.fold[1], row.clip): row.label for row in predictions}
-    return np.bincount(np.array(list(label_of.values()), int), minlength=len(CLASS_NAMES))
+    label_of = {(row.subject_key, row.clip): row.label for row in predictions}
+    return np.bincount(np.array(list(label_of.values()), int), minlength=len(records.class_names))
 
 
 def clips_table(records: Records) -> Table:
@@ -89,21 +90,22 @@ def clips_table(records: Records) -> Table:
         parts.append(("all clips", records.predictions))
     rows = []
     for name, own in parts:
-        count_K = clips_per_class(own)
-        subjects = len({row.fold[1] for row in own})
+        count_K = clips_per_class(records, own)
+        subjects = len({row.subject_key for row in own})
         rows.append((name, str(subjects), *map(str, count_K), str(count_K.sum())))
-    return _table(records, "Clips", ("part", "subjects", *CLASS_NAMES, "clips"), rows)
+    return _table(records, "Clips", ("part", "subjects", *records.class_names, "clips"), rows)
 
 
 def confusion_table(records: Records, summary: dict[str, Any]) -> Table:
     """The pooled confusion matrix as counts."""
     rows = [
         (f"true {name}", *map(str, counts))
-        for name, counts in zip(CLASS_NAMES, summary["confusion"], strict=True)
+        for name, counts in zip(records.class_names, summary["confusion"], strict=True)
     ]
     seeds = len(summary["by_seed"])
     title = f"Confusion matrix (clips{summed_over(seeds)})"
-    return _table(records, title, ("", *(f"predicted {name}" for name in CLASS_NAMES)), rows)
+    columns = ("", *(f"predicted {name}" for name in records.class_names))
+    return _table(records, title, columns, rows)
 
 
 def summed_over(seeds: int) -> str:
@@ -115,7 +117,7 @@ def subjects_table(records: Records, name_of: Callable[[str], str] = in_words) -
     """One row per subject: clips, hits and scores over the classes present, mean over seeds."""
     rows = []
     for key, runs in predictions_by_subject(records.predictions).items():
-        confusions = [confusion_of(run) for run in runs]
+        confusions = [records.confusion(run) for run in runs]
         scores = [subject_scores(confusion) for confusion in confusions]
         database, subject = key.split("/")
         rows.append(
@@ -137,7 +139,7 @@ def predictions_by_subject(rows: Sequence[Prediction]) -> dict[str, list[list[Pr
     """Predictions of each held-out subject, one list per seed; databases in their order."""
     grouped: dict[str, dict[int, list[Prediction]]] = {}
     for row in rows:
-        grouped.setdefault(row.fold[1], {}).setdefault(row.seed, []).append(row)
+        grouped.setdefault(row.subject_key, {}).setdefault(row.seed, []).append(row)
     keys = sorted(grouped, key=lambda key: (place(key.split("/")[0]), key))
     return {key: list(grouped[key].values()) for key in keys}
 

@@ -8,19 +8,18 @@ N clips of the data set, B clips of a step.
 import dataclasses
 import functools
 import time
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.config import NetworkConfig, Precision, TrainConfig
 from ahmsa_jax.training import step
-from ahmsa_jax.training.engine import Engine, Job
-from ahmsa_jax.training.protocols import EpochShape, Fold
+from ahmsa_jax.training.engine import Engine
+from ahmsa_jax.training.protocols import EpochShape, Fold, Job
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_step import TorchFold, set_tf32
-from experiments.baselines.twins import AnyConfig
 
 STEPS_PER_EPOCH = 2
 HELD_OUT = 8
@@ -32,7 +31,7 @@ TEST_PLACES = 40
 class Problem:
     """A made-up LOSO problem whose every step is a whole batch; the paper's setting has two."""
 
-    model_config: AnyConfig
+    model_config: NetworkConfig
     train_config: TrainConfig
     folds: int
     steps: int  # of a round and fold, a multiple of STEPS_PER_EPOCH
@@ -77,8 +76,9 @@ class Problem:
 class Contender(Protocol):
     """A way to train the problem's folds."""
 
+    kind: str  # a: PyTorch eager, b: PyTorch expert, c: this engine
     name: str
-    precision: str
+    precision: Precision
     folds_at_once: int
     compile_seconds: float
 
@@ -92,8 +92,10 @@ class Contender(Protocol):
 class EngineContender:
     """(c): this engine, `folds_at_once` folds together."""
 
+    kind = "c"
+
     def __init__(
-        self, problem: Problem, folds_at_once: int, precision: Any, *, eval_every: int = 0
+        self, problem: Problem, folds_at_once: int, precision: Precision, *, eval_every: int = 0
     ) -> None:
         """Compile for one device; raises JAX's error where memory does not hold the chunk."""
         self.name = "c: evaluating each epoch" if eval_every else "c: this engine"
@@ -143,10 +145,11 @@ class TorchContender:
     folds_at_once = 1
 
     def __init__(
-        self, problem: Problem, form: Form, precision: str, initial: dict[str, np.ndarray]
+        self, problem: Problem, form: Form, precision: Precision, initial: dict[str, np.ndarray]
     ) -> None:
         """Build and, for `expert`, compile; `initial` is fold 0's parameters by path."""
-        self.name = "a: PyTorch eager" if form == "eager" else "b: PyTorch expert"
+        self.kind = "a" if form == "eager" else "b"
+        self.name = f"{self.kind}: PyTorch {form}"
         self.precision = precision
         self._problem = problem
         self._initial = initial

@@ -16,7 +16,7 @@ def draw(result: dict[str, Any]) -> bytes:
     longest = max(row["seconds_per_fold_step"] for row in rows)
     for place, row in enumerate(rows):
         seconds = row["seconds_per_fold_step"]
-        ours = row["name"].startswith("c")
+        ours = row["kind"] == "c"
         by_round = row["seconds_by_round"]
         axis.barh(place, seconds, color=palette.SKY if ours else "0.75", height=0.7)
         axis.plot([min(by_round), max(by_round)], [place, place], color="black", linewidth=1)
@@ -49,7 +49,7 @@ def draw(result: dict[str, Any]) -> bytes:
 
 
 def _label(row: dict[str, Any]) -> str:
-    if not row["name"].startswith("c"):
+    if row["kind"] != "c":
         return f"{row['name']}, {row['precision']}"
     folds = row["folds_at_once"]
     return f"{row['name']}, {folds} fold{'s' * (folds > 1)} at once, {row['precision']}"

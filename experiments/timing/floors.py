@@ -6,15 +6,14 @@ products to hide behind. Activations are left out, since a perfect program would
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from ahmsa_jax.config import NetworkConfig, Precision
 from ahmsa_jax.networks.arithmetic import forward_products
+from experiments.schedule.estimate import best_seconds, numpy_product_rate
 
 # Bytes moved per parameter and step. float32: read for the forward and the backward pass, gradient
 # written and read (16), value and two moments read and written (24). bfloat16: the same master
@@ -26,11 +25,11 @@ BYTES_PER_PARAMETER = {"float32": 40, "tf32": 40, "bfloat16": 34}
 class Ceilings:
     """Best rates seen on a device: operations per second by precision, and bytes per second."""
 
-    product_rate: dict[str, float]
+    product_rate: dict[Precision, float]
     memory_rate: float
 
 
-def step_operations(config: Any, batch_size: int) -> int:
+def step_operations(config: NetworkConfig, batch_size: int) -> int:
     """Floating-point operations of one optimizer step on a batch, Adam left out.
 
     Two per multiply-add, forward and twice that backward; the maps need no gradient.
@@ -40,48 +39,41 @@ def step_operations(config: Any, batch_size: int) -> int:
     return batch_size * (6 * sum(products) - 2 * products[0])
 
 
-def step_bytes(live_parameters: int, precision: str) -> int:
+def step_bytes(live_parameters: int, precision: Precision) -> int:
     """Bytes that weights, gradients and Adam's moments move in one step."""
     return live_parameters * BYTES_PER_PARAMETER[precision]
 
 
-def floor_seconds(operations: int, moved_bytes: int, ceilings: Ceilings, precision: str) -> float:
+def floor_seconds(
+    operations: int, moved_bytes: int, ceilings: Ceilings, precision: Precision
+) -> float:
     """Least seconds of a fold-step on the device of the ceilings."""
     return operations / ceilings.product_rate[precision] + moved_bytes / ceilings.memory_rate
 
 
-def measure_ceilings(device: Any, precisions: tuple[str, ...], *, repeats: int = 5) -> Ceilings:
+def measure_ceilings(
+    device: jax.Device, precisions: Sequence[Precision], *, repeats: int = 5
+) -> Ceilings:
     """Time square matrix products and a sum of large arrays on `device`; the best of some."""
     big = device.platform != "cpu"
     side, numbers = (8192, 2**28) if big else (2048, 2**25)
     rates = {name: _product_rate(device, side, name, repeats) for name in precisions}
     if not big:
         # Several libraries compete on a CPU: a ceiling is what the best of them reaches.
-        factor = np.ones((side, side), np.float32)
-        seconds = _best_seconds(lambda: factor @ factor, repeats)
-        rates = {name: max(rate, 2 * side**3 / seconds) for name, rate in rates.items()}
+        numpys = numpy_product_rate(side, repeats)
+        rates = {name: max(rate, numpys) for name, rate in rates.items()}
     first, second = (
         jax.device_put(jnp.full(numbers, value, jnp.float32), device) for value in (1, 2)
     )
     total = jax.jit(lambda x, y: x + y)
     # Two arrays read, one written.
-    seconds = _best_seconds(lambda: total(first, second).block_until_ready(), repeats)
+    seconds = best_seconds(lambda: total(first, second).block_until_ready(), repeats)
     return Ceilings(rates, 12 * numbers / seconds)
 
 
-def _product_rate(device: Any, side: int, precision: str, repeats: int) -> float:
+def _product_rate(device: jax.Device, side: int, precision: Precision, repeats: int) -> float:
     dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
     factor = jax.device_put(jnp.ones((side, side), dtype), device)
     with jax.default_matmul_precision("highest" if precision == "float32" else "default"):
         product = jax.jit(lambda x, y: x @ y).lower(factor, factor).compile()
-    return 2 * side**3 / _best_seconds(lambda: product(factor, factor).block_until_ready(), repeats)
-
-
-def _best_seconds(work: Callable[[], Any], repeats: int) -> float:
-    work()
-    found = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - began)
-    return min(found)
+    return 2 * side**3 / best_seconds(lambda: product(factor, factor).block_until_ready(), repeats)

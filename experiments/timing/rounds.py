@@ -1,6 +1,7 @@
 """Rows of the benchmark: who is timed, in which order, and what is computed from the seconds."""
 
 import importlib.metadata
+import os
 import pathlib
 import platform
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ahmsa_jax.config import Precision
 from experiments.schedule.plan import count_parameters
 from experiments.scores.table_formats import Table
 from experiments.timing.contenders import (
@@ -39,7 +41,7 @@ class Timing:
         self,
         problem: Problem,
         platform_name: str,
-        precisions: Sequence[str],
+        precisions: Sequence[Precision],
         say: Callable[[str], None],
     ) -> None:
         """Compile everything; raises DisagreementError as soon as two programs disagree.
@@ -51,7 +53,7 @@ class Timing:
         self._say = say
         self.loss_gap = 0.0
         # PyTorch's convolutions use tf32 on a GPU unless told otherwise.
-        usual = "float32" if platform_name == "cpu" else "tf32"
+        usual: Precision = "float32" if platform_name == "cpu" else "tf32"
         first = self._engine(precisions[0], 1)
         say("building (a) PyTorch eager")
         eager = TorchContender(problem, "eager", usual, first.initial())
@@ -100,6 +102,7 @@ class Timing:
             floor = floor_seconds(operations, moved, ceilings, contender.precision)
             rows.append(
                 {
+                    "kind": contender.kind,
                     "name": contender.name,
                     "precision": contender.precision,
                     "folds_at_once": contender.folds_at_once,
@@ -117,7 +120,7 @@ class Timing:
         return rows
 
     def _engines(
-        self, precision: str, platform_name: str, after: EngineContender
+        self, precision: Precision, platform_name: str, after: EngineContender
     ) -> list[EngineContender]:
         """Chunks of 1, 2, 4, ... folds, as far as memory or the problem goes; not `after` again."""
         found: list[EngineContender] = []
@@ -141,7 +144,7 @@ class Timing:
         self._say(f"compiling (c) with {size} folds at once, evaluating after each epoch")
         return EngineContender(self._problem, size, plain.precision, eval_every=1)
 
-    def _engine(self, precision: str, size: int) -> EngineContender:
+    def _engine(self, precision: Precision, size: int) -> EngineContender:
         self._say(f"compiling (c) with {size} folds at once, {precision}")
         return EngineContender(self._problem, size, precision)
 
@@ -154,8 +157,16 @@ def evaluation_cost(rows: Sequence[dict[str, Any]]) -> float:
 
 def rows_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a table for the terminal and the README."""
-    columns = ("program", "precision", "folds at once", "s per fold-step", "times as fast as (a)",
-               "as (b)", "share of floor", "compile, s")  # fmt: skip
+    columns = (
+        "program",
+        "precision",
+        "folds at once",
+        "s per fold-step",
+        "times as fast as (a)",
+        "as (b)",
+        "share of floor",
+        "compile, s",
+    )
     cells: list[tuple[str, ...]] = [
         (
             row["name"],
@@ -191,7 +202,6 @@ def parity_markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 def processor_name() -> str:
     """The processor as the operating system names it, and how many of it."""
-    import os
 
     info = pathlib.Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []

@@ -1,0 +1,91 @@
+"""Folds trained together, the plan of a run, and what training gives.
+
+Letters in array names: S jobs, E epochs, V evaluated epochs, K classes.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from ahmsa_jax.training.protocols import EpochShape, Job
+
+# Of folds whose weights were given: no epoch, no step.
+NOT_TRAINED = EpochShape(0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """Jobs trained together; `size` is the number of places, shared by chunks of a shape."""
+
+    number: int
+    shape: EpochShape
+    size: int
+    jobs: tuple[Job, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The chunks of a run, and how they came to be smaller than first planned."""
+
+    chunks: tuple[Chunk, ...]
+    halvings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass
+class History:
+    """Losses and counts of a chunk so far."""
+
+    loss_SxE: np.ndarray  # mean training loss of each epoch, nats
+    evaluated_V: np.ndarray  # epochs, counted from 1, at which held-out clips were predicted
+    confusion_SxVxKxK: np.ndarray  # of the held-out clips, rows the truth
+    seconds: float  # wall time, compiling included
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained."""
+        return int(self.loss_SxE.shape[1])
+
+    def latest_counts(self) -> np.ndarray | None:
+        """Counts (K, K) of all held-out clips when last predicted; None before."""
+        return self.confusion_SxVxKxK[:, -1].sum(axis=0) if len(self.evaluated_V) else None
+
+    def add_losses(self, loss_SxE: np.ndarray) -> None:
+        """Append the losses of further epochs."""
+        self.loss_SxE = np.concatenate([self.loss_SxE, loss_SxE], axis=1)
+
+    def add_counts(self, epoch: int, confusion_SxKxK: np.ndarray) -> None:
+        """Append the counts of the held-out clips as predicted after an epoch."""
+        self.evaluated_V = np.append(self.evaluated_V, epoch)
+        self.confusion_SxVxKxK = np.concatenate(
+            [self.confusion_SxVxKxK, confusion_SxKxK[:, None]], axis=1
+        )
+
+
+def empty_history(jobs: int, num_classes: int) -> History:
+    """The history of a chunk before its first epoch."""
+    return History(
+        loss_SxE=np.zeros((jobs, 0), np.float32),
+        evaluated_V=np.zeros(0, np.int64),
+        confusion_SxVxKxK=np.zeros((jobs, 0, num_classes, num_classes), np.int64),
+        seconds=0.0,
+    )
+
+
+@dataclasses.dataclass
+class ChunkResult(History):
+    """The whole history of a chunk, and the probabilities after the last epoch."""
+
+    probability: list[np.ndarray]  # per job (held-out clips, K)
+
+    def finished(self, row: int) -> bool:
+        """Whether the job ended with finite losses and probabilities."""
+        return bool(
+            np.isfinite(self.loss_SxE[row]).all() and np.isfinite(self.probability[row]).all()
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class OutOfMemory:
+    """Why a chunk does not fit the memory."""
+
+    reason: str
