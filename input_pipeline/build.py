@@ -73,15 +73,14 @@ def main() -> int:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
     extras.require()
     # The libraries of the preprocess extra load here, not for --help.
-    from input_pipeline.databases import known_defects, reading, zero_motion
-    from input_pipeline.flow import cache as map_cache
-    from input_pipeline.flow import workers
-    from input_pipeline.reports import build_report
+    from input_pipeline.databases import known_defects, reading
+    from input_pipeline.flow import cache, workers
+    from input_pipeline.reports import build_report, zero_motion
 
     settings = _settings()
     data_dir, layout = store_flags.data_dir(), store_flags.layout()
     reports = data_dir / _DATASET.value / "reports" / layout
-    result = reading.read_clips(
+    result = reading.read_databases(
         _DATASET.value,
         pathlib.Path(_RAW_DIR.value),
         [pathlib.Path(name) for name in _ANNOTATIONS.value],
@@ -101,7 +100,7 @@ def main() -> int:
     cache_dir = data_dir / "map_cache"
     work = workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
     if not _CHECK_ONLY.value:
-        for sentence in map_cache.MapCache(cache_dir, settings).unusable(result.clips).told():
+        for sentence in cache.MapCache(cache_dir, settings).unusable(result.clips).told():
             print(f"map cache: {sentence}", flush=True)
     outcomes = workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
@@ -163,8 +162,7 @@ def _write(
 ) -> None:
     from input_pipeline.flow.cache import MapCache
     from input_pipeline.maps import composing
-    from input_pipeline.reports import face_pages
-    from input_pipeline.reports import pages as contact_sheet
+    from input_pipeline.reports import face_pages, pages
     from input_pipeline.storage import tfds_builder
 
     assert work.cache_dir is not None
@@ -182,20 +180,20 @@ def _write(
         provenance=provenance,
         pretend=result.pretend,
     )
-    written = tfds_builder.write(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
+    written = tfds_builder.write_data_set(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
     print(f"{len(clips)} clips of {len(set(clips.subject_key_N))} subjects")
     print(f"content hash {clips.content_hash()[:12]}")
-    contact_sheet.write_pages(clips, reports)
-    pages = face_pages.write_pages(
+    pages.write_pages(clips, reports)
+    face_sheets = face_pages.write_pages(
         store_flags.layout(),
         records,
         lambda record: _cached(cache, record),
         reports,
         pretend=result.pretend,
     )
-    print(f"contact sheets in {reports}; {len(pages)} show faces: licensed material")
+    print(f"contact sheets in {reports}; {len(face_sheets)} show faces: licensed material")
 
 
 def _cached(cache: "MapCache", record: "ClipRecord") -> "ClipMaps":

@@ -60,17 +60,17 @@ def main() -> int:
     print("\n".join(_summary(clips)))
 
     # Loading TFDS takes most of a second; faults in the source show before that.
-    from input_pipeline.reports import pages as contact_sheet
+    from input_pipeline.reports import pages
     from input_pipeline.storage import tfds_builder
 
-    written = tfds_builder.write(clips, data_dir, overwrite=_OVERWRITE.value)
+    written = tfds_builder.write_data_set(clips, data_dir, overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
     print(f"content hash {clips.content_hash()[:12]}")
     reports = data_dir / clips.dataset / "reports" / clips.layout
     if written.is_new or not reports.exists():
-        pages = contact_sheet.write_pages(clips, reports)
-        print(f"contact sheet: {len(pages)} pages from {pages[0]}")
+        written_pages = pages.write_pages(clips, reports)
+        print(f"contact sheet: {len(written_pages)} pages from {written_pages[0]}")
     return 0
 
 

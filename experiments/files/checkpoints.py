@@ -24,8 +24,7 @@ from absl import logging
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.training.engine import Job
-from input_pipeline.core.files import read_text, read_whole, write_whole
-from input_pipeline.storage.tfds_folder import require_free_space
+from input_pipeline.core.files import read_text, read_whole, require_free_space, write_whole
 
 FOLDER = "checkpoints"
 SUMS = "SHA256SUMS"

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.databases import trees
 from input_pipeline.databases.rows import ClipRecord
+from input_pipeline.databases.trees import NEAREST
 
 SMIC_CHOICES = ("offset", "middle", "spot")
 ZERO_MOTION_CHOICES = ("spot", "drop", "keep")
-# A missing frame is replaced by the nearest one up to this many frame numbers away.
-NEAREST = 2
 # As the databases were recorded; SMIC is its high-speed camera.
 FRAMES_PER_SECOND = {"casme2": 200, "samm": 200, "smic": 100, "casme3": 30}
 # A micro-expression's apex follows its onset within this time; in a longer clip a later, larger
@@ -54,7 +54,8 @@ def nearest_frame(record: ClipRecord, number: int, role: str) -> Chosen:
 
     `role` is onset or apex. Raises ClipFault frame_missing where there is none.
     """
-    found = min(record.frames, key=lambda frame: (abs(frame[0] - number), frame[0]))
+    found = trees.nearest(record.frames, number)
+    assert found is not None
     if found[0] == number:
         return Chosen(*found)
     if abs(found[0] - number) > NEAREST:

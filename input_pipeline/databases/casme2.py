@@ -3,8 +3,7 @@
 import pathlib
 import re
 
-from input_pipeline.databases import records, sheet_files
-from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import records, sheet_files, trees
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import SourceFolder
@@ -58,17 +57,17 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     objective = _objective_sheet(given, source)
     rows_of_classes = objective.rows if objective else []
     classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
-    trees = source.trees(frames)
+    found_trees = source.trees(frames)
 
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
-        folders = records.subject_and_clip_folders(trees, clip)
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
+        folders = records.subject_and_clip_folders(found_trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
         return records.first_with_frames(folders, _FRAME_NAMES[frames], numbers, shown)
 
     layout = records.Layout(DATABASE, _names, frames_of)
     rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
     also = (objective,) if objective else ()
-    return source.noted(records.read_rows(rows, layout), (sheet, *also), trees)
+    return source.noted(records.read_rows(rows, layout), (sheet, *also), found_trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:
@@ -79,7 +78,7 @@ def _names(cells: dict[str, str]) -> tuple[str, str]:
 
 def _objective_sheet(given: GivenSheets, source: SourceFolder) -> sheet_files.FoundSheet | None:
     # Later coding sheets have such a column as well, but classes of another version.
-    delivered = [path for path in source.sheet_files if "objective" in path.name.lower()]
+    delivered = [path for path in source.possible_sheets if "objective" in path.name.lower()]
     return sheet_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
 
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import records, sheet_files
-from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import records, sheet_files, trees
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import LeftOut, SourceFolder
@@ -66,10 +65,10 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
         raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
     sheet = source.sheet(LABELS, given)
-    trees = source.trees(frames)
+    found_trees = source.trees(frames)
 
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
-        folders = (folder for tree in trees for folder in _folders(tree.path, clip))
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
+        folders = (folder for tree in found_trees for folder in _folders(tree.path, clip))
         shown = f"{clip.subject}/{clip.clip.split('_')[0]}"
         return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
 
@@ -87,7 +86,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     if renamed:
         told = f"frames named like {renamed[0]} are taken for those of their numbers"
         result = dataclasses.replace(result, notes=(*result.notes, told))
-    return source.noted(result, (sheet,), trees)
+    return source.noted(result, (sheet,), found_trees)
 
 
 def _is_macro(cells: dict[str, str]) -> bool:
@@ -109,9 +108,9 @@ def _spelling(name: str) -> str:
 
 
 def _folders(tree: pathlib.Path, clip: records.AnnotatedClip) -> Iterator[pathlib.Path]:
-    yield from frame_files.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
-    for subject in frame_files.subject_folders(tree, clip.subject, _spelling):
-        for video in frame_files.folders_named(subject, clip.clip.split("_")[0], _spelling):
+    yield from trees.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
+    for subject in trees.subject_folders(tree, clip.subject, _spelling):
+        for video in trees.folders_named(subject, clip.clip.split("_")[0], _spelling):
             # Beside the colour frames lie depth pictures; some copies have the frames right here.
-            yield from frame_files.folders_named(video, "color")
+            yield from trees.folders_named(video, "color")
             yield video

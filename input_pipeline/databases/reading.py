@@ -38,7 +38,7 @@ _FORMS = {
 }
 
 
-def read_clips(
+def read_databases(
     dataset: str,
     raw_dir: pathlib.Path,
     annotations: Sequence[pathlib.Path] = (),

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from input_pipeline.core.clip_faults import ClipFault
-from input_pipeline.databases import labels
-from input_pipeline.databases import trees as frame_files
-from input_pipeline.databases.apex import NEAREST
+from input_pipeline.databases import labels, trees
 from input_pipeline.databases.corrections import Corrections
 from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
+from input_pipeline.databases.trees import NEAREST
 
 # xls files store whole numbers with a decimal point.
 _NUMBER = re.compile(r"(\d{1,9})(?:\.0+)?", re.ASCII)
@@ -55,7 +54,7 @@ class Layout:
 
     database: str
     names: Callable[[dict[str, str]], tuple[str, str]]
-    frames: Callable[[AnnotatedClip, tuple[int, int]], frame_files.Frames]
+    frames: Callable[[AnnotatedClip, tuple[int, int]], trees.Frames]
     offset_needed: bool = True
 
 
@@ -151,7 +150,7 @@ def _record(
     )
 
 
-def require_near(frames: frame_files.Frames, name: str, number: int) -> None:
+def require_near(frames: trees.Frames, name: str, number: int) -> None:
     """Raises ClipFault (no_frames, frame_missing) unless one stands within NEAREST of `number`."""
     if any(abs(found - number) <= NEAREST for found, _ in frames):
         return
@@ -159,7 +158,7 @@ def require_near(frames: frame_files.Frames, name: str, number: int) -> None:
         raise ClipFault(
             "no_frames", f"the {name} is frame {number}; no frame of the clip is on the disk."
         )
-    nearest = frame_files.nearest(frames, number)
+    nearest = trees.nearest(frames, number)
     assert nearest is not None
     raise ClipFault(
         "frame_missing",
@@ -196,28 +195,28 @@ def frame_number(name: str, text: str) -> int:
 
 
 def subject_and_clip_folders(
-    trees: Iterable[frame_files.OuterFolder], clip: AnnotatedClip
+    found_trees: Iterable[trees.OuterFolder], clip: AnnotatedClip
 ) -> Iterator[pathlib.Path]:
     """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
-    for tree in trees:
-        for subject in frame_files.subject_folders(tree.path, clip.subject):
-            yield from frame_files.folders_named(subject, clip.clip)
+    for tree in found_trees:
+        for subject in trees.subject_folders(tree.path, clip.subject):
+            yield from trees.folders_named(subject, clip.clip)
 
 
 def first_with_frames(
     folders: Iterable[pathlib.Path],
-    name: frame_files.FrameName,
+    name: trees.FrameName,
     numbers: tuple[int, int] | None,
     shown: str,
-) -> frame_files.Frames:
+) -> trees.Frames:
     """The frames of the first folder that holds any; `shown` names the clip's folder in faults.
 
-    Raises ClipFault as frame_files.numbered_frames.
+    Raises ClipFault as trees.numbered_frames.
     """
     fault = ClipFault("no_frames", f"no folder is named '{shown}'.")
     for folder in folders:
         try:
-            return frame_files.numbered_frames(folder, name, numbers)
+            return trees.numbered_frames(folder, name, numbers)
         except ClipFault as found:
             if found.code != "no_frames":
                 raise

@@ -4,8 +4,7 @@ import pathlib
 import re
 
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import frame_choice, records, sheet_files
-from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import frame_choice, records, sheet_files, trees
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import LeftOut, SourceFolder
@@ -44,7 +43,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
     sheet = source.sheet(CODES, given)
     try:
-        trees = source.trees(frames)
+        found_trees = source.trees(frames)
     except InputError as error:
         if frames == "raw":
             raise
@@ -53,13 +52,13 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
             f"--frames={frame_choice.EXAMPLE}."
         ) from error
 
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
-        folders = records.subject_and_clip_folders(trees, clip)
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
+        folders = records.subject_and_clip_folders(found_trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
         return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
 
     layout = records.Layout(DATABASE, _names, frames_of)
-    return source.noted(records.read_rows(sheet.rows, layout), (sheet,), trees)
+    return source.noted(records.read_rows(sheet.rows, layout), (sheet,), found_trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:

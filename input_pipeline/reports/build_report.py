@@ -10,9 +10,10 @@ from input_pipeline.core import escaping, invocation
 from input_pipeline.core.clip_faults import REASONS, RULES
 from input_pipeline.core.clips import CLASS_NAMES, entitled
 from input_pipeline.core.files import write_whole
-from input_pipeline.databases import known_defects, zero_motion
+from input_pipeline.databases import known_defects
 from input_pipeline.databases.rows import FaultyClip, ReadResult
 from input_pipeline.flow.workers import Outcome
+from input_pipeline.reports import zero_motion
 
 COLUMNS = (
     "clip", "label", "status", "code", "detail", "rules", "onset_frame", "apex_frame",

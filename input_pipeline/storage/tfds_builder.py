@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
 from input_pipeline.core.errors import InputError
-from input_pipeline.core.files import write_whole
+from input_pipeline.core.files import require_free_space, write_whole
 from input_pipeline.maps.layouts import LANDMARKS, MEAN_LANDMARKS_5x2
 from input_pipeline.storage import loader, tfds_folder
 
@@ -164,7 +164,7 @@ def extras_with_defaults(clips: Clips) -> dict[str, np.ndarray]:
     return {name: clips.extras.get(name, default) for name, default in defaults.items()}
 
 
-def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> Written:
+def write_data_set(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> Written:
     """Store the clips as `<dataset>/<layout>:1.0.0` below data_dir; all of it or nothing.
 
     The clips are checked and sorted first. A data set with the same content hash is left as it
@@ -190,7 +190,7 @@ def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> W
                 "replace it, or another --data_dir."
             )
         needed = _BYTES_FIXED + _BYTES_PER_CLIP * len(clips)
-        tfds_folder.require_free_space(path.parent, needed)
+        require_free_space(path.parent, needed)
         with tfds_folder.staging_folder(path) as staging:
             finished = _build(clips, staging, needed)
             tfds_folder.publish(finished, path)

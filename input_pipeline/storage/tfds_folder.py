@@ -5,9 +5,7 @@ folder beside it and is renamed into place, under a lock that dies with its proc
 """
 
 import contextlib
-import errno
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -126,12 +124,3 @@ def publish(finished: pathlib.Path, path: pathlib.Path) -> None:
         raise
     if replaced.exists():
         _remove(replaced)
-
-
-def require_free_space(folder: pathlib.Path, needed: int) -> None:
-    """Raise OSError naming the folder, the bytes needed and the bytes free, if too few are."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OSError(
-            errno.ENOSPC, f"{needed} bytes are needed and {free} are free", os.fspath(folder)
-        )
