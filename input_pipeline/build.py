@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from input_pipeline.core import command, extras, store_flags
+from input_pipeline.core import command, extras, store_flags, tasks
 from input_pipeline.core.clips import STORED_DATASETS
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import frame_choice
@@ -88,7 +88,8 @@ def main() -> int:
     )
     for note in result.notes:
         print(note)
-    print(f"{len(result.clips)} clips to process")
+    outside = sum(1 for clip in result.clips if clip.label < 0)
+    print(f"{len(result.clips)} clips to process, {outside} of them outside the 3 classes")
     if result.deviations and not _ACCEPT_COUNTS.value:
         faults = build_report.all_faults(result, [], _FRAMES.value)
         path = build_report.write_report(reports, _title(), result, [], faults, {})
@@ -109,7 +110,11 @@ def main() -> int:
     path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance, worth)
     print(f"report: {path}")
     known = sum(1 for fault in faults if fault.known)
-    print(f"{len(faults)} clips cannot be used, {known} of them known defects of the release")
+    outside = sum(1 for fault in faults if fault.outside and not fault.known)
+    print(
+        f"{len(faults)} clips cannot be used, {known} of them known defects of the release, "
+        f"{outside} outside the 3 classes"
+    )
     still = zero_motion.rows(result.clips, outcomes)
     if still:
         print(f"the apex of {len(still)} clips is their onset; the report lists what was chosen")
@@ -143,7 +148,7 @@ def _title() -> str:
 
 
 def _stop_on_unknown(faults: "list[FaultyClip]", report: pathlib.Path) -> None:
-    unknown = [fault for fault in faults if not fault.known]
+    unknown = [fault for fault in faults if fault.stops_build]
     if unknown and not _SKIP_BAD.value:
         first = unknown[0]
         raise InputError(
@@ -183,8 +188,10 @@ def _write(
     written = tfds_builder.write_data_set(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
-    print(f"{len(clips)} clips of {len(set(clips.subject_key_N))} subjects")
-    print(f"content hash {clips.content_hash()[:12]}")
+    in_classes = tasks.selected(clips)
+    subjects = len(set(in_classes.subject_key_N))
+    print(f"{len(in_classes)} clips of {subjects} subjects, {len(clips)} with those of no class")
+    print(f"content hash {in_classes.content_hash()[:12]}")
     pages.write_pages(clips, reports)
     face_sheets = face_pages.write_pages(
         store_flags.layout(),

@@ -71,7 +71,8 @@ def test_a_failed_overwrite_leaves_the_old_data_set(stored, tmp_path, monkeypatc
 WRITER = """
 import dataclasses, os, pathlib, signal, sys, time
 import numpy as np
-from input_pipeline import dataset_folder, flow_dataset, synthetic
+from input_pipeline.maps import synthetic
+from input_pipeline.storage import tfds_builder, tfds_folder
 clips = synthetic.make("five", "small")
 clips = dataclasses.replace(clips, dataset="samm", database_N=np.full(len(clips), "samm"))
 clips = dataclasses.replace(clips, flow_NxHxWxC=clips.flow_NxHxWxC * np.float32(0.25))
@@ -94,8 +95,8 @@ def between_the_renames(self, target, rename=pathlib.Path.rename):
 if moment == "between the renames":
     pathlib.Path.rename = between_the_renames
 else:
-    dataset_folder.publish = before_publishing
-flow_dataset.write(clips, data_dir, overwrite=True)
+    tfds_folder.publish = before_publishing
+tfds_builder.write_data_set(clips, data_dir, overwrite=True)
 """
 
 
@@ -236,7 +237,7 @@ def test_contact_sheet_shows_maps_and_windows(tmp_path):
     (tmp_path / "contact_sheet_03.png").write_bytes(b"of an earlier, longer sheet")
     written = pages.write_pages(clips, tmp_path)
     assert [page.name for page in written] == ["contact_sheet_01.png", "contact_sheet_02.png"]
-    assert sorted(os.listdir(tmp_path)) == [page.name for page in pages]
+    assert sorted(os.listdir(tmp_path)) == [page.name for page in written]
     with Image.open(written[1]) as picture:
         colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20)}
     drawn = {tuple(bytes.fromhex(c[1:])) for c in pages.REGION_COLOURS.values()}

@@ -93,10 +93,11 @@ def test_input_order_does_not_matter(tmp_path):
 
 def test_no_tensorflow_is_loaded(tmp_path):
     code = (
-        "import pathlib, sys; from input_pipeline import flow_dataset, loader, synthetic\n"
-        "import dataclasses\n"
+        "import dataclasses, pathlib, sys\n"
+        "from input_pipeline.maps import synthetic\n"
+        "from input_pipeline.storage import loader, tfds_builder\n"
         "clips = dataclasses.replace(synthetic.make('five', 'small'), dataset='samm')\n"
-        "flow_dataset.write(clips, pathlib.Path(sys.argv[1]))\n"
+        "tfds_builder.write_data_set(clips, pathlib.Path(sys.argv[1]))\n"
         "loader.load('samm', 'five', pathlib.Path(sys.argv[1]))\n"
         "print('tensorflow' in sys.modules, 'jax' in sys.modules)"
     )
@@ -140,7 +141,8 @@ def test_other_poison(change, part):
 def test_metadata_names_versions_but_no_paths(stored, tmp_path):
     _, path = stored
     text = (path / "metadata.json").read_text(encoding="utf-8")
-    assert set(json.loads(text)) == {"content_hash", "pretend", "provenance", "versions"}
+    told = {"content_hash", "whole_hash", "class_names", "every_clip"}
+    assert set(json.loads(text)) == told | {"pretend", "provenance", "versions"}
     for name in path.iterdir():
         assert str(tmp_path).encode() not in name.read_bytes()
     assert tfds_folder.stored_metadata(path)["versions"]["numpy"] == np.__version__

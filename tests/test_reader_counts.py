@@ -178,15 +178,17 @@ def test_composite_list_names_the_differing_clips(composite):
         "casme2/sub02/EP02_01f": "label_conflict",
         "samm/006/006_9_9": "not_found",
     }
-    assert result.dropped == {"not in the composite list": 1}
+    assert result.outside_protocol == {"not in the composite list": 1}
     assert result.deviations[0].startswith("samm/032/032_3_1 is not in the composite list")
-    assert len(result.clips) == 4
+    assert [clip.label for clip in result.clips] == [1, 0, -1, 0, 1]
+    assert small.outside(result) == ["032/032_3_1"]
 
 
 def test_composite_list_for_one_of_its_databases(composite):
     write_list(composite, LISTED[1:])
     result = read_databases("casme2", composite / "casme2", [composite / "combined_3class_gt.csv"])
     assert keys(result) == ["sub02/EP02_01f"]
+    assert small.outside(result) == ["sub01/EP02_01f"]
     assert result.deviations[0].startswith("casme2/sub01/EP02_01f is not in")
 
 

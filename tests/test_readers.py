@@ -24,10 +24,12 @@ def test_casme2_rows_and_their_classes(tmp_path):
     ]
     result = read_databases("casme2", small.casme2(tmp_path / "db", rows))
     assert keys(result) == ["sub01/EP02_01f", "sub03/EP01_2", "sub03/EP02_01f", "sub07/EP06_02_01"]
-    assert [clip.label for clip in result.clips] == [1, 0, 0, 2]
-    assert [clip.label7 for clip in result.clips] == [1, 4, 6, 2]
+    assert [clip.label for clip in result.clips] == [1, 0, 0, 2, -1, -1, -1]
+    assert [clip.label7 for clip in result.clips] == [1, 4, 6, 2, 3, 7, 5]
     assert result.clips[2].emotion == "Repression"
-    assert result.dropped == {"emotion fear": 1, "emotion others": 1, "emotion sadness": 1}
+    assert small.outside(result) == ["sub09/EP01_01", "sub09/EP09f", "sub10/EP01_01"]
+    assert [clip.emotion for clip in result.clips[4:]] == ["sadness", "others", "fear"]
+    assert result.outside_protocol == {"emotion fear": 1, "emotion others": 1, "emotion sadness": 1}
     first = result.clips[0]
     assert (first.onset, first.apex, first.offset) == (97, 101, 104)
     assert [number for number, _ in first.frames] == list(range(96, 106))
@@ -44,9 +46,45 @@ def test_casme2_leaves_out_what_the_protocol_leaves_out_by_name(tmp_path):
     rows[0][4] = "/"
     result = read_databases("casme2", small.casme2(tmp_path / "db", rows))
     assert keys(result) == ["sub05/EP12_03f"]
-    assert result.dropped == {"left out of the protocol by name": 2}
+    assert result.outside_protocol == {"left out of the protocol by name": 2}
     assert [(c.field, c.old, c.new) for c in result.corrections] == [("protocol", "in", "out")] * 2
-    assert result.faults == ()
+    assert small.outside(result) == ["sub05/EP09_05f"]
+    assert small.codes(result) == {"sub04/EP12_01f": "apex_missing"}
+    assert result.unknown_faults == ()
+
+
+def test_casme2_rows_of_other_copies_are_no_clips(tmp_path):
+    rows = [casme2_row("09", "EP02_02f"), casme2_row("24", "EP02_07", 5, 7, 9)]
+    result = read_databases("casme2", small.casme2(tmp_path / "db", rows))
+    assert (result.clips, result.faults) == ((), ())
+    assert result.outside_protocol == {"no clip of the database": 2}
+
+
+def test_a_fault_outside_the_protocol_stops_no_build(tmp_path):
+    rows = [
+        casme2_row("01", "EP02_01f"),
+        casme2_row("01", "EP03_01", 200, 204, 207, "others"),
+        casme2_row("01", "EP03_02", 300, 304, 307, "fear"),
+        casme2_row("01", "EP03_02", 300, 304, 307, "fear"),
+    ]
+    root = small.casme2(tmp_path / "db", rows)
+    shutil.rmtree(root / "CASME2-RAW/CASME2-RAW/sub01/EP03_01")
+    result = read_databases("casme2", root)
+    assert small.codes(result) == {"sub01/EP03_01": "no_frames", "sub01/EP03_02": "duplicate_key"}
+    assert all(fault.outside and not fault.stops_build for fault in result.faults)
+    assert result.outside_protocol == {"emotion fear": 2, "emotion others": 1}
+
+
+def test_a_clip_is_not_lost_to_one_outside_the_protocol_with_its_pictures(tmp_path):
+    rows = [casme2_row("01", "EP02_01f"), casme2_row("01", "EP03_01", emotion="others")]
+    root = small.casme2(tmp_path / "db", rows)
+    folder = root / "CASME2-RAW/CASME2-RAW/sub01"
+    shutil.rmtree(folder / "EP03_01")
+    shutil.copytree(folder / "EP02_01f", folder / "EP03_01")
+    result = read_databases("casme2", root)
+    assert keys(result) == ["sub01/EP02_01f"]
+    assert small.codes(result) == {"sub01/EP03_01": "shared_frames"}
+    assert result.unknown_faults == ()
 
 
 @pytest.mark.parametrize("year", ["20140508", "20190701"])
@@ -57,7 +95,9 @@ def test_casme2_sheets_of_both_years_give_the_same_clips(tmp_path, year):
     (root / "CASME2-coding-20140508.xlsx").rename(root / f"CASME2-coding-{year}.xlsx")
     result = read_databases("casme2", root)
     assert keys(result) == ["sub24/EP18_03"]
-    assert result.dropped == {"emotion sadness": 1}
+    assert small.outside(result) == ["sub24/EP07_01"]
+    assert [clip.label7 for clip in result.clips] == [3, 1]
+    assert result.outside_protocol == {"emotion sadness": 1}
     assert len(result.corrections) == (year == "20190701")
 
 
@@ -137,15 +177,12 @@ def test_samm_below_its_preamble_with_any_padding(tmp_path, digits):
     rows = [samm_row("006", "006_2_4", 180, 184, 188, "Contempt")]
     rows.append(samm_row("011", "011_2_1", 903, 906, 909, "Other"))
     result = read_databases("samm", small.samm(tmp_path / "db", rows, digits))
-    (clip,) = result.clips
-    assert (clip.key, clip.label, clip.label7, clip.objective_class) == (
-        "samm/006/006_2_4",
-        0,
-        7,
-        3,
-    )
+    clip, other = result.clips
+    marks = (clip.key, clip.label, clip.label7, clip.objective_class)
+    assert marks == ("samm/006/006_2_4", 0, 7, 3)
+    assert (other.key, other.label, other.label7) == ("samm/011/011_2_1", -1, -1)
     assert clip.frames[0][1].name == f"006_{180:0{digits}d}.jpg"
-    assert result.dropped == {"emotion other": 1}
+    assert result.outside_protocol == {"emotion other": 1}
 
 
 def test_samm_slips_are_corrected_and_counted(tmp_path):

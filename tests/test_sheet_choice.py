@@ -101,7 +101,7 @@ def test_the_sheet_of_all_expressions_gives_its_micro_expressions(tmp_path):
     small.write_xlsx(folder_of(root) / "CAS(ME)3_part_A_v1.xlsx", [header, *both])
     result = read_databases("casme3", root)
     assert keys(result) == ["spNO.1/b_266"]
-    assert result.dropped == {"no micro-expression": 1}
+    assert result.outside_protocol == {"no micro-expression": 1}
     assert "the older one" in result.deviations[0]
 
 

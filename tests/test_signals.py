@@ -15,7 +15,7 @@ from input_pipeline.core.command import StoppedError
 IN_GARBAGE_COLLECTION = """
 import gc, os, signal, time
 from experiments.schedule.interruption import Interruption
-from input_pipeline import command
+from input_pipeline.core import command
 
 # Started in the background, the tests ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -44,8 +44,11 @@ def checked(text: str, what: str) -> str:
 def canonical_subject(database: str, subject: str) -> str:
     """The subject in the composite list's spelling: SAMM's `6` becomes `006`, `SUB1` `sub01`.
 
-    Raises InputError on a spelling unknown to the database: it might name a person twice.
+    A database of one's own spells them as it likes. Raises InputError on a spelling unknown to one
+    of the others: it might name a person twice.
     """
+    if database not in _SUBJECT_FORMS:
+        return subject
     pattern, spelling = _SUBJECT_FORMS[database]
     found = pattern.fullmatch(subject)
     if not found:

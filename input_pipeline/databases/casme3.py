@@ -77,8 +77,9 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     micro = [row for row in sheet.rows if not _is_macro(row.cells)]
     result = records.read_rows(micro, layout)
     if len(micro) < len(sheet.rows):
-        dropped = {"no micro-expression": len(sheet.rows) - len(micro)}
-        result = dataclasses.replace(result, dropped={**result.dropped, **dropped})
+        macro = {"no micro-expression": len(sheet.rows) - len(micro)}
+        outside = {**result.outside_protocol, **macro}
+        result = dataclasses.replace(result, outside_protocol=outside)
     if _OLDER.fullmatch(sheet.path.name):
         older = _OLDER_TOLD.format(sheet.path.name)
         result = dataclasses.replace(result, deviations=(older,))

@@ -44,8 +44,9 @@ def read_databases(
     annotations: Sequence[pathlib.Path] = (),
     frames: str = "raw",
 ) -> ReadResult:
-    """The clips of the 3-class protocol, in key order, with every fault, correction and count.
+    """All clips of the databases in key order, with every fault, correction and count.
 
+    Clips outside the 3-class protocol have the label -1; their faults never stop a build.
     `raw_dir` holds one database, or for megc2019 the folders casme2, samm and smic. Sheets are
     found below it or named in `annotations`; the composite list is used where it is there.
     `frames` is raw, cropped, or one of them by database (frame_choice). No picture is decoded.
@@ -166,7 +167,7 @@ def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, 
     }
     found = result.labels()
     unlisted = sorted(found.keys() - listed.keys())
-    faulty = {fault.key for fault in result.faults}
+    faulty = {fault.key for fault in result.faults if not fault.outside}
     conflicts = [
         FaultyClip(
             key, "label_conflict", f"its label is {found[key]}, in {official.name} {label}.", label
@@ -179,16 +180,19 @@ def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, 
         for key, label in sorted(listed.items())
         if key not in found and key not in faulty
     ]
-    left_out = {*unlisted, *(fault.key for fault in conflicts)}
-    faults = [fault for fault in result.faults if fault.key not in unlisted]
-    dropped = dict(result.dropped)
+    left_out = {fault.key for fault in (*conflicts, *absent)}
+    clips = [clip for clip in result.clips if clip.key not in left_out]
+    faults = [fault for fault in result.faults if fault.key not in left_out]
+    outside = dict(result.outside_protocol)
     if unlisted:
-        dropped["not in the composite list"] = len(unlisted)
+        outside["not in the composite list"] = len(unlisted)
     return dataclasses.replace(
         result,
-        clips=tuple(clip for clip in result.clips if clip.key not in left_out),
-        faults=tuple(sorted([*faults, *conflicts, *absent], key=lambda fault: fault.key)),
-        dropped=dropped,
+        clips=tuple(
+            dataclasses.replace(clip, label=-1) if clip.key in unlisted else clip for clip in clips
+        ),
+        faults=tuple(sorted([*_outside(faults, unlisted), *conflicts, *absent], key=_key)),
+        outside_protocol=outside,
         deviations=(
             *result.deviations,
             *(f"{key} is not in the composite list {official.name}." for key in unlisted),
@@ -197,17 +201,37 @@ def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, 
     )
 
 
+def _key(fault: FaultyClip) -> str:
+    return fault.key
+
+
+def _outside(faults: Sequence[FaultyClip], keys: Sequence[str]) -> list[FaultyClip]:
+    """The faults, those of the clips named now outside the protocol."""
+    return [
+        dataclasses.replace(fault, label=-1, outside=True) if fault.key in keys else fault
+        for fault in faults
+    ]
+
+
 def _without_shared(result: ReadResult) -> ReadResult:
     shared = shared_frames.find(result.clips)
-    if not shared:
-        return result
+    # A clip of the protocol is not lost to one outside it that shows the same pictures.
+    inside = [clip for clip in result.clips if clip.label >= 0]
+    lost = {key for key in shared if key not in {clip.key for clip in inside}}
+    shared = {key: shared[key] for key in lost} | shared_frames.find(inside)
     faults = [
-        FaultyClip(clip.key, shared[clip.key].code, shared[clip.key].detail, clip.label)
+        FaultyClip(
+            clip.key,
+            shared[clip.key].code,
+            shared[clip.key].detail,
+            clip.label,
+            outside=clip.label < 0,
+        )
         for clip in result.clips
         if clip.key in shared
     ]
     return dataclasses.replace(
         result,
         clips=tuple(clip for clip in result.clips if clip.key not in shared),
-        faults=tuple(sorted([*result.faults, *faults], key=lambda fault: fault.key)),
+        faults=tuple(sorted([*result.faults, *faults], key=_key)),
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.databases import labels, trees
-from input_pipeline.databases.corrections import Corrections
+from input_pipeline.databases.corrections import Corrections, Part
 from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
 from input_pipeline.databases.trees import NEAREST
 
@@ -65,33 +65,38 @@ def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: Layout) -> Rea
     """
     corrections = Corrections(layout.database)
     faults: list[FaultyClip] = []
-    dropped: collections.Counter[str] = collections.Counter()
+    not_counted: collections.Counter[str] = collections.Counter()
     records: list[ClipRecord] = []
     for clips in _by_key(rows, layout, faults).values():
         clip = clips[0]
-        if not corrections.in_protocol(clip.subject, clip.clip):
-            dropped["left out of the protocol by name"] += len(clips)
+        part = corrections.part_of(clip.subject, clip.clip)
+        if part is Part.NO_CLIP:
+            not_counted["no clip of the database"] += len(clips)
             continue
         key, label = f"{layout.database}/{clip.subject}/{clip.clip}", -1
+        why_outside = "left out of the protocol by name" if part is Part.OUTSIDE else ""
         try:
             emotions = [corrections.apply(c.subject, c.clip, "emotion", c.emotion) for c in clips]
             classes = [labels.classes_of(layout.database, emotion) for emotion in emotions]
             in_protocol = [c.label for c in classes if c.label is not None]
             if not in_protocol:
-                dropped[f"emotion {emotions[0].casefold()}"] += len(clips)
-                continue
-            label = in_protocol[0]
+                why_outside = why_outside or f"emotion {emotions[0].casefold()}"
+            elif not why_outside:
+                label = in_protocol[0]
             if len(clips) > 1:
                 where = ", ".join(str(c.row) for c in clips)
                 raise ClipFault("duplicate_key", f"the rows {where} of the sheet name this clip.")
             records.append(_record(clip, layout, corrections, label, classes[0].label7))
         except ClipFault as fault:
-            faults.append(FaultyClip(key, fault.code, fault.detail, label))
+            outside = bool(why_outside)
+            faults.append(FaultyClip(key, fault.code, fault.detail, label, outside=outside))
+        if why_outside:
+            not_counted[why_outside] += len(clips)
     return ReadResult(
         clips=tuple(sorted(records, key=lambda record: record.key)),
         faults=tuple(sorted(faults, key=lambda fault: fault.key)),
         corrections=tuple(corrections.applied),
-        dropped=dict(sorted(dropped.items())),
+        outside_protocol=dict(sorted(not_counted.items())),
     )
 
 

@@ -89,10 +89,11 @@ def _read_fold(root: pathlib.Path, name: str, dataset: str, faults: Faults) -> d
             f"'{name}' is no fold of a subject; the form is {_FORM} with subjects like sub01, "
             "006, s03 or spNO.1; remove it from the source folder."
         )
-    if database not in DATABASES_OF[dataset]:
+    allowed = DATABASES_OF.get(dataset, (database,))
+    if database not in allowed:
         raise InputError(
             f"the fold '{name}' belongs to {database}, which is not part of the data set "
-            f"{dataset} ({', '.join(DATABASES_OF[dataset])}); give another --dataset."
+            f"{dataset} ({', '.join(allowed)}); give another --dataset."
         )
     held_out = (database, identifiers.canonical_subject(database, name))
     fold: dict[_Key, _Copy] = {}

@@ -1,4 +1,4 @@
-"""The TensorFlow Datasets side: one builder class per data set, one config per layout.
+"""The TensorFlow Datasets side: a builder class for each data set, one config per layout.
 
 Written as array_record, so that neither writing nor reading needs TensorFlow. Importing this
 module loads TensorFlow Datasets; import it where it is used.
@@ -6,18 +6,28 @@ module loads TensorFlow Datasets; import it where it is used.
 
 import contextlib
 import errno
+import functools
 import importlib.metadata
 import io
 import json
 import os
 import pathlib
+import types
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
+from input_pipeline.core import tasks
+from input_pipeline.core.clips import (
+    CLASS_NAMES,
+    LABEL_COLUMNS,
+    LAYOUTS,
+    MAP_SIZE,
+    Clips,
+    sorted_and_checked,
+)
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import require_free_space, write_whole
 from input_pipeline.maps.layouts import LANDMARKS, MEAN_LANDMARKS_5x2
@@ -52,6 +62,7 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
+        class_names = self._clips.class_names if self._clips else CLASS_NAMES
         return tfds.core.DatasetInfo(
             builder=self,
             description="28x28 maps of optical flow and optical strain between onset and apex.",
@@ -59,7 +70,8 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
                 {
                     "flow": tfds.features.Tensor(shape=_MAP_SHAPE, dtype=np.float32),
                     "flow_whole": tfds.features.Tensor(shape=_MAP_SHAPE, dtype=np.float32),
-                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
+                    # -1 where a clip has none of the classes, as TFDS allows.
+                    "label": tfds.features.ClassLabel(names=class_names),
                     "database": tfds.features.Text(),
                     "subject": tfds.features.Text(),
                     "clip": tfds.features.Text(),
@@ -127,12 +139,27 @@ class Megc2019(_FlowMaps):
 _BUILDERS = {builder.name: builder for builder in (Casme2, Samm, Smic, Casme3, Megc2019)}
 
 
+@functools.cache
+def _builder(dataset: str) -> type[_FlowMaps]:
+    """The builder class of a data set; one's own data sets get theirs here."""
+    if dataset in _BUILDERS:
+        return _BUILDERS[dataset]
+    # Not registered: TFDS may have a data set of this name itself.
+    own = {"name": dataset, "__module__": __name__}
+    return types.new_class(
+        dataset, (_FlowMaps,), {"skip_registration": True}, lambda body: body.update(own)
+    )
+
+
 def _metadata(clips: Clips | None) -> dict[str, Any]:
     if clips is None:
         return {}
     packages = ("numpy", "tensorflow-datasets", "array_record")
     return {
-        "content_hash": clips.content_hash(),
+        "content_hash": tasks.selected(clips).content_hash(),
+        "whole_hash": clips.whole_hash(),
+        "class_names": list(clips.class_names),
+        "every_clip": clips.every_clip,
         "provenance": dict(clips.provenance),
         "pretend": clips.pretend,
         "versions": {package: importlib.metadata.version(package) for package in packages},
@@ -148,13 +175,10 @@ def extras_with_defaults(clips: Clips) -> dict[str, np.ndarray]:
     """
     count = len(clips)
     whole = clips.flow_whole_NxHxWxC
-    unknown_int_N = np.full(count, _UNKNOWN, np.int64)
     unmeasured_N = np.full(count, _UNKNOWN, np.float32)
     is_constant_NxC = whole.max(axis=(1, 2)) == whole.min(axis=(1, 2))
     defaults = {
-        "emotion": np.full(count, ""),
-        "label7": unknown_int_N,
-        "objective_class": unknown_int_N,
+        **{name: np.full(count, unknown) for name, unknown in LABEL_COLUMNS.items()},
         "landmarks": np.broadcast_to(MEAN_LANDMARKS_5x2, (count, *MEAN_LANDMARKS_5x2.shape)),
         "constant_channels": is_constant_NxC.sum(axis=1).astype(np.int64),
         "flow_max": unmeasured_N,
@@ -167,26 +191,26 @@ def extras_with_defaults(clips: Clips) -> dict[str, np.ndarray]:
 def write_data_set(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> Written:
     """Store the clips as `<dataset>/<layout>:1.0.0` below data_dir; all of it or nothing.
 
-    The clips are checked and sorted first. A data set with the same content hash is left as it
-    is, but for the mark of pretend data where it lacks it; another one, or one with damaged
+    The clips are checked and sorted first. A data set with the same hash over all clips is left as
+    it is, but for the mark of pretend data where it lacks it; another one, or one with damaged
     records, is refused with InputError unless `overwrite`, and then replaced only once the new one
     is whole. Raises OSError, with path and bytes, where the disk does not suffice.
     """
-    clips = sorted_and_checked(clips, where=f"the data set {clips.dataset}")
+    clips = sorted_and_checked(clips, where=f"the data set {clips.dataset}", stored=True)
     path = tfds_folder.dataset_path(data_dir, clips.dataset, clips.layout)
     with tfds_folder.build_lock(path):
         if path.exists() and not overwrite:
-            stored_hash = tfds_folder.stored_metadata(path).get("content_hash")
-            if stored_hash == clips.content_hash():
+            metadata = tfds_folder.stored_metadata(path)
+            if _is_same(metadata, clips):
                 # Raises where records were damaged since: "already there" must be true of them.
-                stored = loader.load(clips.dataset, clips.layout, data_dir)
+                stored = loader.every_clip(clips.dataset, clips.layout, data_dir)
                 if clips.pretend and not stored.pretend:
                     # Written before data sets carried the mark.
                     _mark_pretend(path)
                 return Written(path, is_new=False)
             raise InputError(
                 f"'{path}' already holds another version of {clips.dataset} (content hash "
-                f"{str(stored_hash)[:12]}, now {clips.content_hash()[:12]}); give --overwrite to "
+                f"{_shown(metadata)}, now {_shown(_metadata(clips))}); give --overwrite to "
                 "replace it, or another --data_dir."
             )
         needed = _BYTES_FIXED + _BYTES_PER_CLIP * len(clips)
@@ -195,6 +219,19 @@ def write_data_set(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = Fa
             finished = _build(clips, staging, needed)
             tfds_folder.publish(finished, path)
     return Written(path, is_new=True)
+
+
+def _is_same(metadata: dict[str, Any], clips: Clips) -> bool:
+    """Whether a data set holds these clips, and no fewer."""
+    if "whole_hash" in metadata or clips.every_clip:
+        return metadata.get("whole_hash") == clips.whole_hash()
+    return metadata.get("content_hash") == clips.content_hash()
+
+
+def _shown(metadata: dict[str, Any]) -> str:
+    """The hash of a data set's own classes, and whether it holds them alone."""
+    alone = "" if metadata.get("every_clip") else " of its classes' clips alone"
+    return str(metadata.get("content_hash"))[:12] + alone
 
 
 def _mark_pretend(path: pathlib.Path) -> None:
@@ -206,7 +243,7 @@ def _mark_pretend(path: pathlib.Path) -> None:
 def _build(clips: Clips, staging: pathlib.Path, needed: int) -> pathlib.Path:
     # Its bar would be gone within the second that writing takes.
     tfds.disable_progress_bar()
-    builder = _BUILDERS[clips.dataset](
+    builder = _builder(clips.dataset)(
         clips=clips, data_dir=staging, config=clips.layout, file_format="array_record"
     )
     try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.core import lock_file
+from input_pipeline.core.clips import DATASETS, LAYOUTS, is_data_set_name
 from input_pipeline.core.errors import InputError
 
 VERSION = "1.0.0"
@@ -31,6 +32,18 @@ _STAGING = r"incomplete\.[a-z0-9_]{8}"
 def dataset_path(data_dir: pathlib.Path, dataset: str, layout: str) -> pathlib.Path:
     """The folder that holds a built data set's records and metadata."""
     return data_dir / dataset / layout / VERSION
+
+
+def own_data_sets(data_dir: pathlib.Path) -> list[str]:
+    """The data sets under names of one's own that lie in data_dir, sorted."""
+    if not data_dir.is_dir():
+        return []
+    return sorted(
+        folder.name
+        for folder in data_dir.iterdir()
+        if is_data_set_name(folder.name) and folder.name not in DATASETS
+        if any(dataset_path(data_dir, folder.name, layout).is_dir() for layout in LAYOUTS)
+    )
 
 
 def stored_metadata(path: pathlib.Path) -> dict[str, Any]:
