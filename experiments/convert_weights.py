@@ -14,7 +14,7 @@ from experiments.run import flags as run_flags
 from experiments.run.recipes import plain
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
-from input_pipeline.core.identifiers import canonical_subject, database_of
+from input_pipeline.databases.registry import canonical_subject, database_of
 
 # Of a state dict nobody knows on which maps it was trained.
 _UNKNOWN = ""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from input_pipeline.core import command, extras, store_flags, tasks
-from input_pipeline.core.clips import STORED_DATASETS
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import frame_choice
+from input_pipeline.databases.registry import STORED_DATASETS
 
 if TYPE_CHECKING:
     from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult

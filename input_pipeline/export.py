@@ -6,8 +6,9 @@ import zipfile
 from absl import flags
 
 from input_pipeline.core import command, data_flags, tasks
-from input_pipeline.core.clips import DATASETS, entitled
+from input_pipeline.core.clips import entitled
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import DATASETS
 from input_pipeline.storage import arrays_file, loader
 
 _DATASET = flags.DEFINE_string(

@@ -8,8 +8,8 @@ import pathlib
 from absl import flags
 
 from input_pipeline.core import command
-from input_pipeline.core.clips import STORED_DATASETS
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import STORED_DATASETS
 from input_pipeline.pretend import database
 
 _DATABASE = flags.DEFINE_enum(

@@ -6,8 +6,9 @@ import pathlib
 from absl import flags
 
 from input_pipeline.core import command, store_flags
-from input_pipeline.core.clips import STORED_DATASETS, Clips, is_data_set_name
+from input_pipeline.core.clips import Clips, is_data_set_name
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import STORED_DATASETS
 from input_pipeline.maps import published
 
 _SOURCE = flags.DEFINE_string(

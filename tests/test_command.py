@@ -31,7 +31,7 @@ def test_help_lists_every_flag_and_exits_0(module):
     ("arguments", "parts"),
     [
         (["stray"], ("unexpected argument 'stray'",)),
-        (["--dataset=cas"], ("--dataset=cas", "casme3|megc2019")),
+        (["--dataset=c-s", "--source=x", "--output=x.npz"], ("c-s", "casme3, megc2019")),
         (["--layout=six"], ("--layout=six", "five|quad|quad_htnet|whole")),
         (["--colour=red"], ("colour",)),
         (["--data_dir=", "--source=x", "--dataset=samm", "--output=x.npz"], ("data_dir",)),

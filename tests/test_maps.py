@@ -10,8 +10,8 @@ import pytest
 from command_runner import assert_mistake
 from fake_maps import import_maps, rewrite
 
-from input_pipeline.core import identifiers
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases import registry
 from input_pipeline.maps import from_folds, layouts
 from input_pipeline.maps import from_table as map_table
 
@@ -90,7 +90,7 @@ def test_split_form_equals_table_form(tmp_path, blank):
     ],
 )
 def test_one_person_has_one_spelling(database, written, canonical):
-    assert identifiers.canonical_subject(database, written) == canonical
+    assert registry.canonical_subject(database, written) == canonical
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_one_person_has_one_spelling(database, written, canonical):
 )
 def test_an_unknown_spelling_is_refused(database, written):
     with pytest.raises(InputError, match="is not spelled like one of"):
-        identifiers.canonical_subject(database, written)
+        registry.canonical_subject(database, written)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_an_unknown_spelling_is_refused(database, written):
     [("006", "samm"), ("s03", "smic"), ("sub01", "casme2"), ("spNO.1", "casme3"), ("x1", None)],
 )
 def test_the_database_follows_from_the_subjects_form(subject, database):
-    assert identifiers.database_of(subject) == database
+    assert registry.database_of(subject) == database
 
 
 def test_constant_channels_are_counted_and_kept(table):

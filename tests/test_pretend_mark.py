@@ -11,8 +11,8 @@ from fake_clips import few
 
 from experiments.scores import figures, published
 from experiments.scores.summary import read_records
-from input_pipeline.core.clips import DATABASES_OF
 from input_pipeline.databases import reading
+from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.maps import synthetic
 from input_pipeline.reports import pages
 from input_pipeline.storage import arrays_file, loader, tfds_builder

@@ -188,7 +188,9 @@ def test_an_own_data_set_brings_its_classes(tmp_path, classes, names):
     assert exported.status == 0, exported.err
     assert loader.load_arrays(npz).content_hash() == clips.content_hash()
     assert loader.load_arrays(npz, "mylab").class_names == names
-    with pytest.raises(InputError, match=r"holds only the clips of the classes .* no other class"):
+    with pytest.raises(
+        InputError, match=r"holds only the clips of the classes .* no other classes"
+    ):
         loader.load("mylab", "five", tmp_path / "written", task="3")
 
 

@@ -9,7 +9,7 @@ from ahmsa_jax.config import ConfigError, Order, TrainConfig
 from experiments.run.flag_values import ClusterParser, IntegersParser, ShardParser, TupleSerializer
 from experiments.run.recipes import FROM_DATA, MODELS, RECIPES, SETTINGS, SYNTHETIC_PRESET, presets
 from input_pipeline.core import data_flags
-from input_pipeline.core.clips import DATASETS
+from input_pipeline.databases.registry import DATASETS
 
 # A month: whoever wants none gives 0.
 MAX_CHECKPOINT_MINUTES = 43_200

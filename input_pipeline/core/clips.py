@@ -18,17 +18,6 @@ CLASS_NAMES = ("negative", "positive", "surprise")
 FLOW_CHANNELS = ("u", "v", "strain")
 MAP_SIZE = 28
 LAYOUTS = ("five", "quad", "quad_htnet", "whole")
-# Data sets that live on disk; `synthetic` is made in memory.
-STORED_DATASETS = ("casme2", "samm", "smic", "casme3", "megc2019")
-DATASETS = ("synthetic", *STORED_DATASETS)
-# Databases whose clips a data set may hold.
-DATABASES_OF = {
-    "casme2": ("casme2",),
-    "samm": ("samm",),
-    "smic": ("smic",),
-    "casme3": ("casme3",),
-    "megc2019": ("casme2", "samm", "smic"),
-}
 
 
 # Classes of a data set.

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from input_pipeline.core.clips import CLASS_NAMES, STORED_DATASETS, Clips
+from input_pipeline.core.clips import CLASS_NAMES, Clips
 from input_pipeline.core.errors import InputError
 
 
@@ -68,14 +68,11 @@ def selected(clips: Clips, name: str | None = None) -> Clips:
     if name not in TASKS:
         raise InputError(f"unknown class set '{name}'; known are {', '.join(TASKS)}.")
     if not clips.every_clip:
-        advice = "it has no other class set"
-        if clips.dataset in STORED_DATASETS:
-            advice = (
-                "it must be built again with python -m input_pipeline.build "
-                f"--dataset={clips.dataset} --layout={clips.layout} --raw_dir=DIR --overwrite"
-            )
         raise InputError(
             f"the data set {clips.dataset}/{clips.layout} holds only the clips of the classes "
-            f"{', '.join(clips.class_names)}, not all of the class set {name}; {advice}."
+            f"{', '.join(clips.class_names)}, not all of the class set {name}; it must be built "
+            "again from the database with python -m input_pipeline.build "
+            f"--dataset={clips.dataset} --layout={clips.layout} --raw_dir=DIR --overwrite; a "
+            "data set of published or own maps has no other classes."
         )
     return TASKS[name].of(clips)

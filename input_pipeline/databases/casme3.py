@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import records, sheet_files, trees
+from input_pipeline.databases.database import Database
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import LeftOut, SourceFolder
 from input_pipeline.databases.trees import FrameName
 
-DATABASE = "casme3"
+NAME = "casme3"
 # A subject's folder of the long videos (spNO.1), or a clip's own folder (spNO.1_a_355).
 SUBJECT_FOLDER = re.compile(r"spno\.?\d{1,4}(_[a-z]_\d+)?", re.ASCII | re.IGNORECASE)
 # Depth pictures are PNG and may lie where some copies have the colour frames.
@@ -73,7 +74,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
         return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
 
     # Clips run on in the long videos, and single frames were dropped all over.
-    layout = records.Layout(DATABASE, _names, frames_of, offset_needed=False)
+    layout = records.Layout(NAME, _names, frames_of, offset_needed=False)
     micro = [row for row in sheet.rows if not _is_macro(row.cells)]
     result = records.read_rows(micro, layout)
     if len(micro) < len(sheet.rows):
@@ -100,7 +101,7 @@ def _names(cells: dict[str, str]) -> tuple[str, str]:
     video = records.safe_name(cells["clip"], _VIDEO, "video")
     # One video holds several clips: the onset tells them apart.
     onset = records.frame_number("onset", cells["onset"])
-    return f"spNO.{int(subject[1])}", f"{video[0].lower()}_{onset}"
+    return DATABASE.spelling.format(int(subject[1])), f"{video[0].lower()}_{onset}"
 
 
 def _spelling(name: str) -> str:
@@ -115,3 +116,17 @@ def _folders(tree: pathlib.Path, clip: records.AnnotatedClip) -> Iterator[pathli
             # Beside the colour frames lie depth pictures; some copies have the frames right here.
             yield from trees.folders_named(video, "color")
             yield video
+
+
+DATABASE = Database(
+    name=NAME,
+    doi="10.1109/TPAMI.2022.3174895",
+    publication="CAS(ME)^3, Part A (Li et al. 2023)",
+    subject=_SUBJECT,
+    spelling="spNO.{:d}",
+    frame_names={"raw": _FRAME_NAME},
+    frames_per_second=30,
+    read=read,
+    sheet_forms=(LABELS,),
+    left_out=_OTHER_TREES,
+)

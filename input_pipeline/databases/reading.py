@@ -4,38 +4,22 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from input_pipeline.core.clips import DATABASES_OF, STORED_DATASETS
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import (
-    casme2,
-    casme3,
     composite,
     expected_counts,
     frame_choice,
     known_defects,
-    samm,
+    registry,
     shared_frames,
     sheet_files,
-    smic,
     trees,
     wrong_folder,
 )
 from input_pipeline.databases.composite import CompositeList
+from input_pipeline.databases.registry import DATABASES, DATABASES_OF, STORED_DATASETS
 from input_pipeline.databases.rows import FaultyClip, ReadResult, merged
 from input_pipeline.databases.sheet_files import GivenSheets
-
-_READERS = {
-    "casme2": casme2.read,
-    "samm": samm.read,
-    "smic": smic.read,
-    "casme3": casme3.read,
-}
-_FORMS = {
-    "casme2": (casme2.CODING, casme2.OBJECTIVE),
-    "samm": (samm.CODES,),
-    "smic": (),
-    "casme3": (casme3.LABELS,),
-}
 
 
 def read_databases(
@@ -64,13 +48,13 @@ def read_databases(
     above: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *raw_dirs)}
     if raw_dirs.keys() != {dataset}:
         above = _top_sheets(raw_dir, tuple(raw_dirs))
-    official = official or composite.best_list(_csv_files(raw_dir))
+    official = official or composite.best_list(_csv_files(raw_dir), registry.canonical_subject)
     results = []
     for name, folder in raw_dirs.items():
         given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
-        results.append(_READERS[name](folder, given, frame_choice.of(frames, name)))
+        results.append(DATABASES[name].read(folder, given, frame_choice.of(frames, name)))
     result = merged(results)
-    if official and dataset != "casme3":
+    if official and set(raw_dirs) <= set(composite.DATABASES):
         result = _by_list(result, official, tuple(raw_dirs))
     result = _without_shared(result)
     result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames))
@@ -78,7 +62,9 @@ def read_databases(
     notes = list(result.notes)
     notes += [f"annotation sheet not used: {path.name} (other columns)" for path in above[""]]
     for name, folder in raw_dirs.items():
-        deviating += expected_counts.deviations(name, result, folder)
+        deviating += expected_counts.deviations(
+            name, result, folder, DATABASES[name].clips_by_counts
+        )
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
     folders = {*raw_dirs.values(), *_folders_above(result)}
@@ -127,13 +113,13 @@ def _sorted_annotations(
         if not fitting:
             raise _unfit(path, tuple(sheets_of))
         sheets_of[fitting[0]].append(path)
-    return composite.best_list(lists), sheets_of
+    return composite.best_list(lists, registry.canonical_subject), sheets_of
 
 
 def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
-    forms = [form for name in databases for form in _FORMS[name]]
+    forms = [form for name in databases for form in DATABASES[name].sheet_forms]
     fitting = [sheet_files.wanted(forms)] if forms else []
-    if databases != ("casme3",):
+    if set(databases) <= set(composite.DATABASES):
         fitting.append(f"the composite list {composite.NAME} (no header)")
     return InputError(
         f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
@@ -153,7 +139,7 @@ def _top_sheets(raw_dir: pathlib.Path, databases: Sequence[str]) -> dict[str, li
 
 
 def _fits(database: str, path: pathlib.Path) -> bool:
-    return any(sheet_files.find(form, [path]) for form in _FORMS[database])
+    return any(sheet_files.find(form, [path]) for form in DATABASES[database].sheet_forms)
 
 
 def _csv_files(raw_dir: pathlib.Path) -> list[pathlib.Path]:

@@ -9,12 +9,13 @@ from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import expected_counts, known_defects, labels, records, trees
+from input_pipeline.databases.database import Database
 from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import LeftOut, SourceFolder
 from input_pipeline.databases.trees import FrameName
 
-DATABASE = "smic"
+NAME = "smic"
 SUBJECT_FOLDER = re.compile(r"s\d{1,2}", re.ASCII | re.IGNORECASE)
 # Six digits or more, the index in the whole recording.
 _FRAME_NAMES = {
@@ -49,13 +50,13 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     _check_own_name(raw_dir.resolve().name, found_trees)
     clips: list[ClipRecord] = []
     all_places = _places(found_trees)
-    faults = _lost(raw_dir, frames, {f"{DATABASE}/{s}/{c}" for s, c in all_places})
+    faults = _lost(raw_dir, frames, {f"{NAME}/{s}/{c}" for s, c in all_places})
     for (subject, clip), places in sorted(all_places.items()):
         label = list(_CODES.values()).index(_CODES[clip.split("_")[1]])
         try:
             clips.append(_record(subject, clip, label, places, frames))
         except ClipFault as fault:
-            key = f"{DATABASE}/{subject}/{clip}"
+            key = f"{NAME}/{subject}/{clip}"
             faults.append(FaultyClip(key, fault.code, fault.detail, label))
     faults.sort(key=lambda fault: fault.key)
     return source.noted(ReadResult(clips=tuple(clips), faults=tuple(faults)), (), found_trees)
@@ -63,12 +64,22 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
 
 def _lost(raw_dir: pathlib.Path, frames: str, found: set[str]) -> list[FaultyClip]:
     """The clips whose folder itself the release has lost: no sheet tells that they belong to it."""
-    label_of = expected_counts.smic_labels(expected_counts.expected(DATABASE, raw_dir))
-    lost = known_defects.without_frames(DATABASE, frames) - found
+    label_of = clips_by_counts(expected_counts.expected(NAME, raw_dir))
+    lost = known_defects.without_frames(NAME, frames) - found
     return [
         FaultyClip(key, "no_frames", "the clip has no folder.", label_of[key])
         for key in sorted(lost & label_of.keys())
     ]
+
+
+def clips_by_counts(wanted: expected_counts.Expected) -> dict[str, int]:
+    """Key and class of every clip: those of a subject's class are numbered without gaps."""
+    return {
+        f"{NAME}/{subject}/{subject}_{code}_{number:02d}": label
+        for subject, counts in wanted.per_subject.items()
+        for label, (code, count) in enumerate(zip(_CODES, counts, strict=True))
+        for number in range(1, count + 1)
+    }
 
 
 def _check_own_name(name: str, found_trees: Sequence[trees.OuterFolder]) -> None:
@@ -92,7 +103,7 @@ def _places(
             for folder in _clip_folders(tree.path / name):
                 found = _CLIP.fullmatch(folder.name)
                 assert found is not None, folder.name
-                subject = f"s{int(found[1]):02d}"
+                subject = DATABASE.spelling.format(int(found[1]))
                 clip = f"{subject}_{found[2].lower()}_{int(found[3]):02d}"
                 places[subject, clip].append(folder)
     return places
@@ -127,7 +138,7 @@ def _record(
         )
     found = records.first_with_frames(places, _FRAME_NAMES[frames], None, clip)
     return ClipRecord(
-        database=DATABASE,
+        database=NAME,
         subject=subject,
         clip=clip,
         onset=found[0][0],
@@ -135,7 +146,23 @@ def _record(
         offset=found[-1][0],
         emotion=CLASS_NAMES[label],
         label=label,
-        label7=labels.classes_of(DATABASE, CLASS_NAMES[label]).label7,
+        label7=labels.classes_of(NAME, CLASS_NAMES[label]).label7,
         objective_class=-1,
         frames=found,
     )
+
+
+DATABASE = Database(
+    name=NAME,
+    doi="10.1109/FG.2013.6553717",
+    publication="SMIC-HS (Li et al. 2013)",
+    subject=re.compile(r"s0*(\d{1,2})", re.ASCII | re.IGNORECASE),
+    spelling="s{:02d}",
+    frame_names=_FRAME_NAMES,
+    # Its high-speed camera.
+    frames_per_second=100,
+    read=read,
+    has_apex=False,
+    left_out=_OTHER_TREES,
+    clips_by_counts=clips_by_counts,
+)

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from input_pipeline.core import identifiers, progress_lines
-from input_pipeline.core.clips import CLASS_NAMES, DATABASES_OF, MAP_SIZE, MOST_CLASSES
+from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, MOST_CLASSES
 from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.databases import registry
+from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.maps import picture
 from input_pipeline.maps.layouts import LANDMARKS
 from input_pipeline.maps.sample import MapSample
@@ -215,7 +217,7 @@ def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmark
     landmarks_5x2 = _landmarks(row) if has_landmarks else None
     return _Entry(
         database=database,
-        subject=identifiers.canonical_subject(database, subject),
+        subject=registry.canonical_subject(database, subject),
         clip=clip,
         label=label,
         map_name=row["map"],

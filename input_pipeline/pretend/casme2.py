@@ -38,7 +38,7 @@ _BY_NAME = (("04", "EP12_01f"), ("05", "EP09_05f"))
 
 def write(root: pathlib.Path) -> None:
     """Write the pretend database into `root`."""
-    drawn = Film(DATABASE, CLIPS)
+    drawn = Film(DATABASE, CLIPS, first_face=0)
     for clip in CLIPS:
         _write_clip(root, drawn, clip)
     _write_sheets(root)

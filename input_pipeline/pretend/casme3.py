@@ -45,7 +45,7 @@ def names(clip: PretendClip) -> tuple[str, str]:
 
 def write(root: pathlib.Path) -> None:
     """Write the pretend database into `root`."""
-    drawn = Film(DATABASE, CLIPS)
+    drawn = Film(DATABASE, CLIPS, first_face=36)
     part = root / "part_A"
     videos = part / "data" / "part_A_split" / "part_A"
     for clip in CLIPS:

@@ -3,8 +3,8 @@
 import os
 import pathlib
 
-from input_pipeline.core.clips import DATABASES_OF
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import DATABASES_OF
 
 _LIST = "combined_3class_gt.csv"
 # The second official list lacks this clip.

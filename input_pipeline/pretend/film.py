@@ -21,8 +21,6 @@ _STEPS = 3
 _LEFT_AT_OFFSET = 1 / 3
 _NOISE = 1.0
 _NOISES = 8
-# No two databases of the composite share a face.
-_FIRST_IDENTITY = {"casme2": 0, "samm": 12, "smic": 24, "casme3": 36}
 # What unzipping, file managers and shortcuts leave among the frames.
 STRAY_FILES = ("Thumbs.db", ".DS_Store", "Desktop - Shortcut.lnk")
 
@@ -60,13 +58,15 @@ class PretendClip:
 
 
 class Film:
-    """Draws the frames of the clips of one pretend database, always the same ones."""
+    """Draws the frames of the clips of one pretend database, always the same ones.
 
-    def __init__(self, database: str, clips: Sequence[PretendClip]) -> None:
+    Its subjects have the faces from number `first_face`: no two databases share one.
+    """
+
+    def __init__(self, database: str, clips: Sequence[PretendClip], first_face: int) -> None:
         self._database = database
         subjects = sorted({clip.subject for clip in clips})
-        first = _FIRST_IDENTITY[database]
-        self._identity_of = {subject: number for number, subject in enumerate(subjects, first)}
+        self._identity_of = {subject: number for number, subject in enumerate(subjects, first_face)}
         self._place_of = {id(clip): place for place, clip in enumerate(clips)}
 
     def motions(self, clip: PretendClip) -> dict[str, float]:

@@ -33,7 +33,7 @@ def names(clip: PretendClip) -> tuple[str, str]:
 
 def write(root: pathlib.Path) -> None:
     """Write the pretend database into `root`."""
-    drawn = Film(DATABASE, CLIPS)
+    drawn = Film(DATABASE, CLIPS, first_face=24)
     raw = root / "SMIC_all_raw" / "SMIC_all_raw" / "HS"
     cropped = root / "SMIC_all_cropped" / "HS"
     for clip in CLIPS:

@@ -12,16 +12,15 @@ import numpy as np
 from input_pipeline.core import tasks
 from input_pipeline.core.clips import (
     CLASS_NAMES,
-    DATASETS,
     LAYOUTS,
     MAP_SIZE,
     MOST_CLASSES,
-    STORED_DATASETS,
     Clips,
     is_data_set_name,
     sorted_and_checked,
 )
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import DATASETS, STORED_DATASETS
 from input_pipeline.maps import synthetic
 from input_pipeline.storage import npz_members, tfds_folder
 from input_pipeline.storage.npz_members import Header

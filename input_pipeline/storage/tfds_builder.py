@@ -6,7 +6,6 @@ module loads TensorFlow Datasets; import it where it is used.
 
 import contextlib
 import errno
-import functools
 import importlib.metadata
 import io
 import json
@@ -30,6 +29,7 @@ from input_pipeline.core.clips import (
 )
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import require_free_space, write_whole
+from input_pipeline.databases.registry import DATA_SETS
 from input_pipeline.maps.layouts import LANDMARKS, MEAN_LANDMARKS_5x2
 from input_pipeline.storage import loader, tfds_folder
 
@@ -116,39 +116,22 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
             yield index, example
 
 
-class Casme2(_FlowMaps):
-    """CASME II (Yan et al. 2014, doi:10.1371/journal.pone.0086041)."""
+def _new_builder(dataset: str, doc: str, *, registered: bool) -> type[_FlowMaps]:
+    def named(body: dict[str, Any]) -> None:
+        body.update(name=dataset, __module__=__name__, __doc__=doc)
+
+    return types.new_class(dataset, (_FlowMaps,), {"skip_registration": not registered}, named)
 
 
-class Samm(_FlowMaps):
-    """SAMM (Davison et al. 2018, doi:10.1109/TAFFC.2016.2573832)."""
+_BUILDERS = {
+    name: _new_builder(name, f"{one.publication}, doi:{one.doi}.", registered=True)
+    for name, one in DATA_SETS.items()
+}
 
 
-class Smic(_FlowMaps):
-    """SMIC-HS (Li et al. 2013, doi:10.1109/FG.2013.6553717)."""
-
-
-class Casme3(_FlowMaps):
-    """CAS(ME)^3, Part A (Li et al. 2023, doi:10.1109/TPAMI.2022.3174895)."""
-
-
-class Megc2019(_FlowMaps):
-    """The composite of SMIC-HS, CASME II and SAMM (MEGC 2019, doi:10.1109/FG.2019.8756611)."""
-
-
-_BUILDERS = {builder.name: builder for builder in (Casme2, Samm, Smic, Casme3, Megc2019)}
-
-
-@functools.cache
 def _builder(dataset: str) -> type[_FlowMaps]:
-    """The builder class of a data set; one's own data sets get theirs here."""
-    if dataset in _BUILDERS:
-        return _BUILDERS[dataset]
-    # Not registered: TFDS may have a data set of this name itself.
-    own = {"name": dataset, "__module__": __name__}
-    return types.new_class(
-        dataset, (_FlowMaps,), {"skip_registration": True}, lambda body: body.update(own)
-    )
+    # One's own is not registered: TFDS may have a data set of its name itself.
+    return _BUILDERS.get(dataset) or _new_builder(dataset, "Own maps.", registered=False)
 
 
 def _metadata(clips: Clips | None) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.core import lock_file
-from input_pipeline.core.clips import DATASETS, LAYOUTS, is_data_set_name
+from input_pipeline.core.clips import LAYOUTS, is_data_set_name
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import DATASETS
 
 VERSION = "1.0.0"
 # TensorFlow Datasets ignores folders with this prefix.
