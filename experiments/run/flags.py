@@ -22,7 +22,7 @@ from experiments.run.flag_values import (
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec
 from input_pipeline.core import data_flags
-from input_pipeline.core.clips import DATASETS
+from input_pipeline.databases.registry import DATASETS
 
 Values = flags.FlagValues
 # A month: whoever wants none gives 0.
