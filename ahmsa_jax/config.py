@@ -36,7 +36,7 @@ class Span:
 
     def __str__(self) -> str:
         if not (self.open_low or self.open_high):
-            return f"allowed are {self.low:g} to {self.high:g}"
+            return f"allowed are {_number(self.low)} to {_number(self.high)}"
         return (
             f"allowed is a number {'above' if self.open_low else 'from'} {self.low:g} "
             f"{'to below' if self.open_high else 'and up to'} {self.high:g}"

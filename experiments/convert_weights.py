@@ -13,7 +13,7 @@ from experiments.files import fold_weights
 from experiments.run import flags as run_flags
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
-from input_pipeline.core.identifiers import canonical_subject, database_of
+from input_pipeline.databases.registry import canonical_subject, database_of
 
 # Of a state dict nobody knows on which maps it was trained.
 _UNKNOWN = ""

@@ -54,6 +54,7 @@ def main() -> int:
         seeds=tuple(weights.seeds),
         subjects=None if given.subjects is None else tuple(requested),
         weights_sha256=weights.sha256(),
+        task=None if given.classes == "3" else given.classes,
     )
     # All files are read and predicted with before anything is written.
     folds_here = [fold for fold in folds if fold.key in set(requested)]
@@ -152,7 +153,8 @@ def _report(workdir: pathlib.Path, clips: Clips, finished: list[Any]) -> int:
     return reporting.report(workdir)
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Define the flags and run the command; own extensions call this after registering theirs."""
     run_flags.define_data_flags()
     run_flags.define_model_flags()
     run_flags.define_workdir_flags()
@@ -170,3 +172,7 @@ if __name__ == "__main__":
         "clips.",
         mistakes=(InputError, ConfigError),
     )
+
+
+if __name__ == "__main__":
+    start()

@@ -172,7 +172,8 @@ def _train_and_report(
     return reporting.report(workdir)
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Define the flags and run the command; own extensions call this after registering theirs."""
     run_flags.define_run_flags()
     compile_cache.define_flag()
     command.run(
@@ -182,3 +183,7 @@ if __name__ == "__main__":
         "once, and report UF1 and UAR pooled over the folds.",
         mistakes=(InputError, ConfigError),
     )
+
+
+if __name__ == "__main__":
+    start()

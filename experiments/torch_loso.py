@@ -7,7 +7,7 @@ It takes the flags of experiments.loso that apply and writes the same files, to 
 
 import pathlib
 
-from ahmsa_jax.config import ConfigError
+from ahmsa_jax.config import ConfigError, TrainConfig
 from experiments.baselines import torch_extra
 from experiments.run import flags as run_flags
 from experiments.run import header
@@ -29,6 +29,12 @@ def main() -> int:
     if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
     run = read_run(given, "pytorch")
+    for name in ("loss", "optimizer", "augment", "select"):
+        if (value := getattr(run.train_config, name)) != getattr(TrainConfig, name):
+            raise ConfigError(
+                f"--{name}={value} is not for PyTorch here, which trains with "
+                f"{getattr(TrainConfig, name)}; use experiments.loso."
+            )
     workdir = run_flags.workdir(given, run.spec)
     with claimed(workdir, run.spec.to_json(), run.facts()):
         return _train_and_report(run, workdir, given)
@@ -67,7 +73,8 @@ def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
     return reporting.report(workdir)
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Define the flags and run the command; own extensions call this after registering theirs."""
     run_flags.define_training_flags()
     command.run(
         main,
@@ -76,3 +83,7 @@ if __name__ == "__main__":
         "one fold after another, with the flags and files of experiments.loso.",
         mistakes=(InputError, ConfigError),
     )
+
+
+if __name__ == "__main__":
+    start()

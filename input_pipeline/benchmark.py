@@ -67,7 +67,7 @@ def main() -> int:
 
 def pretend_clips(folder: pathlib.Path, count: int) -> list[ClipRecord]:
     """Clips of two frames each, written as JPEG of 640x480 pixels; identities and classes vary."""
-    image = extras.load("PIL.Image")
+    image = extras.library("PIL.Image")
     records = []
     for number in range(count):
         face_HxWx3 = portraits.identity(number)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from input_pipeline.core import command, extras, store_flags
-from input_pipeline.core.clips import STORED_DATASETS
+from input_pipeline.core import command, extras, store_flags, tasks
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import frame_choice
+from input_pipeline.databases.registry import STORED_DATASETS
 
 if TYPE_CHECKING:
     from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
@@ -73,15 +73,14 @@ def main() -> int:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
     extras.require()
     # The libraries of the preprocess extra load here, not for --help.
-    from input_pipeline.databases import known_defects, reading, zero_motion
-    from input_pipeline.flow import cache as map_cache
-    from input_pipeline.flow import workers
-    from input_pipeline.reports import build_report
+    from input_pipeline.databases import known_defects, reading
+    from input_pipeline.flow import cache, workers
+    from input_pipeline.reports import build_report, zero_motion
 
     settings = _settings()
     data_dir, layout = store_flags.data_dir(), store_flags.layout()
     reports = data_dir / _DATASET.value / "reports" / layout
-    result = reading.read_clips(
+    result = reading.read_databases(
         _DATASET.value,
         pathlib.Path(_RAW_DIR.value),
         [pathlib.Path(name) for name in _ANNOTATIONS.value],
@@ -89,7 +88,8 @@ def main() -> int:
     )
     for note in result.notes:
         print(note)
-    print(f"{len(result.clips)} clips to process")
+    outside = sum(1 for clip in result.clips if clip.label < 0)
+    print(f"{len(result.clips)} clips to process, {outside} of them outside the 3 classes")
     if result.deviations and not _ACCEPT_COUNTS.value:
         faults = build_report.all_faults(result, [], _FRAMES.value)
         path = build_report.write_report(reports, _title(), result, [], faults, {})
@@ -101,7 +101,7 @@ def main() -> int:
     cache_dir = data_dir / "map_cache"
     work = workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
     if not _CHECK_ONLY.value:
-        for sentence in map_cache.MapCache(cache_dir, settings).unusable(result.clips).told():
+        for sentence in cache.MapCache(cache_dir, settings).unusable(result.clips).told():
             print(f"map cache: {sentence}", flush=True)
     outcomes = workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
@@ -110,7 +110,11 @@ def main() -> int:
     path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance, worth)
     print(f"report: {path}")
     known = sum(1 for fault in faults if fault.known)
-    print(f"{len(faults)} clips cannot be used, {known} of them known defects of the release")
+    outside = sum(1 for fault in faults if fault.outside and not fault.known)
+    print(
+        f"{len(faults)} clips cannot be used, {known} of them known defects of the release, "
+        f"{outside} outside the 3 classes"
+    )
     still = zero_motion.rows(result.clips, outcomes)
     if still:
         print(f"the apex of {len(still)} clips is their onset; the report lists what was chosen")
@@ -144,7 +148,7 @@ def _title() -> str:
 
 
 def _stop_on_unknown(faults: "list[FaultyClip]", report: pathlib.Path) -> None:
-    unknown = [fault for fault in faults if not fault.known]
+    unknown = [fault for fault in faults if fault.stops_build]
     if unknown and not _SKIP_BAD.value:
         first = unknown[0]
         raise InputError(
@@ -163,8 +167,7 @@ def _write(
 ) -> None:
     from input_pipeline.flow.cache import MapCache
     from input_pipeline.maps import composing
-    from input_pipeline.reports import face_pages
-    from input_pipeline.reports import pages as contact_sheet
+    from input_pipeline.reports import face_pages, pages
     from input_pipeline.storage import tfds_builder
 
     assert work.cache_dir is not None
@@ -182,20 +185,22 @@ def _write(
         provenance=provenance,
         pretend=result.pretend,
     )
-    written = tfds_builder.write(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
+    written = tfds_builder.write_data_set(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
-    print(f"{len(clips)} clips of {len(set(clips.subject_key_N))} subjects")
-    print(f"content hash {clips.content_hash()[:12]}")
-    contact_sheet.write_pages(clips, reports)
-    pages = face_pages.write_pages(
+    in_classes = tasks.selected(clips)
+    subjects = len(set(in_classes.subject_key_N))
+    print(f"{len(in_classes)} clips of {subjects} subjects, {len(clips)} with those of no class")
+    print(f"content hash {in_classes.content_hash()[:12]}")
+    pages.write_pages(clips, reports)
+    face_sheets = face_pages.write_pages(
         store_flags.layout(),
         records,
         lambda record: _cached(cache, record),
         reports,
         pretend=result.pretend,
     )
-    print(f"contact sheets in {reports}; {len(pages)} show faces: licensed material")
+    print(f"contact sheets in {reports}; {len(face_sheets)} show faces: licensed material")
 
 
 def _cached(cache: "MapCache", record: "ClipRecord") -> "ClipMaps":

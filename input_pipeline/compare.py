@@ -8,12 +8,12 @@ import pathlib
 from absl import flags
 
 from input_pipeline.core import command, store_flags
-from input_pipeline.core.clips import STORED_DATASETS
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import STORED_DATASETS
 from input_pipeline.maps import likeness, published
 
-_DATASET = flags.DEFINE_enum(
-    "dataset", None, STORED_DATASETS, f"Stored data set, one of {', '.join(STORED_DATASETS)}."
+_DATASET = flags.DEFINE_string(
+    "dataset", None, f"Stored data set: {', '.join(STORED_DATASETS)}, or one of your own."
 )
 _MAPS = flags.DEFINE_string(
     "maps", None, "Folder of foreign maps, in the forms that import_maps reads."
@@ -27,7 +27,7 @@ def main() -> int:
         raise InputError(f"{missing} is missing; name both --dataset=NAME and --maps=DIR.")
     from input_pipeline.storage import loader
 
-    ours = loader.load(_DATASET.value, store_flags.layout(), store_flags.data_dir())
+    ours = loader.every_clip(_DATASET.value, store_flags.layout(), store_flags.data_dir())
     folder = pathlib.Path(_MAPS.value).expanduser()
     theirs = published.read_maps(folder, _DATASET.value, "whole")
     place_of = {key: index for index, key in enumerate(theirs.clip_key_N)}

@@ -5,13 +5,14 @@ import zipfile
 
 from absl import flags
 
-from input_pipeline.core import command, data_flags
-from input_pipeline.core.clips import DATASETS, entitled
+from input_pipeline.core import command, data_flags, tasks
+from input_pipeline.core.clips import entitled
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import DATASETS
 from input_pipeline.storage import arrays_file, loader
 
-_DATASET = flags.DEFINE_enum(
-    "dataset", "synthetic", DATASETS, f"Data set, one of {', '.join(DATASETS)}."
+_DATASET = flags.DEFINE_string(
+    "dataset", "synthetic", f"Data set: {', '.join(DATASETS)}, or one of your own."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "File to write; its name ends in .npz.")
 
@@ -19,13 +20,13 @@ _OUTPUT = flags.DEFINE_string("output", None, "File to write; its name ends in .
 def main() -> int:
     """Export the data set that the flags name; returns the exit status."""
     output = _checked_output(_OUTPUT.value)
-    clips = loader.load(
+    clips = loader.every_clip(
         _DATASET.value, data_flags.layout(), data_flags.data_dir(), data_flags.synthetic_size()
     )
     arrays_file.save_arrays(clips, output)
     written = (
         f"{len(clips)} clips of {clips.dataset}/{clips.layout} written to {output}, "
-        f"{output.stat().st_size:,} bytes, content hash {clips.content_hash()[:12]}"
+        f"{output.stat().st_size:,} bytes, content hash {tasks.selected(clips).content_hash()[:12]}"
     )
     print(entitled(written, pretend=clips.pretend))
     return 0

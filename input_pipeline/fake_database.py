@@ -8,8 +8,8 @@ import pathlib
 from absl import flags
 
 from input_pipeline.core import command
-from input_pipeline.core.clips import STORED_DATASETS
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import STORED_DATASETS
 from input_pipeline.pretend import database
 
 _DATABASE = flags.DEFINE_enum(
@@ -27,7 +27,7 @@ def main() -> int:
         missing = "--output" if _DATABASE.value else "--database"
         raise InputError(f"{missing} is missing; name both --database=NAME and --output=DIR.")
     output = pathlib.Path(_OUTPUT.value).expanduser()
-    database.write(_DATABASE.value, output)
+    database.write_database(_DATABASE.value, output)
     files = [path for path in output.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     print(f"pretend {_DATABASE.value}: {len(files)} files, {size / 1e6:.0f} MB in {output}")

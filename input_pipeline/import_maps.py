@@ -6,15 +6,18 @@ import pathlib
 from absl import flags
 
 from input_pipeline.core import command, store_flags
-from input_pipeline.core.clips import CLASS_NAMES, STORED_DATASETS, Clips
+from input_pipeline.core.clips import Clips, is_data_set_name
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import STORED_DATASETS
 from input_pipeline.maps import published
 
 _SOURCE = flags.DEFINE_string(
     "source", None, "Folder with samples.csv and its maps, or with one folder per fold."
 )
-_DATASET = flags.DEFINE_enum(
-    "dataset", None, STORED_DATASETS, f"Data set to write, one of {', '.join(STORED_DATASETS)}."
+_DATASET = flags.DEFINE_string(
+    "dataset",
+    None,
+    f"Data set to write: {', '.join(STORED_DATASETS)}, or a name of your own (letters, digits, _).",
 )
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace a stored data set that holds other maps."
@@ -24,12 +27,12 @@ _MEGC2019_COUNTS = (442, 68, (250, 109, 83))
 
 
 def _summary(clips: Clips) -> list[str]:
-    per_class = [int((clips.label_N == label).sum()) for label in range(len(CLASS_NAMES))]
+    per_class = [int((clips.label_N == label).sum()) for label in range(len(clips.class_names))]
     subjects = len(set(clips.subject_key_N))
     databases = sorted(collections.Counter(clips.database_N.tolist()).items())
     whole = clips.flow_whole_NxHxWxC
     constant = int((whole.max(axis=(1, 2)) == whole.min(axis=(1, 2))).sum())
-    named = zip(CLASS_NAMES, per_class, strict=True)
+    named = zip(clips.class_names, per_class, strict=True)
     lines = [
         f"{len(clips)} clips of {subjects} subjects",
         "per class: " + ", ".join(f"{name} {count}" for name, count in named),
@@ -54,23 +57,29 @@ def main() -> int:
     if not _SOURCE.value or not _DATASET.value:
         missing = "--dataset" if _SOURCE.value else "--source"
         raise InputError(f"{missing} is missing; name both --source=DIR and --dataset=NAME.")
+    if not is_data_set_name(_DATASET.value) or _DATASET.value == "synthetic":
+        raise InputError(
+            f"--dataset={_DATASET.value} cannot be imported; allowed are "
+            f"{', '.join(STORED_DATASETS)}, or a name of your own of at most 64 letters, "
+            "digits and _."
+        )
     data_dir = store_flags.data_dir()
     source = pathlib.Path(_SOURCE.value).expanduser()
     clips = published.read_maps(source, _DATASET.value, store_flags.layout())
     print("\n".join(_summary(clips)))
 
     # Loading TFDS takes most of a second; faults in the source show before that.
-    from input_pipeline.reports import pages as contact_sheet
+    from input_pipeline.reports import pages
     from input_pipeline.storage import tfds_builder
 
-    written = tfds_builder.write(clips, data_dir, overwrite=_OVERWRITE.value)
+    written = tfds_builder.write_data_set(clips, data_dir, overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
     print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
     print(f"content hash {clips.content_hash()[:12]}")
     reports = data_dir / clips.dataset / "reports" / clips.layout
     if written.is_new or not reports.exists():
-        pages = contact_sheet.write_pages(clips, reports)
-        print(f"contact sheet: {len(pages)} pages from {pages[0]}")
+        written_pages = pages.write_pages(clips, reports)
+        print(f"contact sheet: {len(written_pages)} pages from {written_pages[0]}")
     return 0
 
 

@@ -40,5 +40,5 @@ def pretend_smic(tmp_path_factory):
     from input_pipeline.pretend import database
 
     folder = tmp_path_factory.mktemp("pretend") / "smic"
-    database.write("smic", folder)
+    database.write_database("smic", folder)
     return folder

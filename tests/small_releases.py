@@ -114,5 +114,10 @@ def codes(result) -> dict[str, str]:
 
 
 def keys(result) -> list[str]:
-    """`subject/clip` of the usable clips, in order."""
-    return [clip.key.split("/", 1)[1] for clip in result.clips]
+    """`subject/clip` of the usable clips of the protocol, in order."""
+    return [clip.key.split("/", 1)[1] for clip in result.clips if clip.label >= 0]
+
+
+def outside(result) -> list[str]:
+    """`subject/clip` of the usable clips outside the protocol, in order."""
+    return [clip.key.split("/", 1)[1] for clip in result.clips if clip.label < 0]

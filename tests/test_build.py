@@ -18,7 +18,7 @@ from PIL import Image
 
 from input_pipeline.core.clips import Clips
 from input_pipeline.core.errors import InputError
-from input_pipeline.reports import pages as contact_sheet
+from input_pipeline.reports import pages
 from input_pipeline.storage import loader, tfds_builder
 
 IMPORT = "input_pipeline.import_maps"
@@ -27,7 +27,7 @@ IMPORT = "input_pipeline.import_maps"
 @pytest.fixture
 def stored(tmp_path) -> tuple[Clips, pathlib.Path]:
     clips = few()
-    return clips, tfds_builder.write(clips, tmp_path).path
+    return clips, tfds_builder.write_data_set(clips, tmp_path).path
 
 
 # A second build.
@@ -36,7 +36,7 @@ def stored(tmp_path) -> tuple[Clips, pathlib.Path]:
 def test_the_same_content_is_left_alone(stored, tmp_path):
     clips, path = stored
     before = path.stat().st_ctime_ns
-    assert tfds_builder.write(clips, tmp_path) == (path, False)
+    assert tfds_builder.write_data_set(clips, tmp_path) == (path, False)
     assert path.stat().st_ctime_ns == before
 
 
@@ -44,9 +44,9 @@ def test_other_content_needs_overwrite(stored, tmp_path):
     clips, path = stored
     other = shifted(clips)
     with pytest.raises(InputError, match="--overwrite"):
-        tfds_builder.write(other, tmp_path)
+        tfds_builder.write_data_set(other, tmp_path)
     assert loader.load("samm", "five", tmp_path).content_hash() == clips.content_hash()
-    assert tfds_builder.write(other, tmp_path, overwrite=True) == (path, True)
+    assert tfds_builder.write_data_set(other, tmp_path, overwrite=True) == (path, True)
     assert loader.load("samm", "five", tmp_path).content_hash() == other.content_hash()
     assert sorted(os.listdir(path.parent)) == ["1.0.0", "build.lock"]
 
@@ -62,7 +62,7 @@ def test_a_failed_overwrite_leaves_the_old_data_set(stored, tmp_path, monkeypatc
 
     monkeypatch.setattr(pathlib.Path, "rename", failing_for_the_new_one)
     with pytest.raises(OSError, match="Input/output"):
-        tfds_builder.write(shifted(clips), tmp_path, overwrite=True)
+        tfds_builder.write_data_set(shifted(clips), tmp_path, overwrite=True)
     monkeypatch.undo()
     assert loader.load("samm", "five", tmp_path).content_hash() == clips.content_hash()
     assert sorted(os.listdir(path.parent)) == ["1.0.0", "build.lock"]
@@ -71,7 +71,8 @@ def test_a_failed_overwrite_leaves_the_old_data_set(stored, tmp_path, monkeypatc
 WRITER = """
 import dataclasses, os, pathlib, signal, sys, time
 import numpy as np
-from input_pipeline import dataset_folder, flow_dataset, synthetic
+from input_pipeline.maps import synthetic
+from input_pipeline.storage import tfds_builder, tfds_folder
 clips = synthetic.make("five", "small")
 clips = dataclasses.replace(clips, dataset="samm", database_N=np.full(len(clips), "samm"))
 clips = dataclasses.replace(clips, flow_NxHxWxC=clips.flow_NxHxWxC * np.float32(0.25))
@@ -94,8 +95,8 @@ def between_the_renames(self, target, rename=pathlib.Path.rename):
 if moment == "between the renames":
     pathlib.Path.rename = between_the_renames
 else:
-    dataset_folder.publish = before_publishing
-flow_dataset.write(clips, data_dir, overwrite=True)
+    tfds_folder.publish = before_publishing
+tfds_builder.write_data_set(clips, data_dir, overwrite=True)
 """
 
 
@@ -120,7 +121,7 @@ def test_a_killed_build_is_invisible_and_swept(tmp_path):
     assert any(name.startswith("incomplete.") for name in os.listdir(folder))
     with pytest.raises(InputError, match="not built yet"):
         loader.load("samm", "five", tmp_path)
-    tfds_builder.write(few(), tmp_path)
+    tfds_builder.write_data_set(few(), tmp_path)
     assert sorted(os.listdir(folder)) == ["1.0.0", "build.lock"]
 
 
@@ -128,7 +129,7 @@ def test_killed_between_the_renames_the_old_data_set_comes_back(stored, tmp_path
     clips, path = stored
     assert end(start_writer(tmp_path, "between the renames")) == -9
     assert not path.exists()
-    assert tfds_builder.write(clips, tmp_path) == (path, False)
+    assert tfds_builder.write_data_set(clips, tmp_path) == (path, False)
     assert loader.load("samm", "five", tmp_path).content_hash() == clips.content_hash()
     assert sorted(os.listdir(path.parent)) == ["1.0.0", "build.lock"]
 
@@ -160,7 +161,7 @@ def test_too_little_space_names_path_and_bytes(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(OSError, match=r"\d{7} bytes are needed and 1000 are free") as full:
-        tfds_builder.write(few(), tmp_path)
+        tfds_builder.write_data_set(few(), tmp_path)
     assert full.value.errno == errno.ENOSPC
     assert full.value.filename == str(tmp_path / "samm" / "five")
 
@@ -173,7 +174,7 @@ def test_a_disk_that_fills_up_in_the_middle(stored, tmp_path, limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         with pytest.raises(OSError, match=r"bytes are needed") as full:
-            tfds_builder.write(other, tmp_path, overwrite=True)
+            tfds_builder.write_data_set(other, tmp_path, overwrite=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert full.value.errno == errno.EFBIG
@@ -232,12 +233,12 @@ def test_import_end_to_end(tmp_path):
 
 
 def test_contact_sheet_shows_maps_and_windows(tmp_path):
-    clips = few(contact_sheet.ROWS_PER_PAGE + 2)
+    clips = few(pages.ROWS_PER_PAGE + 2)
     (tmp_path / "contact_sheet_03.png").write_bytes(b"of an earlier, longer sheet")
-    pages = contact_sheet.write_pages(clips, tmp_path)
-    assert [page.name for page in pages] == ["contact_sheet_01.png", "contact_sheet_02.png"]
-    assert sorted(os.listdir(tmp_path)) == [page.name for page in pages]
-    with Image.open(pages[1]) as picture:
+    written = pages.write_pages(clips, tmp_path)
+    assert [page.name for page in written] == ["contact_sheet_01.png", "contact_sheet_02.png"]
+    assert sorted(os.listdir(tmp_path)) == [page.name for page in written]
+    with Image.open(written[1]) as picture:
         colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20)}
-    drawn = {tuple(bytes.fromhex(c[1:])) for c in contact_sheet.REGION_COLOURS.values()}
+    drawn = {tuple(bytes.fromhex(c[1:])) for c in pages.REGION_COLOURS.values()}
     assert drawn <= colours

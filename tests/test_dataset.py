@@ -20,7 +20,7 @@ from input_pipeline.storage import loader, tfds_builder, tfds_folder
 @pytest.fixture
 def stored(tmp_path) -> tuple[Clips, pathlib.Path]:
     clips = few()
-    return clips, tfds_builder.write(clips, tmp_path).path
+    return clips, tfds_builder.write_data_set(clips, tmp_path).path
 
 
 # Round trips.
@@ -28,7 +28,7 @@ def stored(tmp_path) -> tuple[Clips, pathlib.Path]:
 
 def test_what_is_written_comes_back(tmp_path):
     clips = made()
-    written = tfds_builder.write(clips, tmp_path)
+    written = tfds_builder.write_data_set(clips, tmp_path)
     assert written == (tmp_path / "samm" / "five" / "1.0.0", True)
     read = loader.load("samm", "five", tmp_path)
     assert read.content_hash() == clips.content_hash()
@@ -84,7 +84,7 @@ def test_input_order_does_not_matter(tmp_path):
     extras = {name: column[order] for name, column in clips.extras.items()}
     mixed = dataclasses.replace(clips, **columns, clip_N=clips.clip_N[order], extras=extras)
     for name, version in (("one", clips), ("two", mixed)):
-        tfds_builder.write(version, tmp_path / name)
+        tfds_builder.write_data_set(version, tmp_path / name)
     one, two = (loader.load("samm", "five", tmp_path / name) for name in ("one", "two"))
     assert one.content_hash() == two.content_hash()
     assert one.clip_key_N == two.clip_key_N
@@ -93,10 +93,11 @@ def test_input_order_does_not_matter(tmp_path):
 
 def test_no_tensorflow_is_loaded(tmp_path):
     code = (
-        "import pathlib, sys; from input_pipeline import flow_dataset, loader, synthetic\n"
-        "import dataclasses\n"
+        "import dataclasses, pathlib, sys\n"
+        "from input_pipeline.maps import synthetic\n"
+        "from input_pipeline.storage import loader, tfds_builder\n"
         "clips = dataclasses.replace(synthetic.make('five', 'small'), dataset='samm')\n"
-        "flow_dataset.write(clips, pathlib.Path(sys.argv[1]))\n"
+        "tfds_builder.write_data_set(clips, pathlib.Path(sys.argv[1]))\n"
         "loader.load('samm', 'five', pathlib.Path(sys.argv[1]))\n"
         "print('tensorflow' in sys.modules, 'jax' in sys.modules)"
     )
@@ -120,7 +121,7 @@ def test_poisoned_values_are_never_stored(tmp_path, name, value):
     maps = getattr(clips, name).copy()
     maps[3, 5, 5, 1] = value
     with pytest.raises(InputError, match=r"0\.\.255"):
-        tfds_builder.write(dataclasses.replace(clips, **{name: maps}), tmp_path)
+        tfds_builder.write_data_set(dataclasses.replace(clips, **{name: maps}), tmp_path)
     assert not (tmp_path / "samm").exists()
 
 
@@ -140,7 +141,8 @@ def test_other_poison(change, part):
 def test_metadata_names_versions_but_no_paths(stored, tmp_path):
     _, path = stored
     text = (path / "metadata.json").read_text(encoding="utf-8")
-    assert set(json.loads(text)) == {"content_hash", "pretend", "provenance", "versions"}
+    told = {"content_hash", "whole_hash", "class_names", "every_clip"}
+    assert set(json.loads(text)) == told | {"pretend", "provenance", "versions"}
     for name in path.iterdir():
         assert str(tmp_path).encode() not in name.read_bytes()
     assert tfds_folder.stored_metadata(path)["versions"]["numpy"] == np.__version__

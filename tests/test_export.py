@@ -17,7 +17,7 @@ from input_pipeline.storage import arrays_file, loader, tfds_builder
 
 def test_export_round_trip_and_same_bytes(tmp_path):
     clips = few()
-    tfds_builder.write(clips, tmp_path)
+    tfds_builder.write_data_set(clips, tmp_path)
     for name in ("one.npz", "two.npz"):
         finished = run_command(
             "input_pipeline.export",

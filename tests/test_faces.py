@@ -247,6 +247,6 @@ def test_a_missing_library_is_one_clear_line(monkeypatch, error, named):
 
     monkeypatch.setattr(importlib, "import_module", refuse)
     with pytest.raises(InputError, match=named) as caught:
-        extras.load("cv2")
+        extras.library("cv2")
     assert "\n" not in str(caught.value)
     assert str(pathlib.Path.home()) not in str(caught.value)

@@ -11,7 +11,7 @@ from command_runner import assert_mistake, run_command
 from PIL import Image
 
 from input_pipeline.databases import expected_counts
-from input_pipeline.databases.reading import read_clips
+from input_pipeline.databases.reading import read_databases
 from input_pipeline.pretend import database as pretend_database
 from input_pipeline.pretend import portraits
 
@@ -22,8 +22,8 @@ NAME = "input_pipeline.fake_database"
 def made(tmp_path_factory):
     """The composite and CAS(ME)^3, made once for all tests here."""
     root = tmp_path_factory.mktemp("made")
-    pretend_database.write("megc2019", root / "megc2019")
-    pretend_database.write("casme3", root / "casme3")
+    pretend_database.write_database("megc2019", root / "megc2019")
+    pretend_database.write_database("casme3", root / "casme3")
     return root
 
 
@@ -38,35 +38,38 @@ def picture(path: pathlib.Path) -> np.ndarray:
 
 @pytest.mark.parametrize("frames", ["raw", "cropped"])
 def test_the_composite_reads_without_unknown_faults(made, frames):
-    result = read_clips("megc2019", made / "megc2019", frames=frames)
+    result = read_databases("megc2019", made / "megc2019", frames=frames)
     assert result.unknown_faults == ()
     assert result.deviations == ()
     assert {clip.database for clip in result.clips} == {"casme2", "samm", "smic"}
-    assert {clip.label for clip in result.clips} == {0, 1, 2}
+    assert {clip.label for clip in result.clips} == {-1, 0, 1, 2}
     assert "composite list: combined_3class_gt.csv" in result.notes
     assert sum("PRETEND" in note for note in result.notes) == 3
     left_out = [fault.key for fault in result.faults]
     cropped = ["casme2/sub16/EP01_08", "smic/s18/s18_sur_03"]
-    assert left_out == (cropped if frames == "cropped" else [])
+    # Without an apex, and outside the protocol.
+    outside = ["casme2/sub04/EP12_01f"]
+    assert left_out == outside + (cropped if frames == "cropped" else [])
 
 
 @pytest.mark.parametrize(("pretend", "marked"), [(("samm",), True), ((), False)])
 def test_one_pretend_part_marks_the_whole(made, monkeypatch, pretend, marked):
     monkeypatch.setattr(expected_counts, "is_pretend", lambda folder: folder.name in pretend)
-    assert read_clips("megc2019", made / "megc2019").pretend is marked
+    assert read_databases("megc2019", made / "megc2019").pretend is marked
 
 
 @pytest.mark.parametrize("database", ["casme2", "samm", "smic", "casme3"])
 def test_each_database_reads_on_its_own(made, database):
     root = made / "casme3" if database == "casme3" else made / "megc2019" / database
-    result = read_clips(database, root)
+    result = read_databases(database, root)
     assert (result.unknown_faults, result.deviations) == ((), ())
-    assert {clip.label for clip in result.clips} == {0, 1, 2}
+    assert {clip.label for clip in result.clips} >= {0, 1, 2}
+    assert any(clip.label < 0 for clip in result.clips) == (database != "smic")
     assert len({clip.subject for clip in result.clips}) >= 4
 
 
 def test_the_dirt_is_met_and_counted(made):
-    composite = read_clips("megc2019", made / "megc2019")
+    composite = read_databases("megc2019", made / "megc2019")
     fields = sorted((c.key.split("/")[-1], c.field) for c in composite.corrections)
     assert fields == [
         ("013_1_9", "offset"),
@@ -76,12 +79,12 @@ def test_the_dirt_is_met_and_counted(made):
         ("EP09_05f", "protocol"),
         ("EP12_01f", "protocol"),
     ]
-    assert composite.dropped["left out of the protocol by name"] == 2
-    assert composite.dropped["emotion sadness"] == 1
-    casme3 = read_clips("casme3", made / "casme3")
+    assert composite.outside_protocol["left out of the protocol by name"] == 2
+    assert composite.outside_protocol["emotion sadness"] == 1
+    casme3 = read_databases("casme3", made / "casme3")
     assert [(f.key, f.code) for f in casme3.faults] == [("casme3/spNO.166/c_2", "frame_missing")]
     assert len(casme3.corrections) == 4
-    assert casme3.dropped == {"emotion others": 2}
+    assert casme3.outside_protocol == {"emotion others": 2}
 
 
 # The traps, one by one, as delivered.
@@ -165,7 +168,7 @@ def test_the_apex_shows_the_motion_that_the_table_tells(made):
     root = made / "megc2019" / "casme2"
     with (root / "pretend_motions.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
-    for clip in read_clips("casme2", root).clips[:4]:
+    for clip in read_databases("casme2", root).clips[:4]:
         mine = [r for r in table if (r["subject"], r["clip"]) == (clip.subject, clip.clip)]
         motions = {row["motion"]: float(row["pixels"]) for row in mine}
         face = portraits.identity(int(mine[0]["identity"]))
@@ -183,7 +186,7 @@ def test_the_apex_shows_the_motion_that_the_table_tells(made):
 def test_every_subject_has_one_face_and_none_is_shared(made):
     from input_pipeline.faces import detection, frames
 
-    clips = read_clips("megc2019", made / "megc2019").clips
+    clips = read_databases("megc2019", made / "megc2019").clips
     first_of = {(clip.database, clip.subject): clip for clip in reversed(clips)}
     for clip in first_of.values():
         assert detection.detect(frames.read_frame(dict(clip.frames)[clip.onset])).score > 0
@@ -205,7 +208,7 @@ def digest(root: pathlib.Path) -> str:
 
 
 def test_the_same_bytes_on_every_call(made, tmp_path):
-    pretend_database.write("samm", tmp_path / "again")
+    pretend_database.write_database("samm", tmp_path / "again")
     assert digest(tmp_path / "again") == digest(made / "megc2019" / "samm")
 
 
@@ -217,7 +220,7 @@ def test_the_command_writes_a_database(tmp_path):
     finished = run_command(NAME, "--database=casme3", f"--output={output}")
     assert (finished.status, finished.err) == (0, "")
     assert "all numbers are invented" in finished.out
-    assert read_clips("casme3", output).deviations == ()
+    assert read_databases("casme3", output).deviations == ()
     assert_mistake(
         run_command(NAME, "--database=casme3", f"--output={output}"), "holds something already"
     )

@@ -8,7 +8,7 @@ from small_releases import casme2_row, samm_row, write_frames
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import frame_choice, known_defects
-from input_pipeline.databases.reading import read_clips
+from input_pipeline.databases.reading import read_databases
 from input_pipeline.databases.rows import FaultyClip
 
 COMPOSITE = ("casme2", "samm", "smic")
@@ -54,14 +54,14 @@ def test_the_composite_of_cropped_and_raw_frames(tmp_path):
     write_frames(cropped, [f"reg_img{n}.jpg" for n in range(97, 105)])
     cropped = tmp_path / "smic/SMIC_all_cropped/HS/s1/micro/negative/s1_ne_01"
     write_frames(cropped, [f"reg_image{n:06d}.bmp" for n in range(5, 8)])
-    result = read_clips("megc2019", tmp_path, frames="casme2:cropped,smic:cropped,samm:raw")
+    result = read_databases("megc2019", tmp_path, frames="casme2:cropped,smic:cropped,samm:raw")
     assert [clip.frames[0][1].name for clip in result.clips] == [
         "reg_img97.jpg",
         "006_05540.jpg",
         "reg_image000005.bmp",
     ]
     with pytest.raises(InputError, match=r"no official crop.*samm:raw"):
-        read_clips("megc2019", tmp_path, frames="cropped")
+        read_databases("megc2019", tmp_path, frames="cropped")
 
 
 def test_known_defects_follow_each_database_s_frames():

@@ -10,7 +10,7 @@ from small_releases import write_frames
 
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import trees
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.source_folder import SourceFolder
 from input_pipeline.databases.trees import FrameName
@@ -21,11 +21,11 @@ SUBJECT = re.compile(r"sub\d\d", re.IGNORECASE)
 
 @pytest.fixture(autouse=True)
 def _fresh():
-    frame_files.forget_listings()
+    trees.forget_listings()
 
 
 def numbers(folder, within=None):
-    frames = frame_files.numbered_frames(folder, NAME, within)
+    frames = trees.numbered_frames(folder, NAME, within)
     return [number for number, _ in frames]
 
 
@@ -106,9 +106,9 @@ def test_links_to_frames_and_folders_are_followed(tmp_path):
 
 def test_nearest_takes_the_earlier_of_two(tmp_path):
     frames = tuple((number, tmp_path / str(number)) for number in (3, 7, 9))
-    assert frame_files.nearest(frames, 8)[0] == 7
-    assert frame_files.nearest(frames, 1)[0] == 3
-    assert frame_files.nearest((), 1) is None
+    assert trees.nearest(frames, 8)[0] == 7
+    assert trees.nearest(frames, 1)[0] == 3
+    assert trees.nearest((), 1) is None
 
 
 # Folders.
@@ -121,12 +121,12 @@ def test_folders_by_name_whatever_the_case(tmp_path):
     def spelling(name):
         return name.casefold().replace(".", "")
 
-    assert frame_files.folders_named(tmp_path, "SPNO1", spelling) == (tmp_path / "spNo.1",)
-    assert frame_files.folders_named(tmp_path, "spno.1") == (tmp_path / "spNo.1",)
-    assert frame_files.folders_named(tmp_path, "a file") == ()
+    assert trees.folders_named(tmp_path, "SPNO1", spelling) == (tmp_path / "spNo.1",)
+    assert trees.folders_named(tmp_path, "spno.1") == (tmp_path / "spNo.1",)
+    assert trees.folders_named(tmp_path, "a file") == ()
     # A name is compared, never joined: these are not listed.
     for name in ("..", ".", "spNo.1/..", "/etc", ""):
-        assert frame_files.folders_named(tmp_path, name) == ()
+        assert trees.folders_named(tmp_path, name) == ()
 
 
 def chosen(raw_dir, frames):
@@ -149,9 +149,9 @@ def test_doubled_roots_and_the_three_trees(tmp_path):
 def test_the_raw_folders_own_name_counts_last(tmp_path):
     raw = tmp_path / "selected databases"
     write_frames(raw / "RAW" / "sub01" / "c", ["img1.jpg"])
-    folders = frame_files.outer_folders(raw, SUBJECT.fullmatch)
-    assert [frame_files.kind_of(f.path, raw) for f in folders if f.subjects] == ["raw"]
-    assert frame_files.kind_of(raw, raw) == "selected"
+    folders = trees.outer_folders(raw, SUBJECT.fullmatch)
+    assert [trees.kind_of(f.path, raw) for f in folders if f.subjects] == ["raw"]
+    assert trees.kind_of(raw, raw) == "selected"
 
 
 def test_a_tree_that_is_not_there_names_what_is(tmp_path):
@@ -185,7 +185,7 @@ def test_links_that_cannot_be_followed_are_named(tmp_path):
     (raw / "gone").symlink_to(tmp_path / "nowhere")
     (raw / "self").symlink_to("self")
     (raw / "up").symlink_to(tmp_path)
-    folders = frame_files.outer_folders(raw, SUBJECT.fullmatch)
+    folders = trees.outer_folders(raw, SUBJECT.fullmatch)
     assert folders[0].unfollowed == ("gone", "self", "up")
     source = SourceFolder(raw, SUBJECT.fullmatch)
     notes = source.noted(ReadResult(), (), source.trees("raw")).notes

@@ -10,8 +10,8 @@ import pytest
 from command_runner import assert_mistake
 from fake_maps import import_maps, rewrite
 
-from input_pipeline.core import identifiers
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases import registry
 from input_pipeline.maps import from_folds, layouts
 from input_pipeline.maps import from_table as map_table
 
@@ -30,7 +30,7 @@ def split(tmp_path) -> pathlib.Path:
 
 
 def test_table_is_read_as_it_stands(table):
-    samples = map_table.read_table(table, "megc2019")
+    samples, _ = map_table.read_table(table, "megc2019")
     assert len(samples) == 8
     first = samples[0]
     assert (first.database, first.subject, first.clip) == ("casme2", "sub01", "EP02_01f")
@@ -42,7 +42,7 @@ def test_table_is_read_as_it_stands(table):
 
 def test_landmark_columns_are_x_then_y(tmp_path):
     source = fake_maps.write_table(tmp_path, fake_maps.rows_with_landmarks())
-    sample = map_table.read_table(source, "megc2019")[0]
+    (sample, *_), _ = map_table.read_table(source, "megc2019")
     expected = np.array(fake_maps.LANDMARKS).reshape(5, 2)
     np.testing.assert_allclose(sample.landmarks_5x2, expected)
     assert layouts.LANDMARKS == ("eye_left", "eye_right", "nose", "lip_left", "lip_right")
@@ -54,7 +54,7 @@ def test_spreadsheets_habits_are_accepted(table):
     text = text.replace("positive", " Positive ", 1).replace("surprise", "2", 1)
     text = text.replace("samm,006", "SAMM,6", 1).replace("\n", "\r\n") + "\r\n,,,,\r\n"
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    samples = map_table.read_table(table, "megc2019")
+    samples, _ = map_table.read_table(table, "megc2019")
     assert [sample.label for sample in samples] == [1, 0, 2, 0, 1, 0, 2, 1]
     assert samples[3].subject == "006"
 
@@ -64,7 +64,7 @@ def test_split_form_equals_table_form(tmp_path, blank):
     split = fake_maps.write_split(tmp_path / "split", blank)
     (split / ".DS_Store").write_bytes(b"left by a file manager")
     (split / "006" / "__pycache__").mkdir()
-    from_table = map_table.read_table(fake_maps.write_table(tmp_path / "table"), "megc2019")
+    from_table, _ = map_table.read_table(fake_maps.write_table(tmp_path / "table"), "megc2019")
     from_split = from_folds.read_split(split, "megc2019")
     assert len(from_split) == 8
     by_key = {(s.database, s.subject, s.clip): s for s in from_table}
@@ -90,7 +90,7 @@ def test_split_form_equals_table_form(tmp_path, blank):
     ],
 )
 def test_one_person_has_one_spelling(database, written, canonical):
-    assert identifiers.canonical_subject(database, written) == canonical
+    assert registry.canonical_subject(database, written) == canonical
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_one_person_has_one_spelling(database, written, canonical):
 )
 def test_an_unknown_spelling_is_refused(database, written):
     with pytest.raises(InputError, match="is not spelled like one of"):
-        identifiers.canonical_subject(database, written)
+        registry.canonical_subject(database, written)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_an_unknown_spelling_is_refused(database, written):
     [("006", "samm"), ("s03", "smic"), ("sub01", "casme2"), ("spNO.1", "casme3"), ("x1", None)],
 )
 def test_the_database_follows_from_the_subjects_form(subject, database):
-    assert identifiers.database_of(subject) == database
+    assert registry.database_of(subject) == database
 
 
 def test_constant_channels_are_counted_and_kept(table):
@@ -117,7 +117,7 @@ def test_constant_channels_are_counted_and_kept(table):
     finished = import_maps(table)
     assert finished.status == 0
     assert "constant channels: 1 of 24" in finished.out
-    sample = map_table.read_table(table, "megc2019")[0]
+    (sample, *_), _ = map_table.read_table(table, "megc2019")
     assert (sample.map_HxWxC[..., 1] == 128).all()
 
 

@@ -164,9 +164,9 @@ def damaged(pretend_smic, tmp_path):
 
 
 def report_keys(raw_dir: pathlib.Path) -> list[str]:
-    from input_pipeline.databases.reading import read_clips
+    from input_pipeline.databases.reading import read_databases
 
-    return [clip.key for clip in read_clips("smic", raw_dir).clips]
+    return [clip.key for clip in read_databases("smic", raw_dir).clips]
 
 
 def test_bad_clips_are_all_listed_and_nothing_is_written(damaged, tmp_path):

@@ -103,8 +103,9 @@ def test_recipes_and_single_flags(arguments, layout, settings):
         "from ahmsa_jax.config import plain\n"
         "run_flags.define_run_flags()\n"
         "flags.FLAGS(['x', *sys.argv[1:]])\n"
-        "model, training, _ = run_flags.settings_from_flags('casme3', 28)\n"
-        "found = {**plain(model), **plain(training), 'layout': run_flags.layout_from_flags()}\n"
+        "given, from_data = flags.FLAGS, {'image_size': 28, 'num_classes': 3}\n"
+        "model, training, _ = run_flags.settings(given, 'casme3', from_data)\n"
+        "found = {**plain(model), **plain(training), 'layout': run_flags.layout(given)}\n"
         "assert 'jax' not in sys.modules\n"
         "print(json.dumps(found))\n"
     )

@@ -29,14 +29,14 @@ def without(monkeypatch, library, version=(3, 11, 9)):
 
 def test_all_libraries_are_there():
     extras.require()
-    assert extras.load("openpyxl").__name__ == "openpyxl"
+    assert extras.library("openpyxl").__name__ == "openpyxl"
 
 
 @pytest.mark.parametrize("library", ["openpyxl", "cv2", "mediapipe"])
 def test_the_hint_is_the_readme_s_own_command(monkeypatch, library):
     without(monkeypatch, library)
     told = f"needs the library {library}, which is not installed; from the checkout run: python -m"
-    for call in (extras.require, lambda: extras.load(library)):
+    for call in (extras.require, lambda: extras.library(library)):
         with pytest.raises(InputError, match=told) as caught:
             call()
         command = str(caught.value).split("run: ")[1]
@@ -50,7 +50,7 @@ def test_a_python_that_has_no_mediapipe_is_named_with_those_that_have(
 ):
     without(monkeypatch, library, version)
     told = rf"needs Python 3\.11 or 3\.12, for {library} .* fits Python 3\.{version[1]};"
-    for call in (extras.require, lambda: extras.load(library)):
+    for call in (extras.require, lambda: extras.library(library)):
         with pytest.raises(InputError, match=told):
             call()
 

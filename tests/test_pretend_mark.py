@@ -11,8 +11,8 @@ from fake_clips import few
 
 from experiments.scores import figures, published
 from experiments.scores.summary import read_records
-from input_pipeline.core.clips import DATABASES_OF
 from input_pipeline.databases import reading
+from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.maps import synthetic
 from input_pipeline.reports import pages
 from input_pipeline.storage import arrays_file, loader, tfds_builder
@@ -35,7 +35,7 @@ def test_synthetic_clips_are_marked_and_the_mark_is_outside_the_hash():
 
 
 def test_real_data_have_no_mark(tmp_path):
-    path = tfds_builder.write(real(), tmp_path).path
+    path = tfds_builder.write_data_set(real(), tmp_path).path
     assert json.loads((path / "metadata.json").read_text())["pretend"] is False
     assert not loader.load("samm", "five", tmp_path).pretend
     arrays_file.save_arrays(real(), tmp_path / "x.npz")
@@ -43,12 +43,12 @@ def test_real_data_have_no_mark(tmp_path):
 
 
 def test_the_same_build_again_adds_the_mark_that_an_earlier_version_left_out(tmp_path):
-    path = tfds_builder.write(real(), tmp_path).path / "metadata.json"
+    path = tfds_builder.write_data_set(real(), tmp_path).path / "metadata.json"
     metadata = json.loads(path.read_text())
     del metadata["pretend"]
     path.write_text(json.dumps(metadata))
     assert not loader.load("samm", "five", tmp_path).pretend
-    assert not tfds_builder.write(few(), tmp_path).is_new
+    assert not tfds_builder.write_data_set(few(), tmp_path).is_new
     assert loader.load("samm", "five", tmp_path).pretend
     assert json.loads(path.read_text()) == metadata | {"pretend": True}
 
@@ -151,6 +151,6 @@ def test_the_mark_follows_the_frames_wherever_raw_dir_points(pretend_smic, tmp_p
         if part.is_dir():
             (links / part.name).symlink_to(part)
     for raw_dir in (pretend_smic, above, links):
-        found = reading.read_clips("smic", raw_dir)
+        found = reading.read_databases("smic", raw_dir)
         assert found.clips, raw_dir
         assert found.pretend, raw_dir

@@ -101,7 +101,7 @@ def test_a_build_writes_them(monkeypatch, capsys):
 @pytest.mark.parametrize("form", ["table", "split"])
 def test_an_import_writes_them(tmp_path, capsys, form):
     if form == "table":
-        samples = from_table.read_table(fake_maps.write_table(tmp_path), "megc2019")
+        samples, _ = from_table.read_table(fake_maps.write_table(tmp_path), "megc2019")
     else:
         samples = from_folds.read_split(fake_maps.write_split(tmp_path), "megc2019")
     sample.to_clips(samples, "megc2019", "five", {})

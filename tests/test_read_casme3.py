@@ -8,7 +8,7 @@ from small_releases import casme3_row, codes, keys, write_frames
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import known_defects, packaged_table
-from input_pipeline.databases.reading import read_clips
+from input_pipeline.databases.reading import read_databases
 from input_pipeline.databases.rows import FaultyClip
 
 
@@ -27,7 +27,7 @@ def test_casme3_several_clips_in_one_video_and_odd_spellings(tmp_path):
     shutil.rmtree(videos / "spNO.12" / "h")
     (videos / "spNo.12").rename(videos / "spNO12")
     (videos / "spNO.3" / "J").rename(videos / "spNO.3" / "j")
-    result = read_clips("casme3", root)
+    result = read_databases("casme3", root)
     assert keys(result) == ["spNO.1/b_266", "spNO.1/b_97", "spNO.12/h_812", "spNO.3/j_188"]
     assert [clip.label for clip in result.clips] == [0, 0, 2, 1]
     assert [clip.label7 for clip in result.clips] == [3, 4, 2, 1]
@@ -42,10 +42,10 @@ def test_casme3_clip_folders_without_depth_and_macro_expressions(tmp_path):
     for inside in ("Part_A_ME_clip/Part_A_ME_clip/depth", "Part_A_MaE_clip/frame"):
         write_frames(root / inside / "spNO.1_a_355", [f"{n}.png" for n in range(355, 361)])
     with pytest.raises(InputError, match="no raw frames"):
-        read_clips("casme3", root)
+        read_databases("casme3", root)
     frames = root / "Part_A_ME_clip/Part_A_ME_clip/frame"
     write_frames(frames / "spNo.1_a_355", [f"{n}.jpg" for n in range(355, 361)])
-    (clip,) = read_clips("casme3", root).clips
+    (clip,) = read_databases("casme3", root).clips
     assert {path.suffix for _, path in clip.frames} == {".jpg"}
 
 
@@ -54,9 +54,9 @@ def test_casme3_depth_pictures_never_stand_in_for_colour(tmp_path):
     video = root / "part_A/data/part_A_split/part_A/spNO.1/a"
     shutil.rmtree(video / "color")
     write_frames(video, [f"{n}.png" for n in range(5, 10)])
-    assert codes(read_clips("casme3", root)) == {"spNO.1/a_5": "no_frames"}
+    assert codes(read_databases("casme3", root)) == {"spNO.1/a_5": "no_frames"}
     write_frames(video, [f"{n}.jpg" for n in range(5, 10)])
-    assert keys(read_clips("casme3", root)) == ["spNO.1/a_5"]
+    assert keys(read_databases("casme3", root)) == ["spNO.1/a_5"]
 
 
 def test_casme3_row_errors_of_the_release(tmp_path):
@@ -69,7 +69,7 @@ def test_casme3_row_errors_of_the_release(tmp_path):
     root = small.casme3(tmp_path / "db", rows)
     rows[0][3], rows[1][4], rows[3][4] = "83", "3460", "0"
     rows[2][2] = rows[2][3] = "0"
-    result = read_clips("casme3", small.casme3(root, rows, frames=False))
+    result = read_databases("casme3", small.casme3(root, rows, frames=False))
     assert result.faults == ()
     found = {clip.clip: (clip.onset, clip.apex, clip.offset) for clip in result.clips}
     assert found == {
@@ -126,7 +126,7 @@ def test_an_incomplete_casme3_does_not_pass(tmp_path):
     small.write_counts(root, "casme3", {"*": (4, 4, 4)})
     table = root / "pretend_database.csv"
     table.write_text(table.read_text().replace("*,1", "*,12"))
-    assert read_clips("casme3", root).deviations == ()
+    assert read_databases("casme3", root).deviations == ()
     videos = root / "part_A/data/part_A_split/part_A"
     for number in (3, 7, 11):
         shutil.rmtree(videos / f"spNO.{number}")
@@ -135,7 +135,7 @@ def test_an_incomplete_casme3_does_not_pass(tmp_path):
     for path in frame.parent.iterdir():
         path.unlink()
     (frame.parent / "8.jpg").write_bytes(b"x")
-    result = read_clips("casme3", root)
+    result = read_databases("casme3", root)
     assert set(codes(result).values()) == {"no_frames"}
     assert len(result.unknown_faults) == 4
     assert result.deviations == (

@@ -10,7 +10,7 @@ from input_pipeline.core.clip_faults import REASONS
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import expected_counts, labels, packaged_table
-from input_pipeline.databases.reading import read_clips
+from input_pipeline.databases.reading import read_databases
 
 # The published counts.
 
@@ -64,7 +64,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("database", PUBLISHED)
 def test_a_release_with_the_published_counts_passes(tmp_path, database):
-    result = read_clips(database, release(tmp_path / database, database))
+    result = read_databases(database, release(tmp_path / database, database))
     per_class, subjects = PUBLISHED[database]
     found = [clip.label for clip in result.clips]
     assert tuple(found.count(label) for label in range(3)) == per_class
@@ -76,7 +76,7 @@ def test_a_release_with_the_published_counts_passes(tmp_path, database):
 def test_the_composite_has_442_clips_of_68_subjects(tmp_path):
     for database in ("casme2", "samm", "smic"):
         release(tmp_path / database, database)
-    result = read_clips("megc2019", tmp_path)
+    result = read_databases("megc2019", tmp_path)
     assert len(result.clips) == 442
     assert len({(clip.database, clip.subject) for clip in result.clips}) == 68
     assert (result.faults, result.deviations) == ((), ())
@@ -88,7 +88,7 @@ def test_deviating_counts_name_the_clips(tmp_path):
     shutil.rmtree(micro / "s3_ne_07")
     write_frames(micro / "s3_ne_23", ["image000001.bmp", "image000002.bmp"])
     shutil.rmtree(micro.parent / "positive" / "s3_po_11")
-    totals, *names = read_clips("smic", root).deviations
+    totals, *names = read_databases("smic", root).deviations
     assert "163 clips (70/50/43, 16 subjects) instead of 164 clips (70/51/43, 16" in totals
     assert names == [
         "smic/s03/s03_ne_07 is missing.",
@@ -99,7 +99,7 @@ def test_deviating_counts_name_the_clips(tmp_path):
 
 def test_deviating_counts_of_a_sheet_name_subject_and_class(tmp_path):
     rows = [casme2_row("01", "EP02_01f"), casme2_row("18", "EP01_01", emotion="surprise")]
-    totals, *details = read_clips("casme2", small.casme2(tmp_path / "db", rows)).deviations
+    totals, *details = read_databases("casme2", small.casme2(tmp_path / "db", rows)).deviations
     assert totals.startswith("casme2: 2 clips (0/1/1, 2 subjects) instead of 145 clips")
     assert "casme2/sub01: 0 negative clips instead of 2." in details
     assert "casme2/sub18: 1 surprise clips (EP01_01) instead of 0." in details
@@ -110,7 +110,7 @@ def test_a_clip_without_frames_counts_as_missing(tmp_path):
     root = release(tmp_path / "smic", "smic")
     for path in (root / "SMIC_all_raw/HS/s3/micro/negative/s3_ne_07").iterdir():
         path.unlink()
-    result = read_clips("smic", root)
+    result = read_databases("smic", root)
     assert codes(result) == {"s03/s03_ne_07": "no_frames"}
     assert result.deviations[1:] == ("smic/s03/s03_ne_07 is missing.",)
 
@@ -119,7 +119,7 @@ def test_a_faulty_clip_that_is_there_still_counts(tmp_path):
     root = release(tmp_path / "smic", "smic")
     folder = root / "SMIC_all_raw/HS/s3/micro/negative"
     (folder / "s3_ne_07" / "image5001.bmp").write_bytes(b"a second frame of one number")
-    result = read_clips("smic", root)
+    result = read_databases("smic", root)
     assert codes(result) == {"s03/s03_ne_07": "duplicate_frame"}
     assert result.deviations == ()
 
@@ -152,7 +152,7 @@ def write_list(root, lines, name="combined_3class_gt.csv", end="\r\n"):
 
 
 def test_composite_with_and_without_its_list(composite):
-    without = read_clips("megc2019", composite)
+    without = read_databases("megc2019", composite)
     assert [clip.key for clip in without.clips] == [
         "casme2/sub01/EP02_01f",
         "casme2/sub02/EP02_01f",
@@ -164,7 +164,7 @@ def test_composite_with_and_without_its_list(composite):
     # The second list is complete but for one clip, and has blank lines; the first one wins.
     write_list(composite, [LISTED[0]], "combined_3class_gt-2.csv", "\r\n,,,\r\n")
     write_list(composite, LISTED)
-    listed = read_clips("megc2019", composite)
+    listed = read_databases("megc2019", composite)
     assert listed.clips == without.clips
     assert listed.deviations == without.deviations
     assert "composite list: combined_3class_gt.csv" in listed.notes
@@ -173,20 +173,22 @@ def test_composite_with_and_without_its_list(composite):
 def test_composite_list_names_the_differing_clips(composite):
     other = ["casme2,sub02,EP02_01f,2", "samm,6,006_9_9,0"]
     write_list(composite, [LISTED[0], *other, *LISTED[2:5]], end="\r\n,,,\r\n")
-    result = read_clips("megc2019", composite)
+    result = read_databases("megc2019", composite)
     assert {fault.key: fault.code for fault in result.faults} == {
         "casme2/sub02/EP02_01f": "label_conflict",
         "samm/006/006_9_9": "not_found",
     }
-    assert result.dropped == {"not in the composite list": 1}
+    assert result.outside_protocol == {"not in the composite list": 1}
     assert result.deviations[0].startswith("samm/032/032_3_1 is not in the composite list")
-    assert len(result.clips) == 4
+    assert [clip.label for clip in result.clips] == [1, 0, -1, 0, 1]
+    assert small.outside(result) == ["032/032_3_1"]
 
 
 def test_composite_list_for_one_of_its_databases(composite):
     write_list(composite, LISTED[1:])
-    result = read_clips("casme2", composite / "casme2", [composite / "combined_3class_gt.csv"])
+    result = read_databases("casme2", composite / "casme2", [composite / "combined_3class_gt.csv"])
     assert keys(result) == ["sub02/EP02_01f"]
+    assert small.outside(result) == ["sub01/EP02_01f"]
     assert result.deviations[0].startswith("casme2/sub01/EP02_01f is not in")
 
 
@@ -203,17 +205,17 @@ def test_composite_list_for_one_of_its_databases(composite):
 def test_damaged_composite_lists(composite, line, part):
     write_list(composite, [LISTED[0], line])
     with pytest.raises(InputError) as caught:
-        read_clips("megc2019", composite)
+        read_databases("megc2019", composite)
     assert part in str(caught.value)
 
 
 def test_composite_sheets_beside_the_folders_and_missing_folders(composite):
     sheet = "CASME2-coding-20140508.xlsx"
     (composite / "casme2" / sheet).rename(composite / sheet)
-    assert len(read_clips("megc2019", composite).clips) == 6
+    assert len(read_databases("megc2019", composite).clips) == 6
     shutil.rmtree(composite / "smic")
     with pytest.raises(InputError, match="lacks the folder smic"):
-        read_clips("megc2019", composite)
+        read_databases("megc2019", composite)
 
 
 # The tables of facts.
@@ -258,7 +260,7 @@ def test_negative_emotions_by_protocol(database, negative):
 def test_a_damaged_table_of_a_pretend_database(tmp_path):
     root = small.casme2(tmp_path / "db", [casme2_row()])
     small.write_counts(root, "casme2", {"sub01": (0, 1, 0)})
-    assert read_clips("casme2", root).deviations == ()
+    assert read_databases("casme2", root).deviations == ()
     small.write_counts(root, "casme2", {"sub01": (0, "many", 0)})
     with pytest.raises(InputError, match=r"pretend_database.csv"):
-        read_clips("casme2", root)
+        read_databases("casme2", root)

@@ -9,7 +9,7 @@ from small_releases import casme2_row, codes, keys, samm_row
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import expected_counts
-from input_pipeline.databases.reading import read_clips
+from input_pipeline.databases.reading import read_databases
 
 # Bad rows, each with its reason.
 
@@ -33,7 +33,7 @@ def test_bad_cells(tmp_path, column, value, code):
     bad = casme2_row("02", "EP01_01")
     root = small.casme2(tmp_path / "db", [casme2_row(), bad])
     bad[column] = value
-    result = read_clips("casme2", small.casme2(root, [casme2_row(), bad], frames=False))
+    result = read_databases("casme2", small.casme2(root, [casme2_row(), bad], frames=False))
     assert codes(result) == {"sub02/EP01_01": code}
     assert keys(result) == ["sub01/EP02_01f"]
     (fault,) = result.unknown_faults
@@ -62,7 +62,7 @@ def test_hostile_names_are_refused_and_nothing_outside_is_opened(tmp_path, colum
     bad = casme2_row("02", "EP01_01")
     bad[column] = name
     small.write_csv(root / "coding.csv", [small.CASME2_HEADER, casme2_row(), bad])
-    opened = _opened(lambda: read_clips("casme2", root))
+    opened = _opened(lambda: read_databases("casme2", root))
     assert opened.result.unknown_faults == opened.result.faults
     (fault,) = opened.result.faults
     assert fault.code == "bad_name"
@@ -107,7 +107,7 @@ def _opened(action):
 def test_duplicate_keys_are_one_fault_each(tmp_path):
     rows = [casme2_row(), casme2_row(), casme2_row("02"), casme2_row(1, "ep02_01F", emotion="fear")]
     root = small.casme2(tmp_path / "db", [casme2_row(), casme2_row("02")])
-    result = read_clips("casme2", small.casme2(root, rows, frames=False))
+    result = read_databases("casme2", small.casme2(root, rows, frames=False))
     assert codes(result) == {"sub01/EP02_01f": "duplicate_key"}
     assert "2, 3, 5" in result.faults[0].detail
     assert keys(result) == ["sub02/EP02_01f"]
@@ -121,7 +121,7 @@ def test_one_pair_of_pictures_under_two_keys(tmp_path):
         folder = tree / subject / "EP02_01f"
         (folder / "img97.jpg").write_bytes(b"onset")
         (folder / "img101.jpg").write_bytes(b"other" if subject == "sub03" else b"apex!")
-    result = read_clips("casme2", root)
+    result = read_databases("casme2", root)
     assert codes(result) == dict.fromkeys(("sub01/EP02_01f", "sub02/EP02_01f"), "shared_frames")
     assert "casme2/sub02/EP02_01f" in result.faults[0].detail
 
@@ -141,7 +141,7 @@ def test_missing_frames(tmp_path, remove, code):
     root = small.casme2(tmp_path / "db", [casme2_row()])
     for number in remove:
         (root / f"CASME2-RAW/CASME2-RAW/sub01/EP02_01f/img{number}.jpg").unlink(missing_ok=True)
-    result = read_clips("casme2", root)
+    result = read_databases("casme2", root)
     assert codes(result) == ({"sub01/EP02_01f": code} if code else {})
 
 
@@ -154,7 +154,7 @@ def test_missing_folders_and_linked_ones(tmp_path):
     (tree / "sub03" / "EP02_01f" / "img0101.jpg").write_bytes(b"x")
     shutil.move(tree / "sub04", tmp_path / "away04")
     (tree / "sub04").symlink_to(tmp_path / "away04")
-    result = read_clips("casme2", root)
+    result = read_databases("casme2", root)
     assert codes(result) == {"sub01/EP02_01f": "no_frames", "sub03/EP02_01f": "duplicate_frame"}
     # Links are followed, wherever they lead.
     assert keys(result) == ["sub02/EP02_01f", "sub04/EP02_01f"]
@@ -170,29 +170,29 @@ def test_named_sheets(tmp_path):
     sheet = tmp_path / "my own name.xlsx"
     (root / "CASME2-coding-20140508.xlsx").rename(sheet)
     with pytest.raises(InputError, match=r"CASME2-coding-20140508.xlsx.*--annotations"):
-        read_clips("casme2", root)
-    assert len(read_clips("casme2", root, [sheet]).clips) == 1
+        read_databases("casme2", root)
+    assert len(read_databases("casme2", root, [sheet]).clips) == 1
     with pytest.raises(InputError, match=r"gone.xlsx' does not exist"):
-        read_clips("casme2", root, [tmp_path / "gone.xlsx"])
+        read_databases("casme2", root, [tmp_path / "gone.xlsx"])
     small.write_xlsx(tmp_path / "samm.xlsx", [small.SAMM_HEADER, samm_row()])
     with pytest.raises(InputError, match=r"'samm.xlsx' is no sheet of casme2"):
-        read_clips("casme2", root, [sheet, tmp_path / "samm.xlsx"])
+        read_databases("casme2", root, [sheet, tmp_path / "samm.xlsx"])
 
 
 def test_a_damaged_sheet_stops_and_a_stray_one_does_not(tmp_path):
     root = small.casme2(tmp_path / "db", [casme2_row()])
     (root / "notes.xlsx").write_bytes(b"PK no workbook")
     (root / "~$CASME2-coding-20140508.xlsx").write_bytes(b"lock")
-    assert len(read_clips("casme2", root).clips) == 1
+    assert len(read_databases("casme2", root).clips) == 1
     (root / "CASME2-coding-20140508.xlsx").write_bytes(b"PK no workbook")
     with pytest.raises(InputError, match=r"'CASME2-coding-20140508.xlsx' cannot be read"):
-        read_clips("casme2", root)
+        read_databases("casme2", root)
 
 
 def test_folders_and_data_sets_that_do_not_exist(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
-        read_clips("samm", tmp_path / "gone")
+        read_databases("samm", tmp_path / "gone")
     with pytest.raises(InputError, match="unknown data set 'casme'"):
-        read_clips("casme", tmp_path)
+        read_databases("casme", tmp_path)
     with pytest.raises(InputError, match="no cropped frames; give --frames=raw"):
-        read_clips("casme3", tmp_path, frames="cropped")
+        read_databases("casme3", tmp_path, frames="cropped")

@@ -5,11 +5,10 @@ import pathlib
 
 import pytest
 
-from input_pipeline.databases import zero_motion
 from input_pipeline.databases.rows import ClipRecord, ReadResult
 from input_pipeline.flow.clip_maps import MapSettings, Quality
 from input_pipeline.flow.workers import Outcome
-from input_pipeline.reports import build_report
+from input_pipeline.reports import build_report, zero_motion
 
 
 def clip(name: str, apex: int | None = 5) -> ClipRecord:

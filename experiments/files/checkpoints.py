@@ -23,8 +23,7 @@ from ahmsa_jax.training.protocols import Job
 from experiments.files import sealed
 from experiments.files.sealed import Arrays, SealError
 from experiments.run.chunk import History
-from input_pipeline.core.files import read_whole, write_whole
-from input_pipeline.storage.tfds_folder import require_free_space
+from input_pipeline.core.files import read_whole, require_free_space, write_whole
 
 FOLDER = "checkpoints"
 # So many stay on the disk; while the next one is written there is one more.

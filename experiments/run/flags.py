@@ -22,7 +22,8 @@ from experiments.run.flag_values import (
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec
 from input_pipeline.core import data_flags
-from input_pipeline.core.clips import DATASETS
+from input_pipeline.core.tasks import TASKS
+from input_pipeline.databases.registry import DATASETS
 
 Values = flags.FlagValues
 # A month: whoever wants none gives 0.
@@ -64,6 +65,7 @@ def define_data_flags() -> None:
     flags.DEFINE_string(
         "arrays", None, "File of input_pipeline.export to read instead of a stored data set."
     )
+    flags.DEFINE_enum("classes", None, list(TASKS), "Class set; by default the data set's own.")
 
 
 def define_model_flags() -> None:

@@ -68,7 +68,7 @@ def read_clips(given: Values) -> Clips:
             raise ConfigError("--arrays is empty; name a file of input_pipeline.export.")
         if given["dataset"].present:
             raise ConfigError("--arrays and --dataset exclude each other; give one of them.")
-        clips = loader.load_arrays(pathlib.Path(given.arrays).expanduser())
+        clips = loader.load_arrays(pathlib.Path(given.arrays).expanduser(), given.classes)
         if clips.layout != layout:
             asked = "--layout" if given["layout"].present else f"--model={given.model}"
             raise ConfigError(
@@ -80,7 +80,8 @@ def read_clips(given: Values) -> Clips:
         # A setting that cannot be is said before the data set is read.
         run_flags.settings(given, given.dataset, _USUAL)
         size = data_flags.synthetic_size()
-        clips = loader.load(given.dataset, layout, data_flags.data_dir(), size)
+        folder = data_flags.data_dir()
+        clips = loader.load(given.dataset, layout, folder, size, given.classes)
     height, width = clips.flow_NxHxWxC.shape[1:3]
     if height != width:
         raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")
@@ -119,6 +120,8 @@ def read_run(given: Values, kind: Kind) -> Run:
         save_weights=given.save_weights,
         folds_at_once=given.folds_at_once if kind == "jax" else 0,
         parallel=given.parallel if kind == "jax" else "folds",
+        # The three classes are what every earlier run had.
+        task=None if given.classes == "3" else given.classes,
         split=given.split,
     )
     here = _of_shard(requested, given.shard)

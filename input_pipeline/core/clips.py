@@ -5,29 +5,31 @@ Letters used in array names: N clips, H rows, W columns, C flow channels.
 
 import dataclasses
 import hashlib
+import re
 
 import numpy as np
 
 from input_pipeline.core import identifiers
 from input_pipeline.core.errors import InputError
 
-# The network's three classes, in label order (MEGC 2019 composite protocol).
+# The classes of the 3-class protocol, in label order (MEGC 2019 composite).
 CLASS_NAMES = ("negative", "positive", "surprise")
 # Channel order of every map in this project: horizontal flow, vertical flow, optical strain.
 FLOW_CHANNELS = ("u", "v", "strain")
 MAP_SIZE = 28
 LAYOUTS = ("five", "quad", "quad_htnet", "whole")
-# Data sets that live on disk; `synthetic` is made in memory.
-STORED_DATASETS = ("casme2", "samm", "smic", "casme3", "megc2019")
-DATASETS = ("synthetic", *STORED_DATASETS)
-# Databases whose clips a data set may hold.
-DATABASES_OF = {
-    "casme2": ("casme2",),
-    "samm": ("samm",),
-    "smic": ("smic",),
-    "casme3": ("casme3",),
-    "megc2019": ("casme2", "samm", "smic"),
-}
+
+
+# Classes of a data set.
+MOST_CLASSES = 20
+_NAME = re.compile(r"\w{1,64}", re.ASCII)
+# Further label columns of stored clips, each with its value where it is unknown.
+LABEL_COLUMNS = {"emotion": "", "label7": -1, "objective_class": -1}
+
+
+def is_data_set_name(name: str) -> bool:
+    """Whether a data set may have this name: ASCII letters, digits and `_`."""
+    return bool(_NAME.fullmatch(name))
 
 
 def entitled(title: str, *, pretend: bool) -> str:
@@ -40,7 +42,8 @@ class Clips:
     """All clips of a data set, sorted by (database, subject, clip).
 
     flow_NxHxWxC is float32 in 0..255, channels as FLOW_CHANNELS, already in the layout named;
-    flow_whole_NxHxWxC is the uncropped 28x28 face. label_N holds indices into CLASS_NAMES.
+    flow_whole_NxHxWxC is the uncropped 28x28 face. label_N holds indices into class_names, -1 in
+    a stored data set where a clip has none of these classes: tasks.selected leaves such clips out.
     `extras` holds further per-clip columns (quality features, the emotion as written).
     """
 
@@ -58,6 +61,8 @@ class Clips:
     class_names: tuple[str, ...] = CLASS_NAMES
     # Whether any of it was made up by this program; every report and picture says so.
     pretend: bool = False
+    # Whether all clips of the databases were stored, so that any class set can be chosen.
+    every_clip: bool = False
 
     def __len__(self) -> int:
         return len(self.label_N)
@@ -74,6 +79,30 @@ class Clips:
         pairs = zip(self.subject_key_N, self.clip_N, strict=True)
         return [f"{subject_key}/{clip}" for subject_key, clip in pairs]
 
+    def class_of(self, index: int) -> str:
+        """The class of one clip in words; empty where it has none."""
+        label = int(self.label_N[index])
+        return self.class_names[label] if label >= 0 else ""
+
+    def rows(self, index_N: np.ndarray) -> "Clips":
+        """The clips at these places, in this order."""
+        columns = (field.name for field in dataclasses.fields(self))
+        arrays = {name: getattr(self, name) for name in columns}
+        return dataclasses.replace(
+            self,
+            extras={name: column[index_N] for name, column in self.extras.items()},
+            **{k: v[index_N] for k, v in arrays.items() if isinstance(v, np.ndarray)},
+        )
+
+    def whole_hash(self) -> str:
+        """SHA-256 over content_hash, class names and every label column that a task may read."""
+        digest = hashlib.sha256(self.content_hash().encode())
+        digest.update("\n".join(self.class_names).encode())
+        for name, unknown in LABEL_COLUMNS.items():
+            column = self.extras.get(name, np.full(len(self), unknown))
+            digest.update(f"\n{name}\n".encode() + "\n".join(map(str, column)).encode())
+        return digest.hexdigest()
+
     def content_hash(self) -> str:
         """SHA-256 over keys, labels and maps: equal hashes mean equal input to training."""
         digest = hashlib.sha256(self.layout.encode())
@@ -84,11 +113,12 @@ class Clips:
         return digest.hexdigest()
 
 
-def sorted_and_checked(clips: Clips, *, where: str) -> Clips:
+def sorted_and_checked(clips: Clips, *, where: str, stored: bool = False) -> Clips:
     """The same clips in key order, after refusing what would poison training silently.
 
-    `where` names the origin in messages. Raises InputError on no clips, wrong shapes,
-    non-finite or out-of-range values, labels outside 0..2, or a key that stands twice.
+    `where` names the origin in messages; `stored` clips may have the label -1, none of the classes.
+    Raises InputError on no clips, wrong shapes, non-finite or out-of-range values, a label without
+    a class, or a key that stands twice.
     """
     count = len(clips.label_N)
     if count == 0:
@@ -111,12 +141,11 @@ def sorted_and_checked(clips: Clips, *, where: str) -> Clips:
                 f"{where}: {name.split('_NxH')[0]} spans {maps.min():g}..{maps.max():g}; "
                 "every value must lie in 0..255: rebuild the data set."
             )
-    bad_labels = sorted({int(label) for label in clips.label_N} - set(range(len(CLASS_NAMES))))
+    allowed = range(-1 if stored else 0, len(clips.class_names))
+    bad_labels = sorted({int(label) for label in clips.label_N} - set(allowed))
     if bad_labels:
-        raise InputError(
-            f"{where} holds the label {bad_labels[0]}; allowed are 0 negative, 1 positive, "
-            "2 surprise."
-        )
+        named = ", ".join(f"{label} {name}" for label, name in enumerate(clips.class_names))
+        raise InputError(f"{where} holds the label {bad_labels[0]}; allowed are {named}.")
     for what in ("database", "subject", "clip"):
         for text in sorted(set(getattr(clips, f"{what}_N").tolist())):
             try:
@@ -131,14 +160,13 @@ def sorted_and_checked(clips: Clips, *, where: str) -> Clips:
     order = np.array([index for *_, index in sorted(columns)], dtype=np.int64)
     return dataclasses.replace(
         clips,
-        flow_NxHxWxC=np.ascontiguousarray(clips.flow_NxHxWxC[order], np.float32),
-        flow_whole_NxHxWxC=np.ascontiguousarray(clips.flow_whole_NxHxWxC[order], np.float32),
-        label_N=np.asarray(clips.label_N, np.int32)[order],
-        database_N=np.asarray(clips.database_N, np.str_)[order],
-        subject_N=np.asarray(clips.subject_N, np.str_)[order],
-        clip_N=np.asarray(clips.clip_N, np.str_)[order],
-        extras={name: column[order] for name, column in clips.extras.items()},
-    )
+        flow_NxHxWxC=np.ascontiguousarray(clips.flow_NxHxWxC, np.float32),
+        flow_whole_NxHxWxC=np.ascontiguousarray(clips.flow_whole_NxHxWxC, np.float32),
+        label_N=np.asarray(clips.label_N, np.int32),
+        database_N=np.asarray(clips.database_N, np.str_),
+        subject_N=np.asarray(clips.subject_N, np.str_),
+        clip_N=np.asarray(clips.clip_N, np.str_),
+    ).rows(order)
 
 
 def shuffle_labels(clips: Clips, seed: int) -> Clips:
@@ -147,7 +175,7 @@ def shuffle_labels(clips: Clips, seed: int) -> Clips:
     return dataclasses.replace(
         clips,
         label_N=rng.permutation(clips.label_N),
-        # The emotion as written would still tell the true class.
-        extras={name: column for name, column in clips.extras.items() if name != "emotion"},
+        # The emotion as written, for one, would still tell the true class.
+        extras={name: c for name, c in clips.extras.items() if name not in LABEL_COLUMNS},
         provenance={**clips.provenance, "labels": f"shuffled, seed {seed}"},
     )

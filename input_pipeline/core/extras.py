@@ -32,7 +32,7 @@ def require() -> None:
             raise _missing(name)
 
 
-def load(name: str) -> types.ModuleType:
+def library(name: str) -> types.ModuleType:
     """Import a library of the extra; raises InputError with the install command if it is missing.
 
     A library that is installed but cannot be loaded (OpenCV without libGL on a slim server) is
@@ -66,6 +66,6 @@ def _missing(name: str) -> InputError:
 @functools.cache
 def opencv() -> types.ModuleType:
     """OpenCV on one thread: the workers of a build share the cores already."""
-    cv2 = load("cv2")
+    cv2 = library("cv2")
     cv2.setNumThreads(1)
     return cv2

@@ -1,13 +1,13 @@
 """Writes a file whole or not at all, and reads one that is known to end."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
+import shutil
 import stat
 import tempfile
-
-from input_pipeline.storage import tfds_folder
 
 
 def write_whole(path: pathlib.Path, content: bytes | str) -> None:
@@ -17,7 +17,7 @@ def write_whole(path: pathlib.Path, content: bytes | str) -> None:
     the path and the bytes needed.
     """
     data = content.encode() if isinstance(content, str) else content
-    tfds_folder.require_free_space(path.parent, len(data))
+    require_free_space(path.parent, len(data))
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -34,6 +34,15 @@ def write_whole(path: pathlib.Path, content: bytes | str) -> None:
                 os.unlink(temporary)
         reason = f"{error.strerror}, {len(data)} bytes are needed"
         raise OSError(error.errno, reason, os.fspath(path)) from error
+
+
+def require_free_space(folder: pathlib.Path, needed: int) -> None:
+    """Raise OSError naming the folder, the bytes needed and the bytes free, if too few are."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC, f"{needed} bytes are needed and {free} are free", os.fspath(folder)
+        )
 
 
 def _umask() -> int:

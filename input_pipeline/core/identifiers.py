@@ -1,21 +1,8 @@
-"""How subjects and clips are spelled, so that one person never counts as two.
-
-The spelling is the MEGC 2019 composite list's: `sub01` (CASME II), `006` (SAMM), `s03` (SMIC);
-CAS(ME)^3 has `spNO.1`.
-"""
-
-import re
+"""What may be the name of a database, a subject, a clip or a class."""
 
 from input_pipeline.core.errors import InputError
 
 LONGEST = 100
-_ANY_CASE = re.ASCII | re.IGNORECASE
-_SUBJECT_FORMS = {
-    "casme2": (re.compile(r"sub0*(\d{1,2})", _ANY_CASE), "sub{:02d}"),
-    "samm": (re.compile(r"0*(\d{1,3})", _ANY_CASE), "{:03d}"),
-    "smic": (re.compile(r"s0*(\d{1,2})", _ANY_CASE), "s{:02d}"),
-    "casme3": (re.compile(r"spno\.?0*(\d{1,4})", _ANY_CASE), "spNO.{:d}"),
-}
 
 
 def checked(text: str, what: str) -> str:
@@ -39,26 +26,3 @@ def checked(text: str, what: str) -> str:
             "the database's own spelling without them."
         )
     return text
-
-
-def canonical_subject(database: str, subject: str) -> str:
-    """The subject in the composite list's spelling: SAMM's `6` becomes `006`, `SUB1` `sub01`.
-
-    Raises InputError on a spelling unknown to the database: it might name a person twice.
-    """
-    pattern, spelling = _SUBJECT_FORMS[database]
-    found = pattern.fullmatch(subject)
-    if not found:
-        raise InputError(
-            f"the subject {subject!a} is not spelled like one of {database}, whose subjects look "
-            f"like {spelling.format(3)}; correct it."
-        )
-    return spelling.format(int(found[1]))
-
-
-def database_of(subject: str) -> str | None:
-    """The database whose subjects are spelled like this one, or None."""
-    for database, (pattern, _) in _SUBJECT_FORMS.items():
-        if pattern.fullmatch(subject):
-            return database
-    return None

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.databases import trees
+from input_pipeline.databases.registry import DATABASES
 from input_pipeline.databases.rows import ClipRecord
+from input_pipeline.databases.trees import NEAREST
 
 SMIC_CHOICES = ("offset", "middle", "spot")
 ZERO_MOTION_CHOICES = ("spot", "drop", "keep")
-# A missing frame is replaced by the nearest one up to this many frame numbers away.
-NEAREST = 2
-# As the databases were recorded; SMIC is its high-speed camera.
-FRAMES_PER_SECOND = {"casme2": 200, "samm": 200, "smic": 100, "casme3": 30}
 # A micro-expression's apex follows its onset within this time; in a longer clip a later, larger
 # movement is another expression. Seconds.
 SPOT_SECONDS = 1.0
@@ -54,7 +53,8 @@ def nearest_frame(record: ClipRecord, number: int, role: str) -> Chosen:
 
     `role` is onset or apex. Raises ClipFault frame_missing where there is none.
     """
-    found = min(record.frames, key=lambda frame: (abs(frame[0] - number), frame[0]))
+    found = trees.nearest(record.frames, number)
+    assert found is not None
     if found[0] == number:
         return Chosen(*found)
     if abs(found[0] - number) > NEAREST:
@@ -75,8 +75,9 @@ def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[s
     """
     if record.apex is not None:
         return record.apex, ()
-    if record.database != "smic":
-        raise ClipFault("apex_missing", "the clip has no apex; only SMIC annotates none.")
+    known = DATABASES.get(record.database)
+    if known is None or known.has_apex:
+        raise ClipFault("apex_missing", "the clip has no apex, and its database annotates them.")
     if record.onset is None or record.offset is None:
         raise ClipFault("annotation_missing", "the clip has no onset or no offset.")
     if smic_apex == "offset":
@@ -130,5 +131,5 @@ def spot(
 
 def _frames_within(database: str, seconds: float) -> int:
     # A database of another name has no known rate, and so no limit.
-    rate = FRAMES_PER_SECOND.get(database)
-    return _NO_LIMIT if rate is None else math.floor(seconds * rate)
+    known = DATABASES.get(database)
+    return math.floor(seconds * known.frames_per_second) if known else _NO_LIMIT

@@ -3,14 +3,14 @@
 import pathlib
 import re
 
-from input_pipeline.databases import records, sheet_files
-from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import records, sheet_files, trees
+from input_pipeline.databases.database import Database
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import SourceFolder
 from input_pipeline.databases.trees import FrameName
 
-DATABASE = "casme2"
+NAME = "casme2"
 SUBJECT_FOLDER = re.compile(r"sub\d{1,2}", re.ASCII | re.IGNORECASE)
 # Numbers are those of the whole recording in all three trees.
 _FRAME_NAMES = {
@@ -58,28 +58,28 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     objective = _objective_sheet(given, source)
     rows_of_classes = objective.rows if objective else []
     classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
-    trees = source.trees(frames)
+    found_trees = source.trees(frames)
 
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
-        folders = records.subject_and_clip_folders(trees, clip)
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
+        folders = records.subject_and_clip_folders(found_trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
         return records.first_with_frames(folders, _FRAME_NAMES[frames], numbers, shown)
 
-    layout = records.Layout(DATABASE, _names, frames_of)
+    layout = records.Layout(NAME, _names, frames_of)
     rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
     also = (objective,) if objective else ()
-    return source.noted(records.read_rows(rows, layout), (sheet, *also), trees)
+    return source.noted(records.read_rows(rows, layout), (sheet, *also), found_trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:
     subject = records.safe_name(cells["subject"], _SUBJECT, "subject")
     clip = records.safe_name(cells["clip"], _CLIP, "clip")
-    return f"sub{int(subject[1]):02d}", clip[0]
+    return DATABASE.spelling.format(int(subject[1])), clip[0]
 
 
 def _objective_sheet(given: GivenSheets, source: SourceFolder) -> sheet_files.FoundSheet | None:
     # Later coding sheets have such a column as well, but classes of another version.
-    delivered = [path for path in source.sheet_files if "objective" in path.name.lower()]
+    delivered = [path for path in source.possible_sheets if "objective" in path.name.lower()]
     return sheet_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
 
 
@@ -91,3 +91,16 @@ def _with_class(cells: dict[str, str], classes: dict[tuple[str, str], str]) -> d
     return cells | {
         "objective_class": cells.get("objective_class") or classes.get(_plain(cells), "")
     }
+
+
+DATABASE = Database(
+    name=NAME,
+    doi="10.1371/journal.pone.0086041",
+    publication="CASME II (Yan et al. 2014)",
+    subject=re.compile(r"sub0*(\d{1,2})", re.ASCII | re.IGNORECASE),
+    spelling="sub{:02d}",
+    frame_names=_FRAME_NAMES,
+    frames_per_second=200,
+    read=read,
+    sheet_forms=(CODING, OBJECTIVE),
+)

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import records, sheet_files
-from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import records, sheet_files, trees
+from input_pipeline.databases.database import Database
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import LeftOut, SourceFolder
 from input_pipeline.databases.trees import FrameName
 
-DATABASE = "casme3"
+NAME = "casme3"
 # A subject's folder of the long videos (spNO.1), or a clip's own folder (spNO.1_a_355).
 SUBJECT_FOLDER = re.compile(r"spno\.?\d{1,4}(_[a-z]_\d+)?", re.ASCII | re.IGNORECASE)
 # Depth pictures are PNG and may lie where some copies have the colour frames.
@@ -66,20 +66,21 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
         raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
     sheet = source.sheet(LABELS, given)
-    trees = source.trees(frames)
+    found_trees = source.trees(frames)
 
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
-        folders = (folder for tree in trees for folder in _folders(tree.path, clip))
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
+        folders = (folder for tree in found_trees for folder in _folders(tree.path, clip))
         shown = f"{clip.subject}/{clip.clip.split('_')[0]}"
         return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
 
     # Clips run on in the long videos, and single frames were dropped all over.
-    layout = records.Layout(DATABASE, _names, frames_of, offset_needed=False)
+    layout = records.Layout(NAME, _names, frames_of, offset_needed=False)
     micro = [row for row in sheet.rows if not _is_macro(row.cells)]
     result = records.read_rows(micro, layout)
     if len(micro) < len(sheet.rows):
-        dropped = {"no micro-expression": len(sheet.rows) - len(micro)}
-        result = dataclasses.replace(result, dropped={**result.dropped, **dropped})
+        macro = {"no micro-expression": len(sheet.rows) - len(micro)}
+        outside = {**result.outside_protocol, **macro}
+        result = dataclasses.replace(result, outside_protocol=outside)
     if _OLDER.fullmatch(sheet.path.name):
         older = _OLDER_TOLD.format(sheet.path.name)
         result = dataclasses.replace(result, deviations=(older,))
@@ -87,7 +88,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     if renamed:
         told = f"frames named like {renamed[0]} are taken for those of their numbers"
         result = dataclasses.replace(result, notes=(*result.notes, told))
-    return source.noted(result, (sheet,), trees)
+    return source.noted(result, (sheet,), found_trees)
 
 
 def _is_macro(cells: dict[str, str]) -> bool:
@@ -100,7 +101,7 @@ def _names(cells: dict[str, str]) -> tuple[str, str]:
     video = records.safe_name(cells["clip"], _VIDEO, "video")
     # One video holds several clips: the onset tells them apart.
     onset = records.frame_number("onset", cells["onset"])
-    return f"spNO.{int(subject[1])}", f"{video[0].lower()}_{onset}"
+    return DATABASE.spelling.format(int(subject[1])), f"{video[0].lower()}_{onset}"
 
 
 def _spelling(name: str) -> str:
@@ -109,9 +110,23 @@ def _spelling(name: str) -> str:
 
 
 def _folders(tree: pathlib.Path, clip: records.AnnotatedClip) -> Iterator[pathlib.Path]:
-    yield from frame_files.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
-    for subject in frame_files.subject_folders(tree, clip.subject, _spelling):
-        for video in frame_files.folders_named(subject, clip.clip.split("_")[0], _spelling):
+    yield from trees.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
+    for subject in trees.subject_folders(tree, clip.subject, _spelling):
+        for video in trees.folders_named(subject, clip.clip.split("_")[0], _spelling):
             # Beside the colour frames lie depth pictures; some copies have the frames right here.
-            yield from frame_files.folders_named(video, "color")
+            yield from trees.folders_named(video, "color")
             yield video
+
+
+DATABASE = Database(
+    name=NAME,
+    doi="10.1109/TPAMI.2022.3174895",
+    publication="CAS(ME)^3, Part A (Li et al. 2023)",
+    subject=_SUBJECT,
+    spelling="spNO.{:d}",
+    frame_names={"raw": _FRAME_NAME},
+    frames_per_second=30,
+    read=read,
+    sheet_forms=(LABELS,),
+    left_out=_OTHER_TREES,
+)

@@ -2,18 +2,20 @@
 
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from input_pipeline.core import identifiers
-from input_pipeline.core.clips import CLASS_NAMES, DATABASES_OF
+from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.errors import Faults, InputError
 from input_pipeline.databases import sheets
 
 NAME = "combined_3class_gt.csv"
 # The second official file lacks one clip of SAMM.
 _SECOND = re.compile(r".*gt-2.*", re.IGNORECASE)
-_DATABASES = DATABASES_OF["megc2019"]
+DATABASES = ("casme2", "samm", "smic")
+# A database and a subject as written to the subject in one spelling.
+Spelling = Callable[[str, str], str]
 
 
 class CompositeList(NamedTuple):
@@ -33,18 +35,19 @@ def is_list(path: pathlib.Path) -> bool:
         return False
     first = next((cells for cells in lines if any(cells)), [""])
     # A derived list has a header.
-    return first[0].casefold() in (*_DATABASES, "dataset") and len(first) >= 4
+    return first[0].casefold() in (*DATABASES, "dataset") and len(first) >= 4
 
 
-def best_list(paths: Sequence[pathlib.Path]) -> CompositeList | None:
+def best_list(paths: Sequence[pathlib.Path], spelled: Spelling) -> CompositeList | None:
     """The list to go by among `paths`, the complete one first; None where there is none."""
     lists = [path for path in paths if is_list(path)]
     if not lists:
         return None
-    return read_list(min(lists, key=lambda path: (bool(_SECOND.fullmatch(path.name)), path.name)))
+    best = min(lists, key=lambda path: (bool(_SECOND.fullmatch(path.name)), path.name))
+    return read_list(best, spelled)
 
 
-def read_list(path: pathlib.Path) -> CompositeList:
+def read_list(path: pathlib.Path, spelled: Spelling) -> CompositeList:
     """A list without header: database, subject, clip, class 0 to 2; blank lines are skipped.
 
     Raises InputError that names the first faulty line and counts the others.
@@ -55,7 +58,7 @@ def read_list(path: pathlib.Path) -> CompositeList:
         if not any(cells) or cells[0].casefold() == "dataset":
             continue
         try:
-            key, label = _entry(cells)
+            key, label = _entry(cells, spelled)
         except InputError as error:
             faults.add(f"'{path.name}' line {number}: {error}")
             continue
@@ -65,14 +68,14 @@ def read_list(path: pathlib.Path) -> CompositeList:
     return CompositeList(path.name, label_of)
 
 
-def _entry(cells: list[str]) -> tuple[str, int]:
-    if len(cells) < 4 or cells[0].casefold() not in _DATABASES:
+def _entry(cells: list[str], spelled: Spelling) -> tuple[str, int]:
+    if len(cells) < 4 or cells[0].casefold() not in DATABASES:
         raise InputError(
             f"{','.join(cells)[:60]!a} is no entry; the form is database,subject,clip,class with "
-            f"the databases {', '.join(_DATABASES)}."
+            f"the databases {', '.join(DATABASES)}."
         )
     database = cells[0].casefold()
-    subject = identifiers.canonical_subject(database, identifiers.checked(cells[1], "subject"))
+    subject = spelled(database, identifiers.checked(cells[1], "subject"))
     clip = identifiers.checked(cells[2], "clip")
     if cells[3] not in [str(label) for label in range(len(CLASS_NAMES))]:
         raise InputError(

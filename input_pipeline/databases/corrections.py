@@ -1,11 +1,21 @@
 """Published corrections of the annotation sheets (corrections.csv), applied cell by cell."""
 
+import enum
 import functools
 
 from input_pipeline.databases import packaged_table
 from input_pipeline.databases.rows import AppliedCorrection
 
 _PROTOCOL = "protocol"
+
+
+class Part(enum.Enum):
+    """What a clip is to the 3-class protocol, by its name alone; the values are the table's."""
+
+    INSIDE = "in"
+    OUTSIDE = "out"
+    # An extra row of some copies of the sheet.
+    NO_CLIP = "none"
 
 
 class Corrections:
@@ -35,9 +45,9 @@ class Corrections:
         )
         return row["new"]
 
-    def in_protocol(self, subject: str, clip: str) -> bool:
-        """False for a clip that the 3-class protocol leaves out by name; counted as applied."""
-        return self.apply(subject, clip, _PROTOCOL, "in") == "in"
+    def part_of(self, subject: str, clip: str) -> Part:
+        """What the table says of a clip by name; where it says something, counted as applied."""
+        return Part(self.apply(subject, clip, _PROTOCOL, Part.INSIDE.value))
 
 
 @functools.cache

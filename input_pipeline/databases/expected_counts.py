@@ -2,6 +2,7 @@
 
 import collections
 import pathlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 from input_pipeline.core.clips import CLASS_NAMES
@@ -13,7 +14,6 @@ from input_pipeline.databases.rows import ReadResult
 PRETEND_TABLE = "pretend_database.csv"
 _COLUMNS = ("database", "subject", "subjects", *CLASS_NAMES, "source")
 _ALL = "*"
-_SMIC_CODES = ("ne", "po", "sur")
 
 
 class Expected(NamedTuple):
@@ -22,6 +22,10 @@ class Expected(NamedTuple):
     per_subject: dict[str, tuple[int, ...]]
     subjects: int
     source: str
+
+
+# The key and the class of every clip that the counts imply.
+NamesOf = Callable[[Expected], dict[str, int]]
 
 
 def expected(database: str, raw_dir: pathlib.Path) -> Expected:
@@ -58,12 +62,14 @@ def is_pretend(raw_dir: pathlib.Path) -> bool:
     return (raw_dir / PRETEND_TABLE).is_file()
 
 
-def deviations(database: str, result: ReadResult, raw_dir: pathlib.Path) -> list[str]:
+def deviations(
+    database: str, result: ReadResult, raw_dir: pathlib.Path, names_of: NamesOf | None = None
+) -> list[str]:
     """How the clips of one database differ from its counts; empty if they agree.
 
     A clip that is not on the disk counts as missing, whatever the sheet says. The first sentence
     gives the totals, the second the subjects of whom nothing is there, each further one a
-    subject's clips of one class, or a clip by name where names follow from the counts (SMIC).
+    subject's clips of one class, or a clip by name where `names_of` tells names from the counts.
     """
     wanted = expected(database, raw_dir)
     labels = {k: v for k, v in result.labels().items() if k.startswith(f"{database}/")}
@@ -78,7 +84,10 @@ def deviations(database: str, result: ReadResult, raw_dir: pathlib.Path) -> list
         sum(counts[label] for counts in wanted.per_subject.values())
         for label in range(len(CLASS_NAMES))
     )
-    details = _details(database, keys_of, wanted)
+    if names_of and _ALL not in wanted.per_subject:
+        details = _names(database, keys_of, names_of(wanted))
+    else:
+        details = _details(database, keys_of, wanted)
     if (found_total, found_subjects) == (wanted_total, wanted.subjects) and not details:
         return []
     totals = (
@@ -99,8 +108,6 @@ def _details(
 ) -> list[str]:
     if _ALL in wanted.per_subject:
         return []
-    if database == "smic":
-        return _names(keys_of, wanted)
     nobody = (0,) * len(CLASS_NAMES)
     lines = []
     for subject in sorted({subject for subject, _ in keys_of} | wanted.per_subject.keys()):
@@ -116,22 +123,15 @@ def _details(
     return lines
 
 
-def _names(keys_of: dict[tuple[str, int], list[str]], wanted: Expected) -> list[str]:
-    """SMIC numbers the clips of a subject's class without gaps."""
-    found = {f"smic/{subject}/{clip}" for (subject, _), clips in keys_of.items() for clip in clips}
-    named = smic_labels(wanted).keys()
-    missing = [f"{key} is missing." for key in sorted(named - found)]
-    return missing + [f"{key} is not part of the database." for key in sorted(found - named)]
-
-
-def smic_labels(wanted: Expected) -> dict[str, int]:
-    """Key and class of every clip of SMIC, whose numbers follow from the counts."""
-    return {
-        f"smic/{subject}/{subject}_{_SMIC_CODES[label]}_{number:02d}": label
-        for subject, counts in wanted.per_subject.items()
-        for label, count in enumerate(counts)
-        for number in range(1, count + 1)
+def _names(
+    database: str, keys_of: dict[tuple[str, int], list[str]], wanted: dict[str, int]
+) -> list[str]:
+    found = {
+        f"{database}/{subject}/{clip}" for (subject, _), clips in keys_of.items() for clip in clips
     }
+    missing = [f"{key} is missing." for key in sorted(wanted.keys() - found)]
+    foreign = sorted(found - wanted.keys())
+    return missing + [f"{key} is not part of the database." for key in foreign]
 
 
 def _per_class(keys_of: dict[tuple[str, int], list[str]]) -> tuple[int, ...]:

@@ -56,7 +56,8 @@ def _judged(
     result = [_excused(fault, named) for fault in faults]
     used = []
     for row in (row for row in rows if row["clip"] == _ANY):
-        covered = [index for index, fault in enumerate(result) if _covers(row, fault)]
+        # Clips outside the protocol need no excuse, and shall not use up what others need.
+        covered = [i for i, fault in enumerate(result) if _covers(row, fault) and not fault.outside]
         covered.sort(key=lambda index: result[index].key)
         for index in covered[: int(row["most"])]:
             result[index] = _excused(result[index], [row])

@@ -4,48 +4,33 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from input_pipeline.core.clips import DATABASES_OF, STORED_DATASETS
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import (
-    casme2,
-    casme3,
     composite,
     expected_counts,
     frame_choice,
     known_defects,
-    samm,
+    registry,
     shared_frames,
     sheet_files,
-    smic,
     trees,
     wrong_folder,
 )
 from input_pipeline.databases.composite import CompositeList
+from input_pipeline.databases.registry import DATABASES, DATABASES_OF, STORED_DATASETS
 from input_pipeline.databases.rows import FaultyClip, ReadResult, merged
 from input_pipeline.databases.sheet_files import GivenSheets
 
-_READERS = {
-    "casme2": casme2.read,
-    "samm": samm.read,
-    "smic": smic.read,
-    "casme3": casme3.read,
-}
-_FORMS = {
-    "casme2": (casme2.CODING, casme2.OBJECTIVE),
-    "samm": (samm.CODES,),
-    "smic": (),
-    "casme3": (casme3.LABELS,),
-}
 
-
-def read_clips(
+def read_databases(
     dataset: str,
     raw_dir: pathlib.Path,
     annotations: Sequence[pathlib.Path] = (),
     frames: str = "raw",
 ) -> ReadResult:
-    """The clips of the 3-class protocol, in key order, with every fault, correction and count.
+    """All clips of the databases in key order, with every fault, correction and count.
 
+    Clips outside the 3-class protocol have the label -1; their faults never stop a build.
     `raw_dir` holds one database, or for megc2019 the folders casme2, samm and smic. Sheets are
     found below it or named in `annotations`; the composite list is used where it is there.
     `frames` is raw, cropped, or one of them by database (frame_choice). No picture is decoded.
@@ -63,13 +48,13 @@ def read_clips(
     above: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *raw_dirs)}
     if raw_dirs.keys() != {dataset}:
         above = _top_sheets(raw_dir, tuple(raw_dirs))
-    official = official or composite.best_list(_csv_files(raw_dir))
+    official = official or composite.best_list(_csv_files(raw_dir), registry.canonical_subject)
     results = []
     for name, folder in raw_dirs.items():
         given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
-        results.append(_READERS[name](folder, given, frame_choice.of(frames, name)))
+        results.append(DATABASES[name].read(folder, given, frame_choice.of(frames, name)))
     result = merged(results)
-    if official and dataset != "casme3":
+    if official and set(raw_dirs) <= set(composite.DATABASES):
         result = _by_list(result, official, tuple(raw_dirs))
     result = _without_shared(result)
     result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames))
@@ -77,7 +62,9 @@ def read_clips(
     notes = list(result.notes)
     notes += [f"annotation sheet not used: {path.name} (other columns)" for path in above[""]]
     for name, folder in raw_dirs.items():
-        deviating += expected_counts.deviations(name, result, folder)
+        deviating += expected_counts.deviations(
+            name, result, folder, DATABASES[name].clips_by_counts
+        )
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
     folders = {*raw_dirs.values(), *_folders_above(result)}
@@ -126,13 +113,13 @@ def _sorted_annotations(
         if not fitting:
             raise _unfit(path, tuple(sheets_of))
         sheets_of[fitting[0]].append(path)
-    return composite.best_list(lists), sheets_of
+    return composite.best_list(lists, registry.canonical_subject), sheets_of
 
 
 def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
-    forms = [form for name in databases for form in _FORMS[name]]
+    forms = [form for name in databases for form in DATABASES[name].sheet_forms]
     fitting = [sheet_files.wanted(forms)] if forms else []
-    if databases != ("casme3",):
+    if set(databases) <= set(composite.DATABASES):
         fitting.append(f"the composite list {composite.NAME} (no header)")
     return InputError(
         f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
@@ -152,7 +139,7 @@ def _top_sheets(raw_dir: pathlib.Path, databases: Sequence[str]) -> dict[str, li
 
 
 def _fits(database: str, path: pathlib.Path) -> bool:
-    return any(sheet_files.find(form, [path]) for form in _FORMS[database])
+    return any(sheet_files.find(form, [path]) for form in DATABASES[database].sheet_forms)
 
 
 def _csv_files(raw_dir: pathlib.Path) -> list[pathlib.Path]:
@@ -166,7 +153,7 @@ def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, 
     }
     found = result.labels()
     unlisted = sorted(found.keys() - listed.keys())
-    faulty = {fault.key for fault in result.faults}
+    faulty = {fault.key for fault in result.faults if not fault.outside}
     conflicts = [
         FaultyClip(
             key, "label_conflict", f"its label is {found[key]}, in {official.name} {label}.", label
@@ -179,16 +166,19 @@ def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, 
         for key, label in sorted(listed.items())
         if key not in found and key not in faulty
     ]
-    left_out = {*unlisted, *(fault.key for fault in conflicts)}
-    faults = [fault for fault in result.faults if fault.key not in unlisted]
-    dropped = dict(result.dropped)
+    left_out = {fault.key for fault in (*conflicts, *absent)}
+    clips = [clip for clip in result.clips if clip.key not in left_out]
+    faults = [fault for fault in result.faults if fault.key not in left_out]
+    outside = dict(result.outside_protocol)
     if unlisted:
-        dropped["not in the composite list"] = len(unlisted)
+        outside["not in the composite list"] = len(unlisted)
     return dataclasses.replace(
         result,
-        clips=tuple(clip for clip in result.clips if clip.key not in left_out),
-        faults=tuple(sorted([*faults, *conflicts, *absent], key=lambda fault: fault.key)),
-        dropped=dropped,
+        clips=tuple(
+            dataclasses.replace(clip, label=-1) if clip.key in unlisted else clip for clip in clips
+        ),
+        faults=tuple(sorted([*_outside(faults, unlisted), *conflicts, *absent], key=_key)),
+        outside_protocol=outside,
         deviations=(
             *result.deviations,
             *(f"{key} is not in the composite list {official.name}." for key in unlisted),
@@ -197,17 +187,37 @@ def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, 
     )
 
 
+def _key(fault: FaultyClip) -> str:
+    return fault.key
+
+
+def _outside(faults: Sequence[FaultyClip], keys: Sequence[str]) -> list[FaultyClip]:
+    """The faults, those of the clips named now outside the protocol."""
+    return [
+        dataclasses.replace(fault, label=-1, outside=True) if fault.key in keys else fault
+        for fault in faults
+    ]
+
+
 def _without_shared(result: ReadResult) -> ReadResult:
     shared = shared_frames.find(result.clips)
-    if not shared:
-        return result
+    # A clip of the protocol is not lost to one outside it that shows the same pictures.
+    inside = [clip for clip in result.clips if clip.label >= 0]
+    lost = {key for key in shared if key not in {clip.key for clip in inside}}
+    shared = {key: shared[key] for key in lost} | shared_frames.find(inside)
     faults = [
-        FaultyClip(clip.key, shared[clip.key].code, shared[clip.key].detail, clip.label)
+        FaultyClip(
+            clip.key,
+            shared[clip.key].code,
+            shared[clip.key].detail,
+            clip.label,
+            outside=clip.label < 0,
+        )
         for clip in result.clips
         if clip.key in shared
     ]
     return dataclasses.replace(
         result,
         clips=tuple(clip for clip in result.clips if clip.key not in shared),
-        faults=tuple(sorted([*result.faults, *faults], key=lambda fault: fault.key)),
+        faults=tuple(sorted([*result.faults, *faults], key=_key)),
     )

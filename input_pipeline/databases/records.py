@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from input_pipeline.core.clip_faults import ClipFault
-from input_pipeline.databases import labels
-from input_pipeline.databases import trees as frame_files
-from input_pipeline.databases.apex import NEAREST
-from input_pipeline.databases.corrections import Corrections
+from input_pipeline.databases import labels, trees
+from input_pipeline.databases.corrections import Corrections, Part
 from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
+from input_pipeline.databases.trees import NEAREST
 
 # xls files store whole numbers with a decimal point.
 _NUMBER = re.compile(r"(\d{1,9})(?:\.0+)?", re.ASCII)
@@ -55,7 +54,7 @@ class Layout:
 
     database: str
     names: Callable[[dict[str, str]], tuple[str, str]]
-    frames: Callable[[AnnotatedClip, tuple[int, int]], frame_files.Frames]
+    frames: Callable[[AnnotatedClip, tuple[int, int]], trees.Frames]
     offset_needed: bool = True
 
 
@@ -66,33 +65,38 @@ def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: Layout) -> Rea
     """
     corrections = Corrections(layout.database)
     faults: list[FaultyClip] = []
-    dropped: collections.Counter[str] = collections.Counter()
+    not_counted: collections.Counter[str] = collections.Counter()
     records: list[ClipRecord] = []
     for clips in _by_key(rows, layout, faults).values():
         clip = clips[0]
-        if not corrections.in_protocol(clip.subject, clip.clip):
-            dropped["left out of the protocol by name"] += len(clips)
+        part = corrections.part_of(clip.subject, clip.clip)
+        if part is Part.NO_CLIP:
+            not_counted["no clip of the database"] += len(clips)
             continue
         key, label = f"{layout.database}/{clip.subject}/{clip.clip}", -1
+        why_outside = "left out of the protocol by name" if part is Part.OUTSIDE else ""
         try:
             emotions = [corrections.apply(c.subject, c.clip, "emotion", c.emotion) for c in clips]
             classes = [labels.classes_of(layout.database, emotion) for emotion in emotions]
             in_protocol = [c.label for c in classes if c.label is not None]
             if not in_protocol:
-                dropped[f"emotion {emotions[0].casefold()}"] += len(clips)
-                continue
-            label = in_protocol[0]
+                why_outside = why_outside or f"emotion {emotions[0].casefold()}"
+            elif not why_outside:
+                label = in_protocol[0]
             if len(clips) > 1:
                 where = ", ".join(str(c.row) for c in clips)
                 raise ClipFault("duplicate_key", f"the rows {where} of the sheet name this clip.")
             records.append(_record(clip, layout, corrections, label, classes[0].label7))
         except ClipFault as fault:
-            faults.append(FaultyClip(key, fault.code, fault.detail, label))
+            outside = bool(why_outside)
+            faults.append(FaultyClip(key, fault.code, fault.detail, label, outside=outside))
+        if why_outside:
+            not_counted[why_outside] += len(clips)
     return ReadResult(
         clips=tuple(sorted(records, key=lambda record: record.key)),
         faults=tuple(sorted(faults, key=lambda fault: fault.key)),
         corrections=tuple(corrections.applied),
-        dropped=dict(sorted(dropped.items())),
+        outside_protocol=dict(sorted(not_counted.items())),
     )
 
 
@@ -151,7 +155,7 @@ def _record(
     )
 
 
-def require_near(frames: frame_files.Frames, name: str, number: int) -> None:
+def require_near(frames: trees.Frames, name: str, number: int) -> None:
     """Raises ClipFault (no_frames, frame_missing) unless one stands within NEAREST of `number`."""
     if any(abs(found - number) <= NEAREST for found, _ in frames):
         return
@@ -159,7 +163,7 @@ def require_near(frames: frame_files.Frames, name: str, number: int) -> None:
         raise ClipFault(
             "no_frames", f"the {name} is frame {number}; no frame of the clip is on the disk."
         )
-    nearest = frame_files.nearest(frames, number)
+    nearest = trees.nearest(frames, number)
     assert nearest is not None
     raise ClipFault(
         "frame_missing",
@@ -196,28 +200,28 @@ def frame_number(name: str, text: str) -> int:
 
 
 def subject_and_clip_folders(
-    trees: Iterable[frame_files.OuterFolder], clip: AnnotatedClip
+    found_trees: Iterable[trees.OuterFolder], clip: AnnotatedClip
 ) -> Iterator[pathlib.Path]:
     """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
-    for tree in trees:
-        for subject in frame_files.subject_folders(tree.path, clip.subject):
-            yield from frame_files.folders_named(subject, clip.clip)
+    for tree in found_trees:
+        for subject in trees.subject_folders(tree.path, clip.subject):
+            yield from trees.folders_named(subject, clip.clip)
 
 
 def first_with_frames(
     folders: Iterable[pathlib.Path],
-    name: frame_files.FrameName,
+    name: trees.FrameName,
     numbers: tuple[int, int] | None,
     shown: str,
-) -> frame_files.Frames:
+) -> trees.Frames:
     """The frames of the first folder that holds any; `shown` names the clip's folder in faults.
 
-    Raises ClipFault as frame_files.numbered_frames.
+    Raises ClipFault as trees.numbered_frames.
     """
     fault = ClipFault("no_frames", f"no folder is named '{shown}'.")
     for folder in folders:
         try:
-            return frame_files.numbered_frames(folder, name, numbers)
+            return trees.numbered_frames(folder, name, numbers)
         except ClipFault as found:
             if found.code != "no_frames":
                 raise

@@ -22,7 +22,7 @@ class ClipRecord:
     offset: int | None
     # As written in the sheet, or the name of the clip's folder.
     emotion: str
-    # Index into clips.CLASS_NAMES.
+    # Index into clips.CLASS_NAMES; -1 outside the 3-class protocol.
     label: int
     # -1 where the database has none.
     label7: int
@@ -41,10 +41,10 @@ _ABSENT = ("no_frames", "not_found")
 
 @dataclasses.dataclass(frozen=True)
 class FaultyClip:
-    """A clip of the protocol that cannot be used; `code` is a key of clip_faults.REASONS.
+    """A clip that cannot be used; `code` is a key of clip_faults.REASONS.
 
-    `known` says where the defect is described if it belongs to the release; empty stops a build.
-    `label` is -1 where the class itself is unknown.
+    `known` says where the defect is described if it belongs to the release. `label` is -1 where
+    the class is unknown or the clip is `outside` the 3-class protocol.
     """
 
     key: str
@@ -52,6 +52,12 @@ class FaultyClip:
     detail: str
     label: int = -1
     known: str = ""
+    outside: bool = False
+
+    @property
+    def stops_build(self) -> bool:
+        """Whether a build ends here unless bad clips are skipped."""
+        return not (self.known or self.outside)
 
     @property
     def is_missing(self) -> bool:
@@ -75,7 +81,8 @@ class AppliedCorrection:
 class ReadResult:
     """What a reader found: usable clips in key order, and everything that was not taken as is.
 
-    `dropped` counts rows outside the protocol by reason; `deviations` says how the protocol's
+    Clips outside the 3-class protocol have the label -1. `outside_protocol` counts their rows, and
+    those that are no clips, by reason; `deviations` says how the protocol's
     clips (those that are there, usable or not) differ from the published counts; `notes` names
     the sheets and folders that were read, relative to the raw folder; `pretend` is set where one
     of the databases was made by fake_database.
@@ -84,7 +91,7 @@ class ReadResult:
     clips: tuple[ClipRecord, ...] = ()
     faults: tuple[FaultyClip, ...] = ()
     corrections: tuple[AppliedCorrection, ...] = ()
-    dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+    outside_protocol: dict[str, int] = dataclasses.field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pretend: bool = False
@@ -92,24 +99,24 @@ class ReadResult:
     @property
     def unknown_faults(self) -> tuple[FaultyClip, ...]:
         """The faults that stop a build unless bad clips are skipped."""
-        return tuple(fault for fault in self.faults if not fault.known)
+        return tuple(fault for fault in self.faults if fault.stops_build)
 
     def labels(self) -> dict[str, int]:
         """Key and class of every clip of the protocol, faulty ones included."""
-        labels = {clip.key: clip.label for clip in self.clips}
+        labels = {clip.key: clip.label for clip in self.clips if clip.label >= 0}
         return labels | {fault.key: fault.label for fault in self.faults if fault.label >= 0}
 
 
 def merged(results: list[ReadResult]) -> ReadResult:
     """Several databases as one table, clips and faults in key order."""
-    dropped: collections.Counter[str] = collections.Counter()
+    outside: collections.Counter[str] = collections.Counter()
     for result in results:
-        dropped.update(result.dropped)
+        outside.update(result.outside_protocol)
     return ReadResult(
         clips=tuple(sorted((c for r in results for c in r.clips), key=lambda clip: clip.key)),
         faults=tuple(sorted((f for r in results for f in r.faults), key=lambda fault: fault.key)),
         corrections=tuple(c for r in results for c in r.corrections),
-        dropped=dict(sorted(dropped.items())),
+        outside_protocol=dict(sorted(outside.items())),
         deviations=tuple(d for r in results for d in r.deviations),
         notes=tuple(n for r in results for n in r.notes),
     )

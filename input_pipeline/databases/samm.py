@@ -4,14 +4,14 @@ import pathlib
 import re
 
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import frame_choice, records, sheet_files
-from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import frame_choice, records, sheet_files, trees
+from input_pipeline.databases.database import Database
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import LeftOut, SourceFolder
 from input_pipeline.databases.trees import FrameName
 
-DATABASE = "samm"
+NAME = "samm"
 SUBJECT_FOLDER = re.compile(r"\d{3}", re.ASCII)
 # Numbers are those of the long recording, with four digits or five.
 _FRAME_NAME = FrameName(re.compile(r"\d{1,3}_(\d+)", re.ASCII), "006_05588.jpg")
@@ -44,7 +44,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
     sheet = source.sheet(CODES, given)
     try:
-        trees = source.trees(frames)
+        found_trees = source.trees(frames)
     except InputError as error:
         if frames == "raw":
             raise
@@ -53,16 +53,30 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
             f"--frames={frame_choice.EXAMPLE}."
         ) from error
 
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> frame_files.Frames:
-        folders = records.subject_and_clip_folders(trees, clip)
+    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
+        folders = records.subject_and_clip_folders(found_trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
         return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
 
-    layout = records.Layout(DATABASE, _names, frames_of)
-    return source.noted(records.read_rows(sheet.rows, layout), (sheet,), trees)
+    layout = records.Layout(NAME, _names, frames_of)
+    return source.noted(records.read_rows(sheet.rows, layout), (sheet,), found_trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:
     subject = records.safe_name(cells["subject"], _SUBJECT, "subject")
     clip = records.safe_name(cells["clip"], _CLIP, "clip")
-    return f"{int(subject[1]):03d}", clip[0]
+    return DATABASE.spelling.format(int(subject[1])), clip[0]
+
+
+DATABASE = Database(
+    name=NAME,
+    doi="10.1109/TAFFC.2016.2573832",
+    publication="SAMM (Davison et al. 2018)",
+    subject=_SUBJECT,
+    spelling="{:03d}",
+    frame_names={"raw": _FRAME_NAME, "cropped": _FRAME_NAME},
+    frames_per_second=200,
+    read=read,
+    sheet_forms=(CODES,),
+    left_out=_OTHER_TREES,
+)

@@ -193,7 +193,7 @@ def _translated(path: pathlib.Path, items: Iterator[Any]) -> Iterator[Any]:
 
 
 def _xlsx_sheets(path: pathlib.Path, data: bytes) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    openpyxl = extras.load("openpyxl")
+    openpyxl = extras.library("openpyxl")
     _check_archive(path, data)
     with warnings.catch_warnings():
         # Remarks on styles and extensions that no annotation depends on.
@@ -210,8 +210,8 @@ def _xlsx_sheets(path: pathlib.Path, data: bytes) -> Iterator[Iterator[tuple[int
 
 
 def _check_archive(path: pathlib.Path, data: bytes) -> None:
-    defused = extras.load("defusedxml.ElementTree")
-    refused = extras.load("defusedxml").DefusedXmlException
+    defused = extras.library("defusedxml.ElementTree")
+    refused = extras.library("defusedxml").DefusedXmlException
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = archive.infolist()
         # zipfile never unpacks more of a part than it declares.
@@ -239,7 +239,7 @@ def _check_archive(path: pathlib.Path, data: bytes) -> None:
 
 
 def _xls_sheets(path: pathlib.Path, data: bytes) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    xlrd = extras.load("xlrd")
+    xlrd = extras.library("xlrd")
     # Its remarks on odd files would go to stdout.
     book = xlrd.open_workbook(file_contents=data, on_demand=True, logfile=io.StringIO())
     for index in range(book.nsheets):

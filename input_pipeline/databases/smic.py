@@ -8,15 +8,14 @@ from collections.abc import Iterator, Sequence
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import expected_counts, known_defects, labels
-from input_pipeline.databases import records as sheet_clips
-from input_pipeline.databases import trees as frame_files
+from input_pipeline.databases import expected_counts, known_defects, labels, records, trees
+from input_pipeline.databases.database import Database
 from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
 from input_pipeline.databases.source_folder import LeftOut, SourceFolder
 from input_pipeline.databases.trees import FrameName
 
-DATABASE = "smic"
+NAME = "smic"
 SUBJECT_FOLDER = re.compile(r"s\d{1,2}", re.ASCII | re.IGNORECASE)
 # Six digits or more, the index in the whole recording.
 _FRAME_NAMES = {
@@ -47,35 +46,45 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
             "those of the folders; leave --annotations out."
         )
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
-    trees = source.trees(frames)
-    _check_own_name(raw_dir.resolve().name, trees)
-    records: list[ClipRecord] = []
-    all_places = _places(trees)
-    faults = _lost(raw_dir, frames, {f"{DATABASE}/{s}/{c}" for s, c in all_places})
+    found_trees = source.trees(frames)
+    _check_own_name(raw_dir.resolve().name, found_trees)
+    clips: list[ClipRecord] = []
+    all_places = _places(found_trees)
+    faults = _lost(raw_dir, frames, {f"{NAME}/{s}/{c}" for s, c in all_places})
     for (subject, clip), places in sorted(all_places.items()):
         label = list(_CODES.values()).index(_CODES[clip.split("_")[1]])
         try:
-            records.append(_record(subject, clip, label, places, frames))
+            clips.append(_record(subject, clip, label, places, frames))
         except ClipFault as fault:
-            key = f"{DATABASE}/{subject}/{clip}"
+            key = f"{NAME}/{subject}/{clip}"
             faults.append(FaultyClip(key, fault.code, fault.detail, label))
     faults.sort(key=lambda fault: fault.key)
-    return source.noted(ReadResult(clips=tuple(records), faults=tuple(faults)), (), trees)
+    return source.noted(ReadResult(clips=tuple(clips), faults=tuple(faults)), (), found_trees)
 
 
 def _lost(raw_dir: pathlib.Path, frames: str, found: set[str]) -> list[FaultyClip]:
     """The clips whose folder itself the release has lost: no sheet tells that they belong to it."""
-    label_of = expected_counts.smic_labels(expected_counts.expected(DATABASE, raw_dir))
-    lost = known_defects.without_frames(DATABASE, frames) - found
+    label_of = clips_by_counts(expected_counts.expected(NAME, raw_dir))
+    lost = known_defects.without_frames(NAME, frames) - found
     return [
         FaultyClip(key, "no_frames", "the clip has no folder.", label_of[key])
         for key in sorted(lost & label_of.keys())
     ]
 
 
-def _check_own_name(name: str, trees: Sequence[frame_files.OuterFolder]) -> None:
+def clips_by_counts(wanted: expected_counts.Expected) -> dict[str, int]:
+    """Key and class of every clip: those of a subject's class are numbered without gaps."""
+    return {
+        f"{NAME}/{subject}/{subject}_{code}_{number:02d}": label
+        for subject, counts in wanted.per_subject.items()
+        for label, (code, count) in enumerate(zip(_CODES, counts, strict=True))
+        for number in range(1, count + 1)
+    }
+
+
+def _check_own_name(name: str, found_trees: Sequence[trees.OuterFolder]) -> None:
     """Raise InputError where the raw folder itself is one of those that are left out."""
-    is_hs = any(part.casefold() == "hs" for tree in trees for part in tree.path.parts[-3:])
+    is_hs = any(part.casefold() == "hs" for tree in found_trees for part in tree.path.parts[-3:])
     if _OTHER_TREES.pattern.fullmatch(name) and not is_hs:
         raise InputError(
             f"the folder '{name}' is left out on purpose: its clips are {_OTHER_TREES.why}; name "
@@ -85,16 +94,16 @@ def _check_own_name(name: str, trees: Sequence[frame_files.OuterFolder]) -> None
 
 
 def _places(
-    trees: Sequence[frame_files.OuterFolder],
+    found_trees: Sequence[trees.OuterFolder],
 ) -> dict[tuple[str, str], list[pathlib.Path]]:
     """The folders of each clip, best tree first."""
     places = collections.defaultdict(list)
-    for tree in trees:
+    for tree in found_trees:
         for name in tree.subjects:
             for folder in _clip_folders(tree.path / name):
                 found = _CLIP.fullmatch(folder.name)
                 assert found is not None, folder.name
-                subject = f"s{int(found[1]):02d}"
+                subject = DATABASE.spelling.format(int(found[1]))
                 clip = f"{subject}_{found[2].lower()}_{int(found[3]):02d}"
                 places[subject, clip].append(folder)
     return places
@@ -104,7 +113,7 @@ def _clip_folders(subject: pathlib.Path) -> Iterator[pathlib.Path]:
     """<subject>/micro/<class>/<clip>, with or without the two levels between, or doubled."""
     level = [subject]
     for _ in range(4):
-        named = [frame_files.folders_by_name(folder) for folder in level]
+        named = [trees.folders_by_name(folder) for folder in level]
         inner = [path for by_name in named for paths in by_name.values() for path in paths]
         yield from (path for path in inner if _CLIP.fullmatch(path.name))
         level = [
@@ -127,9 +136,9 @@ def _record(
             "label_conflict",
             f"the clip's name says {CLASS_NAMES[label]}, its folder {', '.join(sorted(classes))}.",
         )
-    found = sheet_clips.first_with_frames(places, _FRAME_NAMES[frames], None, clip)
+    found = records.first_with_frames(places, _FRAME_NAMES[frames], None, clip)
     return ClipRecord(
-        database=DATABASE,
+        database=NAME,
         subject=subject,
         clip=clip,
         onset=found[0][0],
@@ -137,7 +146,23 @@ def _record(
         offset=found[-1][0],
         emotion=CLASS_NAMES[label],
         label=label,
-        label7=labels.classes_of(DATABASE, CLASS_NAMES[label]).label7,
+        label7=labels.classes_of(NAME, CLASS_NAMES[label]).label7,
         objective_class=-1,
         frames=found,
     )
+
+
+DATABASE = Database(
+    name=NAME,
+    doi="10.1109/FG.2013.6553717",
+    publication="SMIC-HS (Li et al. 2013)",
+    subject=re.compile(r"s0*(\d{1,2})", re.ASCII | re.IGNORECASE),
+    spelling="s{:02d}",
+    frame_names=_FRAME_NAMES,
+    # Its high-speed camera.
+    frames_per_second=100,
+    read=read,
+    has_apex=False,
+    left_out=_OTHER_TREES,
+    clips_by_counts=clips_by_counts,
+)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import sheet_files as annotation_files
-from input_pipeline.databases import trees as frame_files
-from input_pipeline.databases import wrong_folder
+from input_pipeline.databases import sheet_files, trees, wrong_folder
 from input_pipeline.databases.rows import ReadResult
+from input_pipeline.databases.sheet_files import FoundSheet, GivenSheets, SheetForm
+from input_pipeline.databases.trees import OuterFolder
 
 
 class LeftOut(NamedTuple):
@@ -38,28 +38,26 @@ class SourceFolder:
         self._left_out = left_out
 
     @functools.cached_property
-    def folders(self) -> tuple[frame_files.OuterFolder, ...]:
+    def folders(self) -> tuple[OuterFolder, ...]:
         """The folders above and beside the subjects."""
-        return frame_files.outer_folders(self.raw_dir, self._is_subject)
+        return trees.outer_folders(self.raw_dir, self._is_subject)
 
     @functools.cached_property
-    def sheet_files(self) -> list[pathlib.Path]:
+    def possible_sheets(self) -> list[pathlib.Path]:
         """Files that may be annotation sheets."""
-        return annotation_files.sheet_files(self.folders)
+        return sheet_files.sheet_files(self.folders)
 
-    def sheet(
-        self, form: annotation_files.SheetForm, given: annotation_files.GivenSheets
-    ) -> annotation_files.FoundSheet:
+    def sheet(self, form: SheetForm, given: GivenSheets) -> FoundSheet:
         """The sheet to read; raises InputError where there is none, or a damaged one."""
         try:
-            return annotation_files.required(form, given, self.sheet_files)
-        except annotation_files.SheetNotFoundError as error:
+            return sheet_files.required(form, given, self.possible_sheets)
+        except sheet_files.SheetNotFoundError as error:
             above = wrong_folder.sheet_above(self.raw_dir, form.names)
             raise self._with_hint(error, above) from error
 
-    def trees(self, frames: str) -> tuple[frame_files.OuterFolder, ...]:
+    def trees(self, frames: str) -> tuple[OuterFolder, ...]:
         """The trees of the frames asked for, best first; raises InputError where there is none."""
-        found = frame_files.trees(self.folders, self.raw_dir, frames, self._left_out.pattern)
+        found = trees.trees(self.folders, self.raw_dir, frames, self._left_out.pattern)
         if found:
             return found
         others = [folder for folder in self.folders if folder.subjects]
@@ -76,21 +74,21 @@ class SourceFolder:
     def noted(
         self,
         result: ReadResult,
-        sheets: Sequence[annotation_files.FoundSheet],
-        trees: Sequence[frame_files.OuterFolder],
+        sheets: Sequence[FoundSheet],
+        found_trees: Sequence[OuterFolder],
     ) -> ReadResult:
         """The result with notes on what it comes from, and on all that was left aside."""
         notes = [f"annotation sheet: {sheet.path.name}" for sheet in sheets]
         used = {sheet.path for sheet in sheets}
         # The first sheet's reasons come last and stand.
-        why = dict.fromkeys(self.sheet_files, "none is needed")
+        why = dict.fromkeys(self.possible_sheets, "none is needed")
         why |= {path: reason for sheet in reversed(sheets) for path, reason in sheet.others}
         notes += [
             f"annotation sheet not used: {path.name} ({reason})"
             for path, reason in why.items()
             if path not in used
         ]
-        notes += [f"frames: {self._shown(tree.path)}" for tree in trees]
+        notes += [f"frames: {self._shown(tree.path)}" for tree in found_trees]
         notes += [
             f"frames left out on purpose: {self._shown(folder.path)} ({self._left_out.why})"
             for folder in self.folders
@@ -107,8 +105,8 @@ class SourceFolder:
             notes.append(f"not unpacked: {wrong_folder.some(archives)}")
         return dataclasses.replace(result, notes=(*result.notes, *notes))
 
-    def _is_left_out(self, folder: frame_files.OuterFolder) -> bool:
-        return frame_files.is_left_out(folder, self.raw_dir, self._left_out.pattern)
+    def _is_left_out(self, folder: OuterFolder) -> bool:
+        return trees.is_left_out(folder, self.raw_dir, self._left_out.pattern)
 
     def _with_hint(self, error: InputError, other: str = "") -> InputError:
         hint = wrong_folder.hint(self.raw_dir, self.folders, self._is_subject) or other

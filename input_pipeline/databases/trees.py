@@ -19,6 +19,8 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 # Folders above the subjects: a handful in every release.
 _MOST_OUTER_FOLDERS = 2000
 _DEEPEST = 8
+# A missing frame is replaced by the nearest one up to this many frame numbers away.
+NEAREST = 2
 
 Frames = tuple[tuple[int, pathlib.Path], ...]
 

@@ -185,7 +185,7 @@ def _detections(grey_HxW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _landmarks(grey_HxW: np.ndarray, box_4: np.ndarray) -> np.ndarray:
-    dlib = extras.load("dlib")
+    dlib = extras.library("dlib")
     box = dlib.rectangle(*(round(float(value)) for value in box_4))
     points = _predictor()(grey_HxW, box).parts()
     return np.array([(point.x, point.y) for point in points], np.float64)
@@ -260,12 +260,12 @@ def _reaches_beyond(transform_2x3: np.ndarray, shape: tuple[int, ...]) -> bool:
 
 @functools.cache
 def _detector():
-    return extras.load("dlib").get_frontal_face_detector()
+    return extras.library("dlib").get_frontal_face_detector()
 
 
 @functools.cache
 def _predictor():
-    return extras.load("dlib").shape_predictor(str(landmark_model()))
+    return extras.library("dlib").shape_predictor(str(landmark_model()))
 
 
 def landmark_model() -> pathlib.Path:

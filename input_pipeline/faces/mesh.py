@@ -72,7 +72,7 @@ def _check(landmarks_5x2: np.ndarray, height: int, width: int) -> None:
 
 @functools.cache
 def _mesh():
-    solutions = extras.load("mediapipe").solutions
+    solutions = extras.library("mediapipe").solutions
     # Static: every picture on its own, so that a clip's result does not depend on the one before.
     return solutions.face_mesh.FaceMesh(
         static_image_mode=True, max_num_faces=1, refine_landmarks=False

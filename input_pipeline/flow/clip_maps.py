@@ -16,8 +16,7 @@ from input_pipeline.core import extras
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.databases import apex
 from input_pipeline.databases.rows import ClipRecord
-from input_pipeline.faces import detection as faces
-from input_pipeline.faces import frames, mesh
+from input_pipeline.faces import detection, frames, mesh
 from input_pipeline.flow import optical, strain
 
 # The face may not wander farther between onset and apex than this share of the crop.
@@ -25,7 +24,7 @@ _MOST_SHIFT = 0.15
 # Spotting compares many frames; at half the size it takes a quarter of the time.
 _SPOT_SHRINK = 2
 _MOST_SPOT_SECONDS = 3600.0
-# dlib's counterparts of regions.LANDMARKS.
+# dlib's counterparts of layouts.LANDMARKS.
 _DLIB_POINTS = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55))
 
 
@@ -67,9 +66,9 @@ class MapSettings:
             "smic_apex": self.smic_apex,
             "zero_motion": self.zero_motion,
             "spot_seconds": f"{self.spot_seconds:g}",
-            "face_size": str(faces.FACE_SIZE),
-            "landmark_model_sha256": faces.LANDMARK_MODEL_SHA256,
-            "dlib": extras.load("dlib").__version__,
+            "face_size": str(detection.FACE_SIZE),
+            "landmark_model_sha256": detection.LANDMARK_MODEL_SHA256,
+            "dlib": extras.library("dlib").__version__,
             "mediapipe": importlib.metadata.version("mediapipe"),
             "pillow": importlib.metadata.version("pillow"),
         }
@@ -95,7 +94,7 @@ class Quality:
 class ClipMaps:
     """A clip's full-resolution map: flow_SxSxC float32 in (u, v, strain), pixels and pixels/pixel.
 
-    landmarks_5x2 (order of regions.LANDMARKS) and landmarks_68x2 are in pixels of the face;
+    landmarks_5x2 (order of layouts.LANDMARKS) and landmarks_68x2 are in pixels of the face;
     onset_SxS and apex_SxS are the aligned grey crops, which are licensed material. `seconds` per
     stage (reading, detector, landmarks, flow, regions) is no part of the result.
     """
@@ -158,11 +157,11 @@ class _Clip:
         onset = self._taken(apex.nearest_frame(self._record, self._record.onset, "onset"))
         onset_HxW = self._read(onset.path, "onset")
         with self._stage("detector"):
-            detection = faces.detect(onset_HxW)
+            found = detection.detect(onset_HxW)
         with self._stage("landmarks"):
-            self._face = faces.place(onset_HxW, detection)
+            self._face = detection.place(onset_HxW, found)
         self._rules += self._face.rules
-        self._onset_SxS = faces.crop(onset_HxW, self._face)
+        self._onset_SxS = detection.crop(onset_HxW, self._face)
         return onset
 
     def maps(self) -> ClipMaps:
@@ -238,12 +237,12 @@ class _Clip:
                 optical.shrunk(candidate_SxS, _SPOT_SHRINK),
                 self._settings.flow,
             )
-        is_face_hxw = faces.face_mask(self._face)[::_SPOT_SHRINK, ::_SPOT_SHRINK]
+        is_face_hxw = detection.face_mask(self._face)[::_SPOT_SHRINK, ::_SPOT_SHRINK]
         magnitude_hxw = np.hypot(small_flow_hxwx2[..., 0], small_flow_hxwx2[..., 1])
         return _SPOT_SHRINK * float(magnitude_hxw[is_face_hxw].mean())
 
     def _crop(self, path: pathlib.Path, role: str) -> np.ndarray:
-        return faces.crop(self._read(path, role), self._face)
+        return detection.crop(self._read(path, role), self._face)
 
     def _read(self, path: pathlib.Path, role: str) -> np.ndarray:
         with self._stage("reading"):
@@ -258,11 +257,11 @@ class _Clip:
         onset_68x2 = self._face.to_face(self._face.landmarks_68x2)
         onset_5x2 = np.array([onset_68x2[points].mean(axis=0) for points in _DLIB_POINTS])
         shift = float(np.hypot(*(landmarks_5x2 - onset_5x2).T).max())
-        if shift > _MOST_SHIFT * faces.FACE_SIZE:
+        if shift > _MOST_SHIFT * detection.FACE_SIZE:
             raise ClipFault(
                 "apex_face_lost",
                 f"a landmark of the apex lies {shift:.0f} px from the onset's; allowed are "
-                f"{_MOST_SHIFT * faces.FACE_SIZE:.0f} px of {faces.FACE_SIZE}.",
+                f"{_MOST_SHIFT * detection.FACE_SIZE:.0f} px of {detection.FACE_SIZE}.",
             )
 
     def _taken(self, chosen: apex.Chosen) -> apex.Chosen:

@@ -52,5 +52,6 @@ def to_clips(
         },
         provenance=provenance,
         pretend=pretend,
+        every_clip=True,
     )
-    return sorted_and_checked(clips, where=f"the build of {dataset}")
+    return sorted_and_checked(clips, where=f"the build of {dataset}", stored=True)

@@ -11,8 +11,10 @@ import pathlib
 from typing import NamedTuple
 
 from input_pipeline.core import identifiers, progress_lines
-from input_pipeline.core.clips import CLASS_NAMES, DATABASES_OF
+from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.databases import registry
+from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.maps import picture
 from input_pipeline.maps.sample import MapSample
 
@@ -83,18 +85,19 @@ def _entries(folder: pathlib.Path) -> list[str]:
 
 def _read_fold(root: pathlib.Path, name: str, dataset: str, faults: Faults) -> dict[_Key, _Copy]:
     """All clips of one fold; complains about a clip on the wrong side or found twice."""
-    database = identifiers.database_of(name)
+    database = registry.database_of(name)
     if database is None or not (root / name).is_dir():
         raise InputError(
             f"'{name}' is no fold of a subject; the form is {_FORM} with subjects like sub01, "
             "006, s03 or spNO.1; remove it from the source folder."
         )
-    if database not in DATABASES_OF[dataset]:
+    allowed = DATABASES_OF.get(dataset, (database,))
+    if database not in allowed:
         raise InputError(
             f"the fold '{name}' belongs to {database}, which is not part of the data set "
-            f"{dataset} ({', '.join(DATABASES_OF[dataset])}); give another --dataset."
+            f"{dataset} ({', '.join(allowed)}); give another --dataset."
         )
-    held_out = (database, identifiers.canonical_subject(database, name))
+    held_out = (database, registry.canonical_subject(database, name))
     fold: dict[_Key, _Copy] = {}
     for part in _PARTS:
         for label, path in _pictures(root, name, part):
@@ -132,14 +135,14 @@ def _pictures(root: pathlib.Path, name: str, part: str) -> list[tuple[int, pathl
 def _key(path: pathlib.Path, shown: pathlib.Path) -> _Key:
     stem = path.stem.rstrip(" ")
     subject, separator, clip = stem.partition("_")
-    database = identifiers.database_of(subject)
+    database = registry.database_of(subject)
     if path.suffix.lower() != ".png" or not separator or database is None:
         raise InputError(f"'{shown}' is not named like a map; the form is {_FORM}; remove it.")
     try:
         identifiers.checked(clip, "clip")
     except InputError as error:
         raise InputError(f"'{shown}': {error}") from error
-    return _Key(database, identifiers.canonical_subject(database, subject), clip)
+    return _Key(database, registry.canonical_subject(database, subject), clip)
 
 
 def _digest(path: pathlib.Path, shown: pathlib.Path) -> bytes:

@@ -10,20 +10,22 @@ from typing import NamedTuple
 import numpy as np
 
 from input_pipeline.core import identifiers, progress_lines
-from input_pipeline.core.clips import CLASS_NAMES, DATABASES_OF, MAP_SIZE
+from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, MOST_CLASSES
 from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.databases import registry
+from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.maps import picture
 from input_pipeline.maps.layouts import LANDMARKS
 from input_pipeline.maps.sample import MapSample
 
 TABLE_NAME = "samples.csv"
+CLASSES_NAME = "classes.txt"
 COLUMNS = ("database", "subject", "sample", "label", "map")
 LANDMARK_COLUMNS = tuple(f"{name}_{axis}" for name in LANDMARKS for axis in "xy")
 _MOST_ROWS = 100_000
 _MOST_BYTES = 64 << 20
-_LABELS = {name: index for index, name in enumerate(CLASS_NAMES)} | {
-    str(index): index for index in range(len(CLASS_NAMES))
-}
+# The words and the numbers of the 3-class protocol, in lower case.
+_WORD_OF = {name: name for name in CLASS_NAMES} | {str(n): w for n, w in enumerate(CLASS_NAMES)}
 
 
 class _Entry(NamedTuple):
@@ -32,17 +34,20 @@ class _Entry(NamedTuple):
     database: str
     subject: str
     clip: str
-    label: int
+    # The class in words.
+    label: str
     map_name: str
     path: pathlib.Path
     landmarks_5x2: np.ndarray | None
 
 
-def read_table(source: pathlib.Path, dataset: str) -> list[MapSample]:
-    """The samples of a table, in its order.
+def read_table(source: pathlib.Path, dataset: str) -> tuple[list[MapSample], tuple[str, ...]]:
+    """The samples of a table in its order, and the class names in label order.
 
-    Columns are COLUMNS and, all or none, LANDMARK_COLUMNS in map pixels (x right, y down).
-    Raises InputError that names the first faulty row and counts the others.
+    Columns are COLUMNS and, all or none, LANDMARK_COLUMNS in map pixels (x right, y down). A data
+    set of one's own has the databases and class words of its table; CLASSES_NAME beside it, one
+    word a line, gives the order of the classes, else the alphabet. Raises InputError that names
+    the first faulty row and counts the others.
     """
     rows = _rows(_text(source / TABLE_NAME))
     has_landmarks = LANDMARK_COLUMNS[0] in rows[0][1]
@@ -66,10 +71,43 @@ def read_table(source: pathlib.Path, dataset: str) -> list[MapSample]:
         entries.append((number, entry))
     # Before any picture is decoded: a table of thousands of wrong rows is refused at once.
     faults.raise_if_any()
-    return _samples(entries)
+    class_names: tuple[str, ...] = CLASS_NAMES
+    if dataset not in DATABASES_OF:
+        class_names = _own_classes(source, entries, faults)
+        faults.raise_if_any()
+    return _samples(entries, class_names), class_names
 
 
-def _samples(entries: "list[tuple[int, _Entry]]") -> list[MapSample]:
+def _own_classes(
+    source: pathlib.Path, entries: list[tuple[int, _Entry]], faults: Faults
+) -> tuple[str, ...]:
+    """The class set of a data set of one's own; complains about labels that it lacks."""
+    path = source / CLASSES_NAME
+    words = sorted({entry.label for _, entry in entries})
+    listed = [line.strip() for line in _text(path).splitlines()] if path.exists() else words
+    names = tuple(identifiers.checked(line, "class") for line in listed if line)
+    if not path.exists() and set(names) <= set(CLASS_NAMES):
+        return CLASS_NAMES
+    if len({name.casefold() for name in names}) < len(names):
+        raise InputError(
+            f"the classes {', '.join(names)} repeat a word, upper and lower case aside; spell each "
+            "class in one way."
+        )
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise InputError(
+            f"the table has {len(names)} classes ({', '.join(names[:5])}); allowed are 2 to "
+            f"{MOST_CLASSES}."
+        )
+    for number, entry in entries:
+        if entry.label not in names:
+            faults.add(
+                f"{TABLE_NAME} row {number}: the label {entry.label!a} does not stand in "
+                f"{CLASSES_NAME}; allowed are {', '.join(names)}; correct one of the two."
+            )
+    return names
+
+
+def _samples(entries: list[tuple[int, _Entry]], class_names: tuple[str, ...]) -> list[MapSample]:
     """The entries with their pictures, of which each file is decoded once."""
     faults = Faults()
     samples = []
@@ -86,7 +124,7 @@ def _samples(entries: "list[tuple[int, _Entry]]") -> list[MapSample]:
                 database=entry.database,
                 subject=entry.subject,
                 clip=entry.clip,
-                label=entry.label,
+                label=class_names.index(entry.label),
                 map_HxWxC=map_of[entry.path],
                 landmarks_5x2=entry.landmarks_5x2,
             )
@@ -158,8 +196,8 @@ def _check_header(header: list[str]) -> None:
 
 
 def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmarks: bool) -> _Entry:
-    allowed = DATABASES_OF[dataset]
-    database = row["database"].strip().lower()
+    database = identifiers.checked(row["database"].strip().lower(), "database")
+    allowed = DATABASES_OF.get(dataset, (database,))
     if database not in allowed:
         raise InputError(
             f"the database {row['database'][:40]!a} does not belong to the data set {dataset}; "
@@ -167,8 +205,11 @@ def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmark
         )
     subject = identifiers.checked(row["subject"], "subject")
     clip = identifiers.checked(row["sample"], "sample")
-    label = _LABELS.get(row["label"].strip().lower())
-    if label is None:
+    label = row["label"].strip()
+    label = _WORD_OF.get(label.lower(), label)
+    if dataset not in DATABASES_OF:
+        identifiers.checked(label, "label")
+    elif label not in CLASS_NAMES:
         raise InputError(
             f"the label {row['label'][:40]!a} is unknown; allowed are {', '.join(CLASS_NAMES)} or "
             "0, 1, 2; correct the row."
@@ -176,7 +217,7 @@ def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmark
     landmarks_5x2 = _landmarks(row) if has_landmarks else None
     return _Entry(
         database=database,
-        subject=identifiers.canonical_subject(database, subject),
+        subject=registry.canonical_subject(database, subject),
         clip=clip,
         label=label,
         map_name=row["map"],

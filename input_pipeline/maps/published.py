@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from input_pipeline.core.clips import Clips
+from input_pipeline.core.clips import CLASS_NAMES, Clips
 from input_pipeline.core.errors import InputError
 
 
@@ -15,9 +15,10 @@ def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
     if not source.is_dir():
         raise InputError(f"the source folder '{source}' does not exist; check --source.")
     if os.path.lexists(source / from_table.TABLE_NAME):
-        form, samples = "table", from_table.read_table(source, dataset)
+        form, (samples, class_names) = "table", from_table.read_table(source, dataset)
     elif from_folds.is_split(source):
         form, samples = "pre-split", from_folds.read_split(source, dataset)
+        class_names = CLASS_NAMES
     else:
         raise InputError(
             f"'{source}' holds no published maps: neither a table {from_table.TABLE_NAME} nor "
@@ -31,4 +32,4 @@ def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
         "landmarks": "from the table's columns" if has_landmarks else "mean positions",
         "values": "as published, channels (u, v, strain)",
     }
-    return sample.to_clips(samples, dataset, layout, provenance)
+    return sample.to_clips(samples, dataset, layout, provenance, class_names)

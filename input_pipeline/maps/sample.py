@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from input_pipeline.core import progress_lines
-from input_pipeline.core.clips import Clips, sorted_and_checked
+from input_pipeline.core.clips import CLASS_NAMES, Clips, sorted_and_checked
 from input_pipeline.core.errors import Faults
 from input_pipeline.maps import layouts
 
@@ -50,7 +50,11 @@ def check_unshared(samples: list[MapSample]) -> None:
 
 
 def to_clips(
-    samples: list[MapSample], dataset: str, layout: str, provenance: dict[str, str]
+    samples: list[MapSample],
+    dataset: str,
+    layout: str,
+    provenance: dict[str, str],
+    class_names: tuple[str, ...] = CLASS_NAMES,
 ) -> Clips:
     """The samples composed in a layout, checked and in key order; their values stay as published.
 
@@ -80,5 +84,6 @@ def to_clips(
         clip_N=np.array([sample.clip for sample in samples]),
         extras={"landmarks": landmarks_Nx5x2.astype(np.float32)},
         provenance=provenance,
+        class_names=class_names,
     )
     return sorted_and_checked(clips, where="the source folder")

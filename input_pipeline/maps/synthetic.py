@@ -121,6 +121,7 @@ def make(layout: str, size: str) -> Clips:
         },
         provenance={"source": f"synthetic motion fields, size {size}, seed {_SEED}"},
         pretend=True,
+        every_clip=True,
     )
     return sorted_and_checked(clips, where=f"the synthetic data set ({size})")
 

@@ -2,35 +2,34 @@
 
 import pathlib
 
-from input_pipeline.pretend import film as fake_clips
-from input_pipeline.pretend import workbooks
-from input_pipeline.pretend.film import FakeClip
+from input_pipeline.pretend import film, workbooks
+from input_pipeline.pretend.film import Film, PretendClip
 
 DATABASE = "casme2"
 # Sadness in the sheet of 2014, surprise in that of 2019.
-_MOVED = FakeClip("24", "EP07_01", "sadness", 96, 100, 104, action_units=1)
+_MOVED = PretendClip("24", "EP07_01", "sadness", 96, 100, 104, action_units=1)
 CLIPS = (
     # Across 99 -> 100, where text order fails.
-    FakeClip("01", "EP02_01", "happiness", 97, 101, 104, action_units=12),
-    FakeClip("01", "EP03_04f", "disgust", 46, 50, 53, action_units="4+7"),
+    PretendClip("01", "EP02_01", "happiness", 97, 101, 104, action_units=12),
+    PretendClip("01", "EP03_04f", "disgust", 46, 50, 53, action_units="4+7"),
     # The same clip name under two subjects; an odd name.
-    FakeClip("03", "EP02_01", "repression", 61, 65, 68, action_units="L14"),
-    FakeClip("03", "EP01_2", "surprise", 33, 37, 40, action_units="1+2"),
-    FakeClip("04", "EP12_01f", "disgust", 151, 154, 157, {"apex": "/"}, action_units="4+7"),
-    FakeClip("04", "EP04_05", "happiness", 13, 17, 20, action_units="R6+R12"),
-    FakeClip("05", "EP09_05f", "disgust", 58, 58, 65, action_units=4),
-    FakeClip("05", "EP16_04f", "surprise", 24, 29, 29, action_units="1+2"),
+    PretendClip("03", "EP02_01", "repression", 61, 65, 68, action_units="L14"),
+    PretendClip("03", "EP01_2", "surprise", 33, 37, 40, action_units="1+2"),
+    PretendClip("04", "EP12_01f", "disgust", 151, 154, 157, {"apex": "/"}, action_units="4+7"),
+    PretendClip("04", "EP04_05", "happiness", 13, 17, 20, action_units="R6+R12"),
+    PretendClip("05", "EP09_05f", "disgust", 58, 58, 65, action_units=4),
+    PretendClip("05", "EP16_04f", "surprise", 24, 29, 29, action_units="1+2"),
     # The frames run on beyond the sheet's offset.
-    FakeClip("07", "EP06_01", "disgust", 63, 66, 68, last=93, action_units="?"),
-    FakeClip("07", "EP06_02_01", "repression", 8, 12, 15, action_units=14),
-    FakeClip("07", "EP06_02_02", "happiness", 998, 1001, 1004, action_units="6+12"),
-    FakeClip("09", "EP09f", "happiness", 51, 55, 58, action_units="?"),
-    FakeClip("10", "EP01_01", "others", 20, 23, 25, action_units="L1"),
+    PretendClip("07", "EP06_01", "disgust", 63, 66, 68, last=93, action_units="?"),
+    PretendClip("07", "EP06_02_01", "repression", 8, 12, 15, action_units=14),
+    PretendClip("07", "EP06_02_02", "happiness", 998, 1001, 1004, action_units="6+12"),
+    PretendClip("09", "EP09f", "happiness", 51, 55, 58, action_units="?"),
+    PretendClip("10", "EP01_01", "others", 20, 23, 25, action_units="L1"),
     # Its cropped folder is empty.
-    FakeClip("16", "EP01_08", "disgust", 40, 44, 47, action_units="4+9"),
+    PretendClip("16", "EP01_08", "disgust", 40, 44, 47, action_units="4+9"),
     _MOVED,
-    FakeClip("24", "EP05_02", "surprise", 72, 76, 79, action_units="1+2+25"),
-    FakeClip("26", "EP11_03", "fear", 34, 37, 39, action_units="20"),
+    PretendClip("24", "EP05_02", "surprise", 72, 76, 79, action_units="1+2+25"),
+    PretendClip("26", "EP11_03", "fear", 34, 37, 39, action_units="20"),
 )
 _LEAD_IN = 2
 _DROPPED = ("others", "sadness", "fear")
@@ -39,34 +38,34 @@ _BY_NAME = (("04", "EP12_01f"), ("05", "EP09_05f"))
 
 def write(root: pathlib.Path) -> None:
     """Write the pretend database into `root`."""
-    film = fake_clips.Film(DATABASE, CLIPS)
+    drawn = Film(DATABASE, CLIPS, first_face=0)
     for clip in CLIPS:
-        _write_clip(root, film, clip)
+        _write_clip(root, drawn, clip)
     _write_sheets(root)
     in_protocol = [
         clip
         for clip in CLIPS
         if clip.emotion not in _DROPPED and (clip.subject, clip.clip) not in _BY_NAME
     ]
-    fake_clips.write_tables(
-        root, DATABASE, film, in_protocol, lambda clip: (f"sub{clip.subject}", clip.clip)
+    film.write_tables(
+        root, DATABASE, drawn, in_protocol, lambda clip: (f"sub{clip.subject}", clip.clip)
     )
 
 
-def _write_clip(root: pathlib.Path, film: fake_clips.Film, clip: FakeClip) -> None:
+def _write_clip(root: pathlib.Path, drawn: Film, clip: PretendClip) -> None:
     name = f"sub{clip.subject}/{clip.clip}"
-    frames = list(film.frames(clip))
+    frames = list(drawn.frames(clip))
     # The whole recording: a neutral lead-in before the onset, a tail after the offset.
     lead_in = [(number, frames[0][1]) for number in range(clip.onset - _LEAD_IN, clip.onset)]
     tail = [(frames[-1][0] + 1, frames[-1][1])]
     raw = root / "CASME2-RAW" / "CASME2-RAW" / name
-    fake_clips.write_frames(raw, [*lead_in, *frames, *tail], lambda n: f"img{n}.jpg")
+    film.write_frames(raw, [*lead_in, *frames, *tail], lambda n: f"img{n}.jpg")
     selected = root / "CASME2_RAW_selected" / "CASME2_RAW_selected" / name
-    fake_clips.write_frames(selected, frames, lambda n: f"img{n}.jpg", stray=False)
-    cropped = [(number, fake_clips.cropped(picture, clip)) for number, picture in frames]
+    film.write_frames(selected, frames, lambda n: f"img{n}.jpg", stray=False)
+    cropped = [(number, film.cropped(picture, clip)) for number, picture in frames]
     if clip.clip == "EP01_08":
         cropped = []
-    fake_clips.write_frames(root / "Cropped" / name, cropped, lambda n: f"reg_img{n}.jpg")
+    film.write_frames(root / "Cropped" / name, cropped, lambda n: f"reg_img{n}.jpg")
 
 
 def _write_sheets(root: pathlib.Path) -> None:

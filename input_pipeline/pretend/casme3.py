@@ -4,32 +4,31 @@ import pathlib
 
 import numpy as np
 
-from input_pipeline.pretend import film as fake_clips
-from input_pipeline.pretend import workbooks
-from input_pipeline.pretend.film import FakeClip
+from input_pipeline.pretend import film, workbooks
+from input_pipeline.pretend.film import Film, PretendClip
 
 DATABASE = "casme3"
 # `clip` is the video's letter as written in the sheet.
 CLIPS = (
-    FakeClip("spNO.1", "a", "sad", 455, 459, 462, action_units="4"),
+    PretendClip("spNO.1", "a", "sad", 455, 459, 462, action_units="4"),
     # Two expressions in one video; a frame dropped beside the apex, and the onset itself.
-    FakeClip("spNO.1", "b", "disgust", 97, 101, 104, holes=(102,), action_units="4"),
-    FakeClip("spNO.1", "b", "happy", 266, 270, 273, holes=(266,), action_units="12"),
-    FakeClip("spNO.12", "h", "surprise", 812, 816, 819, action_units="R2+R1"),
-    FakeClip("spNO.12", "h", "Others", 902, 905, 907, action_units="24+T18+16"),
-    FakeClip("spNO.77", "e", "others", 1405, 1408, 1410, action_units="B23"),
+    PretendClip("spNO.1", "b", "disgust", 97, 101, 104, holes=(102,), action_units="4"),
+    PretendClip("spNO.1", "b", "happy", 266, 270, 273, holes=(266,), action_units="12"),
+    PretendClip("spNO.12", "h", "surprise", 812, 816, 819, action_units="R2+R1"),
+    PretendClip("spNO.12", "h", "Others", 902, 905, 907, action_units="24+T18+16"),
+    PretendClip("spNO.77", "e", "others", 1405, 1408, 1410, action_units="B23"),
     # The apex lies before the onset in the sheet.
-    FakeClip(
+    PretendClip(
         "spNO.149", "d", "fear", 112, 160, 163, {"apex": 83}, "T28+14", holes=tuple(range(120, 156))
     ),
     # Its first frames were dropped: nothing is near the onset.
-    FakeClip("spNO.166", "c", "anger", 2, 7, 14, first=9, action_units="17"),
-    FakeClip("spNO.210", "f", "happy", 61, 65, 68, action_units="L14"),
+    PretendClip("spNO.166", "c", "anger", 2, 7, 14, first=9, action_units="17"),
+    PretendClip("spNO.210", "f", "happy", 61, 65, 68, action_units="L14"),
     # There is no 0.jpg, and the sheet's apex is the onset.
-    FakeClip("spNO.216", "e", "happy", 1, 1, 8, {"onset": 0, "apex": 0}, "14"),
+    PretendClip("spNO.216", "e", "happy", 1, 1, 8, {"onset": 0, "apex": 0}, "14"),
     # The release's one upper-case letter.
-    FakeClip("spNO.14", "J", "happy", 1012, 1016, 1019, action_units="12"),
-    FakeClip("spNO.40", "e", "surprise", 1812, 1819, 1828, {"offset": 0}, "18", first=1811),
+    PretendClip("spNO.14", "J", "happy", 1012, 1016, 1019, action_units="12"),
+    PretendClip("spNO.40", "e", "surprise", 1812, 1819, 1828, {"offset": 0}, "18", first=1811),
 )
 _OBJECTIVE = ("III", "II", "I", "II", "VII", "IV", "VII", "V", "VI", "VII", "I", "II")
 # Folders that are spelled otherwise than the sheet.
@@ -39,35 +38,35 @@ _IN_CLIP_FOLDERS = (("spNO.1", 455), ("spNO.12", 812))
 _UNREADABLE = ("spNO.14", range(1040, 1044))
 
 
-def names(clip: FakeClip) -> tuple[str, str]:
+def names(clip: PretendClip) -> tuple[str, str]:
     """Subject and clip in the Contract's spelling: letter and onset as written in the sheet."""
     return clip.subject, f"{clip.clip.lower()}_{clip.cell('onset')}"
 
 
 def write(root: pathlib.Path) -> None:
     """Write the pretend database into `root`."""
-    film = fake_clips.Film(DATABASE, CLIPS)
+    drawn = Film(DATABASE, CLIPS, first_face=36)
     part = root / "part_A"
     videos = part / "data" / "part_A_split" / "part_A"
     for clip in CLIPS:
-        frames = list(film.frames(clip))
+        frames = list(drawn.frames(clip))
         folder = _FOLDER_OF.get(clip.subject, clip.subject)
         video = videos / folder / clip.clip.lower()
-        fake_clips.write_frames(video / "color", frames, _jpg)
-        fake_clips.write_frames(video / "depth", _depth(frames), _png, stray=False)
+        film.write_frames(video / "color", frames, _jpg)
+        film.write_frames(video / "depth", _depth(frames), _png, stray=False)
         if clip.subject == _UNREADABLE[0]:
             for number in _UNREADABLE[1]:
                 (video / "color" / _jpg(number)).write_bytes(b"")
         if (clip.subject, clip.onset) in _IN_CLIP_FOLDERS:
             name = f"{clip.subject}_{clip.clip}_{clip.onset}"
             own = root / "Part_A_ME_clip" / "Part_A_ME_clip"
-            fake_clips.write_frames(own / "frame" / name, frames, _jpg)
-            fake_clips.write_frames(own / "depth" / name, _depth(frames), _png, stray=False)
+            film.write_frames(own / "frame" / name, frames, _jpg)
+            film.write_frames(own / "depth" / name, _depth(frames), _png, stray=False)
     macro = root / "Part_A_MaE_clip" / "frame" / "spNO.1_b_97"
-    fake_clips.write_frames(macro, _depth(list(film.frames(CLIPS[1]))), _png, stray=False)
+    film.write_frames(macro, _depth(list(drawn.frames(CLIPS[1]))), _png, stray=False)
     _write_sheet(part / "annotation" / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx")
     in_protocol = [clip for clip in CLIPS if clip.emotion.lower() != "others"]
-    fake_clips.write_tables(root, DATABASE, film, in_protocol, names)
+    film.write_tables(root, DATABASE, drawn, in_protocol, names)
 
 
 def _jpg(number: int) -> str:

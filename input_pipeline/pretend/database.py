@@ -3,15 +3,15 @@
 import os
 import pathlib
 
-from input_pipeline.core.clips import DATABASES_OF
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import DATABASES_OF
 
 _LIST = "combined_3class_gt.csv"
 # The second official list lacks this clip.
 _NOT_IN_SECOND = "032_3_1"
 
 
-def write(database: str, output: pathlib.Path) -> None:
+def write_database(database: str, output: pathlib.Path) -> None:
     """Write the pretend database; megc2019 is the other three and the composite list.
 
     The same bytes on every call. Faces are a free portrait's, numbers are invented. Raises
@@ -41,7 +41,7 @@ def _write_list(output: pathlib.Path) -> None:
     """The composite list as delivered: no header, CRLF, SAMM's subjects without zeros."""
     from input_pipeline.databases import reading
 
-    result = reading.read_clips("megc2019", output)
+    result = reading.read_databases("megc2019", output)
     lines = []
     # In the order of the official list.
     for database in ("casme2", "smic", "samm"):

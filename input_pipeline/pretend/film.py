@@ -1,6 +1,6 @@
 """Clips of pretend subjects: which motion, when, and the frames that show it.
 
-Faces and motions are those of pretend_faces; every number is invented.
+Faces and motions are those of portraits; every number is invented.
 """
 
 import dataclasses
@@ -21,14 +21,12 @@ _STEPS = 3
 _LEFT_AT_OFFSET = 1 / 3
 _NOISE = 1.0
 _NOISES = 8
-# No two databases of the composite share a face.
-_FIRST_IDENTITY = {"casme2": 0, "samm": 12, "smic": 24, "casme3": 36}
 # What unzipping, file managers and shortcuts leave among the frames.
 STRAY_FILES = ("Thumbs.db", ".DS_Store", "Desktop - Shortcut.lnk")
 
 
 @dataclasses.dataclass(frozen=True)
-class FakeClip:
+class PretendClip:
     """One pretend clip: names as in the sheet, the cells written there, and the true motion.
 
     `cells` overrides what the sheet says, by field name; `first` and `last` are the numbers of
@@ -60,16 +58,18 @@ class FakeClip:
 
 
 class Film:
-    """Draws the frames of the clips of one pretend database, always the same ones."""
+    """Draws the frames of the clips of one pretend database, always the same ones.
 
-    def __init__(self, database: str, clips: Sequence[FakeClip]) -> None:
+    Its subjects have the faces from number `first_face`: no two databases share one.
+    """
+
+    def __init__(self, database: str, clips: Sequence[PretendClip], first_face: int) -> None:
         self._database = database
         subjects = sorted({clip.subject for clip in clips})
-        first = _FIRST_IDENTITY[database]
-        self._identity_of = {subject: number for number, subject in enumerate(subjects, first)}
+        self._identity_of = {subject: number for number, subject in enumerate(subjects, first_face)}
         self._place_of = {id(clip): place for place, clip in enumerate(clips)}
 
-    def motions(self, clip: FakeClip) -> dict[str, float]:
+    def motions(self, clip: PretendClip) -> dict[str, float]:
         """The clip's motions at its apex, in pixels of the frame."""
         label = labels.classes_of(self._database, str(clip.cell("emotion"))).label
         # Clips outside the protocol move as well, in a way that no class does.
@@ -78,11 +78,11 @@ class Film:
         strongest = 2.0 + 0.2 * (self._place_of[id(clip)] % 6)
         return {name: round(strongest * share, 3) for name, share in motions.items()}
 
-    def identity(self, clip: FakeClip) -> int:
+    def identity(self, clip: PretendClip) -> int:
         """The number of the clip's pretend face."""
         return self._identity_of[clip.subject]
 
-    def frames(self, clip: FakeClip) -> Iterator[tuple[int, np.ndarray]]:
+    def frames(self, clip: PretendClip) -> Iterator[tuple[int, np.ndarray]]:
         """Number and picture (480x640x3 uint8 RGB) of each frame on disk."""
         face_HxWx3 = _face(self.identity(clip))
         motions = self.motions(clip)
@@ -98,7 +98,7 @@ class Film:
             yield number, np.clip(np.rint(noisy_HxWx3), 0, 255).astype(np.uint8)
 
 
-def _strength(clip: FakeClip, number: int) -> float:
+def _strength(clip: PretendClip, number: int) -> float:
     """The share of the full motion that a frame shows: neutral, rising to the apex, fading."""
     if number <= clip.onset and clip.apex != clip.onset:
         return 0.0
@@ -149,7 +149,7 @@ def write_frames(
         (folder / stray_name).write_bytes(b"not a frame")
 
 
-def cropped(picture: np.ndarray, clip: FakeClip) -> np.ndarray:
+def cropped(picture: np.ndarray, clip: PretendClip) -> np.ndarray:
     """The face region, of another size in every clip, as the databases crop it."""
     more = 2 * (clip.onset % 7)
     x, y = (round(value) for value in portraits.FACE_CENTRE)
@@ -157,11 +157,11 @@ def cropped(picture: np.ndarray, clip: FakeClip) -> np.ndarray:
 
 
 def write_tables(
-    root: pathlib.Path, database: str, film: Film, clips: Sequence[FakeClip], subject: Callable
+    root: pathlib.Path, database: str, film: Film, clips: Sequence[PretendClip], subject: Callable
 ) -> None:
     """Write the pretend database's own counts and its true motions.
 
-    `subject` gives the Contract's subject and clip of a FakeClip; `clips` are those of the
+    `subject` gives the Contract's subject and clip of a PretendClip; `clips` are those of the
     protocol.
     """
     counts: dict[str, list[int]] = {}

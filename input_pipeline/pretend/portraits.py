@@ -114,7 +114,7 @@ def with_noise(frame_HxWx3: np.ndarray, sigma: float, seed: int) -> np.ndarray:
 
 @functools.cache
 def _portrait() -> np.ndarray:
-    return extras.load("skimage.data").astronaut()
+    return extras.library("skimage.data").astronaut()
 
 
 def _sampled(image_HxWx3: np.ndarray, x_HxW: np.ndarray, y_HxW: np.ndarray) -> np.ndarray:

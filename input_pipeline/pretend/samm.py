@@ -2,24 +2,23 @@
 
 import pathlib
 
-from input_pipeline.pretend import film as fake_clips
-from input_pipeline.pretend import workbooks
-from input_pipeline.pretend.film import FakeClip
+from input_pipeline.pretend import film, workbooks
+from input_pipeline.pretend.film import Film, PretendClip
 
 DATABASE = "samm"
 CLIPS = (
-    FakeClip("006", "006_1_2", "Anger", 9998, 10002, 10005, action_units="4+7"),
-    FakeClip("006", "006_2_4", "Contempt", 98, 102, 105, action_units="A14C"),
-    FakeClip("006", "006_5_10", "Surprise", 640, 644, 647, action_units="15A+17"),
-    FakeClip("007", "007_6_1", "Happiness", 412, 416, 419, action_units=12),
-    FakeClip("007", "007_3_1", "Disgust", 233, 237, 240, action_units="12+15 "),
-    FakeClip("011", "011_2_1", "Other", 733, 736, 738, action_units="(R6 or R12)+R15"),
+    PretendClip("006", "006_1_2", "Anger", 9998, 10002, 10005, action_units="4+7"),
+    PretendClip("006", "006_2_4", "Contempt", 98, 102, 105, action_units="A14C"),
+    PretendClip("006", "006_5_10", "Surprise", 640, 644, 647, action_units="15A+17"),
+    PretendClip("007", "007_6_1", "Happiness", 412, 416, 419, action_units=12),
+    PretendClip("007", "007_3_1", "Disgust", 233, 237, 240, action_units="12+15 "),
+    PretendClip("011", "011_2_1", "Other", 733, 736, 738, action_units="(R6 or R12)+R15"),
     # Digits swapped in older copies of the sheet.
-    FakeClip("013", "013_1_9", "Sadness", 5731, 5735, 5739, {"offset": 5793}, "1+4"),
-    FakeClip("018", "018_7_1", "Surprise", 12340, 12344, 12347, action_units="1+2"),
+    PretendClip("013", "013_1_9", "Sadness", 5731, 5735, 5739, {"offset": 5793}, "1+4"),
+    PretendClip("018", "018_7_1", "Surprise", 12340, 12344, 12347, action_units="1+2"),
     # Apex after the offset, apex before the onset: typing slips of the release.
-    FakeClip("028", "028_4_1", "Contempt", 1109, 1113, 1117, {"apex": 1143}, "A14C"),
-    FakeClip("032", "032_3_1", "Fear", 4926, 4930, 4933, {"apex": 1930}, "R14+17+soft focus"),
+    PretendClip("028", "028_4_1", "Contempt", 1109, 1113, 1117, {"apex": 1143}, "A14C"),
+    PretendClip("032", "032_3_1", "Fear", 4926, 4930, 4933, {"apex": 1930}, "R14+17+soft focus"),
 )
 # Recordings whose frames have five digits.
 _WIDE = ("006_1", "013_1", "018_7")
@@ -44,22 +43,20 @@ _FURTHER = ("Duration", "Micro", "Action Units", "Estimated Emotion", "Objective
 
 def write(root: pathlib.Path) -> None:
     """Write the pretend database into `root`."""
-    film = fake_clips.Film(DATABASE, CLIPS)
+    drawn = Film(DATABASE, CLIPS, first_face=12)
     for clip in CLIPS:
-        grey = [(n, picture[..., 1]) for n, picture in film.frames(clip)]
-        cropped = [(n, fake_clips.cropped(picture, clip)) for n, picture in grey]
+        grey = [(n, picture[..., 1]) for n, picture in drawn.frames(clip)]
+        cropped = [(n, film.cropped(picture, clip)) for n, picture in grey]
         name = _frame_name(clip)
         inside = pathlib.Path(clip.subject, clip.clip)
-        fake_clips.write_frames(root / "SAMM" / "SAMM" / inside, grey, name)
-        fake_clips.write_frames(root / "SAMM_CROP" / inside, cropped, name, stray=False)
+        film.write_frames(root / "SAMM" / "SAMM" / inside, grey, name)
+        film.write_frames(root / "SAMM_CROP" / inside, cropped, name, stray=False)
     _write_sheet(root)
     in_protocol = [clip for clip in CLIPS if clip.emotion != "Other"]
-    fake_clips.write_tables(
-        root, DATABASE, film, in_protocol, lambda clip: (clip.subject, clip.clip)
-    )
+    film.write_tables(root, DATABASE, drawn, in_protocol, lambda clip: (clip.subject, clip.clip))
 
 
-def _frame_name(clip: FakeClip):
+def _frame_name(clip: PretendClip):
     digits = 5 if clip.clip.rsplit("_", 1)[0] in _WIDE else 4
     return lambda number: f"{clip.subject}_{number:0{digits}d}.jpg"
 

@@ -4,28 +4,28 @@ import pathlib
 
 import numpy as np
 
-from input_pipeline.pretend import film as fake_clips
-from input_pipeline.pretend.film import FakeClip
+from input_pipeline.pretend import film
+from input_pipeline.pretend.film import Film, PretendClip
 
 DATABASE = "smic"
 CLIPS = (
-    FakeClip("s1", "s1_ne_01", "negative", 540010, 540013, 540015),
-    FakeClip("s1", "s1_ne_02", "negative", 34310, 34313, 34315),
-    FakeClip("s1", "s1_po_01", "positive", 540100, 540103, 540105),
-    FakeClip("s3", "s3_po_01", "positive", 412310, 412313, 412315),
+    PretendClip("s1", "s1_ne_01", "negative", 540010, 540013, 540015),
+    PretendClip("s1", "s1_ne_02", "negative", 34310, 34313, 34315),
+    PretendClip("s1", "s1_po_01", "positive", 540100, 540103, 540105),
+    PretendClip("s3", "s3_po_01", "positive", 412310, 412313, 412315),
     # The width changes within the clip.
-    FakeClip("s3", "s3_sur_01", "surprise", 999997, 1000000, 1000002),
-    FakeClip("s18", "s18_sur_01", "surprise", 1642685, 1642688, 1642690),
-    FakeClip("s18", "s18_sur_02", "surprise", 1643000, 1643003, 1643005),
+    PretendClip("s3", "s3_sur_01", "surprise", 999997, 1000000, 1000002),
+    PretendClip("s18", "s18_sur_01", "surprise", 1642685, 1642688, 1642690),
+    PretendClip("s18", "s18_sur_02", "surprise", 1643000, 1643003, 1643005),
     # Its cropped folder is empty.
-    FakeClip("s18", "s18_sur_03", "surprise", 1644000, 1644003, 1644005),
-    FakeClip("s20", "s20_ne_01", "negative", 17580123, 17580126, 17580128),
-    FakeClip("s20", "s20_po_01", "positive", 17590000, 17590003, 17590005),
+    PretendClip("s18", "s18_sur_03", "surprise", 1644000, 1644003, 1644005),
+    PretendClip("s20", "s20_ne_01", "negative", 17580123, 17580126, 17580128),
+    PretendClip("s20", "s20_po_01", "positive", 17590000, 17590003, 17590005),
 )
 _EMPTY_WHEN_CROPPED = "s18_sur_03"
 
 
-def names(clip: FakeClip) -> tuple[str, str]:
+def names(clip: PretendClip) -> tuple[str, str]:
     """Subject and clip as in the composite list: `s1_ne_01` is s01, s01_ne_01."""
     subject = f"s{int(clip.subject[1:]):02d}"
     return subject, f"{subject}_{clip.clip.split('_', 1)[1]}"
@@ -33,25 +33,25 @@ def names(clip: FakeClip) -> tuple[str, str]:
 
 def write(root: pathlib.Path) -> None:
     """Write the pretend database into `root`."""
-    film = fake_clips.Film(DATABASE, CLIPS)
+    drawn = Film(DATABASE, CLIPS, first_face=24)
     raw = root / "SMIC_all_raw" / "SMIC_all_raw" / "HS"
     cropped = root / "SMIC_all_cropped" / "HS"
     for clip in CLIPS:
         # Three quarters of the size: bitmaps are large.
-        full = list(film.frames(clip))
+        full = list(drawn.frames(clip))
         frames = [(number, _smaller(picture)) for number, picture in full]
         inside = pathlib.Path(clip.subject, "micro", clip.emotion, clip.clip)
-        fake_clips.write_frames(raw / inside, frames, lambda n: f"image{n:06d}.bmp")
-        faces = [(number, fake_clips.cropped(picture, clip)) for number, picture in full]
+        film.write_frames(raw / inside, frames, lambda n: f"image{n:06d}.bmp")
+        faces = [(number, film.cropped(picture, clip)) for number, picture in full]
         faces = [] if clip.clip == _EMPTY_WHEN_CROPPED else faces
-        fake_clips.write_frames(cropped / inside, faces, lambda n: f"reg_image{n:06d}.bmp")
+        film.write_frames(cropped / inside, faces, lambda n: f"reg_image{n:06d}.bmp")
     # Neutral clips, and another camera's: both must be left alone.
-    first = [(n, picture[::4, ::4]) for n, picture in list(film.frames(CLIPS[0]))[:2]]
+    first = [(n, picture[::4, ::4]) for n, picture in list(drawn.frames(CLIPS[0]))[:2]]
     neutral = raw / "s1" / "non_micro" / "s1_n1"
-    fake_clips.write_frames(neutral, first, lambda n: f"image{n:06d}.bmp")
+    film.write_frames(neutral, first, lambda n: f"image{n:06d}.bmp")
     visible = raw.parent / "VIS" / "s1" / "micro" / "negative" / "s1_ne_01"
-    fake_clips.write_frames(visible, first, lambda n: f"image{n:06d}.bmp")
-    fake_clips.write_tables(root, DATABASE, film, CLIPS, names)
+    film.write_frames(visible, first, lambda n: f"image{n:06d}.bmp")
+    film.write_tables(root, DATABASE, drawn, CLIPS, names)
 
 
 def _smaller(picture: np.ndarray) -> np.ndarray:

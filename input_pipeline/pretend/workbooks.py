@@ -25,7 +25,7 @@ def write_xlsx(
 
     `values` maps cells with formulas (`G15`) to the value that a spreadsheet would have stored.
     """
-    openpyxl = extras.load("openpyxl")
+    openpyxl = extras.library("openpyxl")
     book = openpyxl.Workbook()
     book.remove(book.active)
     for name, rows in sheets.items():

@@ -10,9 +10,10 @@ from input_pipeline.core import escaping, invocation
 from input_pipeline.core.clip_faults import REASONS, RULES
 from input_pipeline.core.clips import CLASS_NAMES, entitled
 from input_pipeline.core.files import write_whole
-from input_pipeline.databases import known_defects, zero_motion
+from input_pipeline.databases import known_defects
 from input_pipeline.databases.rows import FaultyClip, ReadResult
 from input_pipeline.flow.workers import Outcome
+from input_pipeline.reports import zero_motion
 
 COLUMNS = (
     "clip", "label", "status", "code", "detail", "rules", "onset_frame", "apex_frame",
@@ -27,7 +28,13 @@ def all_faults(result: ReadResult, outcomes: Sequence[Outcome], frames: str) -> 
     """
     label_of = result.labels()
     processed = [
-        FaultyClip(outcome.key, outcome.code, outcome.detail, label_of.get(outcome.key, -1))
+        FaultyClip(
+            outcome.key,
+            outcome.code,
+            outcome.detail,
+            label_of.get(outcome.key, -1),
+            outside=outcome.key not in label_of,
+        )
         for outcome in outcomes
         if outcome.code
     ]
@@ -74,6 +81,7 @@ def _clips_csv(
         )  # fmt: skip
     for fault in faults:
         status = "left out (known defect)" if fault.known else "bad"
+        status = "left out (outside the 3 classes)" if fault.outside and not fault.known else status
         detail = f"{fault.detail} {fault.known}".strip()
         rows.append(
             (fault.key, _word(fault.label), status, fault.code, detail, *[""] * 6)
@@ -99,7 +107,8 @@ def _markdown(
 ) -> str:
     label_of = result.labels()
     used = [outcome for outcome in outcomes if outcome.quality is not None]
-    per_class = collections.Counter(label_of[outcome.key] for outcome in used)
+    per_class = collections.Counter(label_of.get(outcome.key, -1) for outcome in used)
+    without = f", {per_class[-1]} outside the 3 classes" if per_class[-1] else ""
     subjects = {outcome.key.rsplit("/", 1)[0] for outcome in used}
     rules = collections.Counter(rule for o in used if o.quality for rule in o.quality.rules)
     codes = collections.Counter((fault.code, bool(fault.known)) for fault in faults)
@@ -107,7 +116,7 @@ def _markdown(
         f"# {escaping.markdown(entitled(title, pretend=result.pretend))}\n",
         f"{len(used)} clips of {len(subjects)} subjects are usable ("
         + ", ".join(f"{per_class[label]} {name}" for label, name in enumerate(CLASS_NAMES))
-        + f"); {len(faults)} are not. One line per clip stands in `clips.csv`.\n",
+        + f"{without}); {len(faults)} are not. One line per clip stands in `clips.csv`.\n",
         _list("Read from", result.notes),
         _list("Counts that deviate from the published ones", result.deviations),
         _table(
@@ -137,7 +146,7 @@ def _markdown(
         _table(
             "Rows outside the 3-class protocol",
             ("reason", "rows"),
-            [(reason, str(count)) for reason, count in sorted(result.dropped.items())],
+            [(reason, str(count)) for reason, count in sorted(result.outside_protocol.items())],
         ),
         _table(
             "Settings and versions",

@@ -92,8 +92,9 @@ def _page(
             page.paste(Image.fromarray(picture).resize((_SIDE, _SIDE)), (_left(column), top))
         _draw_points(draw, maps, top)
         _draw_windows(draw, layout, maps, top)
+        shown_class = CLASS_NAMES[record.label] if record.label >= 0 else record.emotion
         lines = (
-            record.subject, record.clip, CLASS_NAMES[record.label],
+            record.subject, record.clip, shown_class,
             f"frames {maps.quality.onset_frame}, {maps.quality.apex_frame}",
             f"flow up to {maps.quality.flow_max_px:.2f} px", *maps.quality.rules,
         )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.core import files, progress_lines
-from input_pipeline.core.clips import CLASS_NAMES, FLOW_CHANNELS, MAP_SIZE, Clips, entitled
+from input_pipeline.core.clips import FLOW_CHANNELS, MAP_SIZE, Clips, entitled
 from input_pipeline.core.database_names import in_words
 from input_pipeline.maps import layouts
 
@@ -132,7 +132,7 @@ def _draw_row(draw: Any, font: Any, clips: Clips, index: int, top: int) -> None:
         in_words(str(clips.database_N[index])),
         str(clips.subject_N[index]),
         str(clips.clip_N[index]),
-        CLASS_NAMES[clips.label_N[index]],
+        clips.class_of(index) or str(clips.extras["emotion"][index]),
     )
     for number, line in enumerate(lines):
         draw.text((_GAP, top + 34 + number * 17), _shortened(draw, font, line), "black", font)

@@ -6,15 +6,16 @@ import pathlib
 
 import numpy as np
 
-from input_pipeline.core import files
+from input_pipeline.core import files, tasks
 from input_pipeline.core.clips import Clips
 from input_pipeline.storage import loader, npz_members
 
 
 def save_arrays(clips: Clips, path: pathlib.Path) -> None:
-    """Write the clips for `loader.load_arrays`: plain arrays, no pickle, the same bytes each time.
+    """Write all clips of a data set for `loader.load_arrays`: plain arrays, no pickle.
 
-    Raises OSError, naming the path and the bytes needed, where the disk does not suffice.
+    The same bytes each time. Raises OSError, naming the path and the bytes needed, where the disk
+    does not suffice.
     """
     arrays = {
         "flow": clips.flow_NxHxWxC,
@@ -26,8 +27,11 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
         "dataset": np.array(clips.dataset),
         "layout": np.array(clips.layout),
         "provenance": np.array(json.dumps(clips.provenance, sort_keys=True)),
-        "content_hash": np.array(clips.content_hash()),
+        "content_hash": np.array(tasks.selected(clips).content_hash()),
+        "whole_hash": np.array(clips.whole_hash()),
         "pretend": np.array(clips.pretend),
+        "class_names": np.array(clips.class_names),
+        "every_clip": np.array(clips.every_clip),
     }
     for name in sorted(clips.extras):
         arrays[loader.EXTRA_PREFIX + name] = clips.extras[name]

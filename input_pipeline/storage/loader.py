@@ -4,12 +4,23 @@ import json
 import math
 import pathlib
 import zipfile
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from input_pipeline.core.clips import DATASETS, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
+from input_pipeline.core import tasks
+from input_pipeline.core.clips import (
+    CLASS_NAMES,
+    LAYOUTS,
+    MAP_SIZE,
+    MOST_CLASSES,
+    Clips,
+    is_data_set_name,
+    sorted_and_checked,
+)
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import DATASETS, STORED_DATASETS
 from input_pipeline.maps import synthetic
 from input_pipeline.storage import npz_members, tfds_folder
 from input_pipeline.storage.npz_members import Header
@@ -18,21 +29,38 @@ _MAIN_FEATURES = ("flow", "flow_whole", "label", "database", "subject", "clip")
 # Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
 ARRAY_NAMES = (*_MAIN_FEATURES, "dataset", "layout", "provenance", "content_hash")
 # Members that files written by earlier versions lack.
-_LATER_NAMES = ("pretend", "file_hash")
+_LATER_NAMES = ("pretend", "file_hash", "whole_hash", "class_names", "every_clip")
 EXTRA_PREFIX = "extra_"
 _MOST_BYTES = 4 << 30
 # Of anything that is no map: a clip's entry in a column, or a text about all clips.
 _MOST_BYTES_OF_ENTRY = 1 << 16
 
 
-def load(dataset: str, layout: str, data_dir: pathlib.Path, synthetic_size: str = "small") -> Clips:
+def load(
+    dataset: str,
+    layout: str,
+    data_dir: pathlib.Path,
+    synthetic_size: str = "small",
+    task: str | None = None,
+) -> Clips:
+    """The clips of a task (None: the data set's own classes) in key order.
+
+    Raises InputError as every_clip and tasks.selected do.
+    """
+    return tasks.selected(every_clip(dataset, layout, data_dir, synthetic_size), task)
+
+
+def every_clip(
+    dataset: str, layout: str, data_dir: pathlib.Path, synthetic_size: str = "small"
+) -> Clips:
     """All clips of a data set in key order, from data_dir, or made in memory for `synthetic`.
 
-    Raises InputError on an unknown name, on a data set that is not built yet (with the command
-    that builds it), and on records that are damaged or differ from what the build stored.
+    Those outside its classes have the label -1. Raises InputError on an unknown name, on a data
+    set that is not built yet (with the command that builds it), and on records that are damaged or
+    differ from what the build stored.
     """
-    if dataset not in DATASETS:
-        raise InputError(f"unknown data set '{dataset}'; known are {', '.join(DATASETS)}.")
+    if dataset not in (*DATASETS, *(own := tfds_folder.own_data_sets(data_dir))):
+        raise InputError(f"unknown data set '{dataset}'; known are {', '.join((*DATASETS, *own))}.")
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(LAYOUTS)}.")
     if dataset == synthetic.DATASET:
@@ -40,11 +68,11 @@ def load(dataset: str, layout: str, data_dir: pathlib.Path, synthetic_size: str 
     path = tfds_folder.dataset_path(data_dir, dataset, layout)
     if not path.is_dir():
         flags = f"--dataset={dataset} --data_dir={data_dir} --layout={layout}"
+        build = f"from the database with: python -m input_pipeline.build --raw_dir=DIR {flags}, or "
         raise InputError(
             f"the data set {dataset} is not built yet in the layout {layout} ('{path}' is "
-            "missing); build it from the database with: python -m input_pipeline.build "
-            f"--raw_dir=DIR {flags}, or from published maps with: "
-            f"python -m input_pipeline.import_maps --source=DIR {flags}"
+            f"missing); build it {build if dataset in STORED_DATASETS else ''}from published maps "
+            f"with: python -m input_pipeline.import_maps --source=DIR {flags}"
         )
     return _checked_against_build(_read_records(path), dataset, layout, path)
 
@@ -93,11 +121,25 @@ def _checked_against_build(
         provenance=_provenance(metadata.get("provenance")),
         # Anything but a plain no counts as the mark.
         pretend=metadata.get("pretend", False) is not False,
+        class_names=_class_names(metadata.get("class_names", CLASS_NAMES), _damaged(path)),
+        every_clip=metadata.get("every_clip") is True,
     )
-    clips = sorted_and_checked(clips, where=f"'{path}'")
-    if metadata.get("content_hash") != clips.content_hash():
-        raise InputError(f"{_damaged(path)} (its content hash differs from the stored one).")
+    clips = sorted_and_checked(clips, where=f"'{path}'", stored=True)
+    found = {"content_hash": tasks.selected(clips).content_hash()}
+    if "whole_hash" in metadata:
+        found["whole_hash"] = clips.whole_hash()
+    for name, digest in found.items():
+        if metadata.get(name) != digest:
+            shown = name.replace("_", " ")
+            raise InputError(f"{_damaged(path)} (its {shown} differs from the stored one).")
     return clips
+
+
+def _class_names(stored: Iterable[object], complaint: str) -> tuple[str, ...]:
+    names = tuple(map(str, stored)) if isinstance(stored, list | tuple) else ()
+    if not MOST_CLASSES >= len(set(names)) == len(names) >= 2 or not all(names):
+        raise InputError(f"{complaint} (its class names are {str(stored)[:40]!a}).")
+    return names
 
 
 def _column(values: list[Any]) -> np.ndarray:
@@ -108,8 +150,16 @@ def _column(values: list[Any]) -> np.ndarray:
     return column.astype(np.float32) if column.dtype == np.float64 else column
 
 
-def load_arrays(path: pathlib.Path) -> Clips:
-    """The clips of a file that `python -m input_pipeline.export` wrote.
+def load_arrays(path: pathlib.Path, task: str | None = None) -> Clips:
+    """The clips of a task (None: the file's own classes) of a file that export wrote.
+
+    Raises InputError as every_clip_of_arrays and tasks.selected do.
+    """
+    return tasks.selected(every_clip_of_arrays(path), task)
+
+
+def every_clip_of_arrays(path: pathlib.Path) -> Clips:
+    """All clips of a file that `python -m input_pipeline.export` wrote.
 
     Nothing in the file is executed, and no more memory is taken than it has bytes for. Raises
     InputError on any file that is not such an export or whose hashes do not match.
@@ -162,7 +212,9 @@ def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
     maps = (count, MAP_SIZE, MAP_SIZE, 3)
     shapes: dict[str, tuple[int, ...]] = {"flow": maps, "flow_whole": maps}
     shapes |= dict.fromkeys(("dataset", "layout", "provenance", "content_hash", *_LATER_NAMES), ())
-    kinds = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b"}
+    if "class_names" in headers:
+        shapes["class_names"] = (math.prod(headers["class_names"].shape),)
+    kinds = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b", "every_clip": "b"}
     for name, (shape, dtype) in headers.items():
         wanted = shapes.get(name, (count,))
         found = shape[:1] if name.startswith(EXTRA_PREFIX) else shape
@@ -182,7 +234,7 @@ def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
 
 def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     layout, dataset = str(arrays["layout"]), str(arrays["dataset"])
-    if layout not in LAYOUTS or dataset not in DATASETS:
+    if layout not in LAYOUTS or not is_data_set_name(dataset):
         raise InputError(
             f"{_no_export(path)} (it names the data set {dataset[:40]}/{layout[:40]})."
         )
@@ -203,9 +255,13 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
         provenance=_provenance(_parsed(str(arrays["provenance"]))),
         # Synthetic maps are made up, whichever version exported them.
         pretend=bool(arrays.get("pretend", False)) or dataset == synthetic.DATASET,
+        class_names=_class_names(
+            arrays.get("class_names", np.array(CLASS_NAMES)).tolist(), _no_export(path)
+        ),
+        every_clip=bool(arrays.get("every_clip", False)),
     )
-    clips = sorted_and_checked(clips, where=f"'{path}'")
-    if str(arrays["content_hash"]) != clips.content_hash():
+    clips = sorted_and_checked(clips, where=f"'{path}'", stored=True)
+    if str(arrays["content_hash"]) != tasks.selected(clips).content_hash():
         raise InputError(f"{_no_export(path)} (its content hash differs from the stored one).")
     others = {name: array for name, array in arrays.items() if name != "file_hash"}
     if "file_hash" in arrays and str(arrays["file_hash"]) != npz_members.content_hash(others):
@@ -213,6 +269,8 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
             f"{_no_export(path)} (its maps are whole, but something beside them was changed: the "
             "hash over all arrays differs from the stored one)."
         )
+    if str(arrays.get("whole_hash", whole := clips.whole_hash())) != whole:
+        raise InputError(f"{_no_export(path)} (its whole hash differs from the stored one).")
     return clips
 
 

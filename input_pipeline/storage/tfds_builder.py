@@ -1,4 +1,4 @@
-"""The TensorFlow Datasets side: one builder class per data set, one config per layout.
+"""The TensorFlow Datasets side: a builder class for each data set, one config per layout.
 
 Written as array_record, so that neither writing nor reading needs TensorFlow. Importing this
 module loads TensorFlow Datasets; import it where it is used.
@@ -11,15 +11,25 @@ import io
 import json
 import os
 import pathlib
+import types
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
+from input_pipeline.core import tasks
+from input_pipeline.core.clips import (
+    CLASS_NAMES,
+    LABEL_COLUMNS,
+    LAYOUTS,
+    MAP_SIZE,
+    Clips,
+    sorted_and_checked,
+)
 from input_pipeline.core.errors import InputError
-from input_pipeline.core.files import write_whole
+from input_pipeline.core.files import require_free_space, write_whole
+from input_pipeline.databases.registry import DATA_SETS
 from input_pipeline.maps.layouts import LANDMARKS, MEAN_LANDMARKS_5x2
 from input_pipeline.storage import loader, tfds_folder
 
@@ -52,6 +62,7 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
+        class_names = self._clips.class_names if self._clips else CLASS_NAMES
         return tfds.core.DatasetInfo(
             builder=self,
             description="28x28 maps of optical flow and optical strain between onset and apex.",
@@ -59,7 +70,8 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
                 {
                     "flow": tfds.features.Tensor(shape=_MAP_SHAPE, dtype=np.float32),
                     "flow_whole": tfds.features.Tensor(shape=_MAP_SHAPE, dtype=np.float32),
-                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
+                    # -1 where a clip has none of the classes, as TFDS allows.
+                    "label": tfds.features.ClassLabel(names=class_names),
                     "database": tfds.features.Text(),
                     "subject": tfds.features.Text(),
                     "clip": tfds.features.Text(),
@@ -104,27 +116,22 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
             yield index, example
 
 
-class Casme2(_FlowMaps):
-    """CASME II (Yan et al. 2014, doi:10.1371/journal.pone.0086041)."""
+def _new_builder(dataset: str, doc: str, *, registered: bool) -> type[_FlowMaps]:
+    def named(body: dict[str, Any]) -> None:
+        body.update(name=dataset, __module__=__name__, __doc__=doc)
+
+    return types.new_class(dataset, (_FlowMaps,), {"skip_registration": not registered}, named)
 
 
-class Samm(_FlowMaps):
-    """SAMM (Davison et al. 2018, doi:10.1109/TAFFC.2016.2573832)."""
+_BUILDERS = {
+    name: _new_builder(name, f"{one.publication}, doi:{one.doi}.", registered=True)
+    for name, one in DATA_SETS.items()
+}
 
 
-class Smic(_FlowMaps):
-    """SMIC-HS (Li et al. 2013, doi:10.1109/FG.2013.6553717)."""
-
-
-class Casme3(_FlowMaps):
-    """CAS(ME)^3, Part A (Li et al. 2023, doi:10.1109/TPAMI.2022.3174895)."""
-
-
-class Megc2019(_FlowMaps):
-    """The composite of SMIC-HS, CASME II and SAMM (MEGC 2019, doi:10.1109/FG.2019.8756611)."""
-
-
-_BUILDERS = {builder.name: builder for builder in (Casme2, Samm, Smic, Casme3, Megc2019)}
+def _builder(dataset: str) -> type[_FlowMaps]:
+    # One's own is not registered: TFDS may have a data set of its name itself.
+    return _BUILDERS.get(dataset) or _new_builder(dataset, "Own maps.", registered=False)
 
 
 def _metadata(clips: Clips | None) -> dict[str, Any]:
@@ -132,7 +139,10 @@ def _metadata(clips: Clips | None) -> dict[str, Any]:
         return {}
     packages = ("numpy", "tensorflow-datasets", "array_record")
     return {
-        "content_hash": clips.content_hash(),
+        "content_hash": tasks.selected(clips).content_hash(),
+        "whole_hash": clips.whole_hash(),
+        "class_names": list(clips.class_names),
+        "every_clip": clips.every_clip,
         "provenance": dict(clips.provenance),
         "pretend": clips.pretend,
         "versions": {package: importlib.metadata.version(package) for package in packages},
@@ -148,13 +158,10 @@ def extras_with_defaults(clips: Clips) -> dict[str, np.ndarray]:
     """
     count = len(clips)
     whole = clips.flow_whole_NxHxWxC
-    unknown_int_N = np.full(count, _UNKNOWN, np.int64)
     unmeasured_N = np.full(count, _UNKNOWN, np.float32)
     is_constant_NxC = whole.max(axis=(1, 2)) == whole.min(axis=(1, 2))
     defaults = {
-        "emotion": np.full(count, ""),
-        "label7": unknown_int_N,
-        "objective_class": unknown_int_N,
+        **{name: np.full(count, unknown) for name, unknown in LABEL_COLUMNS.items()},
         "landmarks": np.broadcast_to(MEAN_LANDMARKS_5x2, (count, *MEAN_LANDMARKS_5x2.shape)),
         "constant_channels": is_constant_NxC.sum(axis=1).astype(np.int64),
         "flow_max": unmeasured_N,
@@ -164,37 +171,50 @@ def extras_with_defaults(clips: Clips) -> dict[str, np.ndarray]:
     return {name: clips.extras.get(name, default) for name, default in defaults.items()}
 
 
-def write(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> Written:
+def write_data_set(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = False) -> Written:
     """Store the clips as `<dataset>/<layout>:1.0.0` below data_dir; all of it or nothing.
 
-    The clips are checked and sorted first. A data set with the same content hash is left as it
-    is, but for the mark of pretend data where it lacks it; another one, or one with damaged
+    The clips are checked and sorted first. A data set with the same hash over all clips is left as
+    it is, but for the mark of pretend data where it lacks it; another one, or one with damaged
     records, is refused with InputError unless `overwrite`, and then replaced only once the new one
     is whole. Raises OSError, with path and bytes, where the disk does not suffice.
     """
-    clips = sorted_and_checked(clips, where=f"the data set {clips.dataset}")
+    clips = sorted_and_checked(clips, where=f"the data set {clips.dataset}", stored=True)
     path = tfds_folder.dataset_path(data_dir, clips.dataset, clips.layout)
     with tfds_folder.build_lock(path):
         if path.exists() and not overwrite:
-            stored_hash = tfds_folder.stored_metadata(path).get("content_hash")
-            if stored_hash == clips.content_hash():
+            metadata = tfds_folder.stored_metadata(path)
+            if _is_same(metadata, clips):
                 # Raises where records were damaged since: "already there" must be true of them.
-                stored = loader.load(clips.dataset, clips.layout, data_dir)
+                stored = loader.every_clip(clips.dataset, clips.layout, data_dir)
                 if clips.pretend and not stored.pretend:
                     # Written before data sets carried the mark.
                     _mark_pretend(path)
                 return Written(path, is_new=False)
             raise InputError(
                 f"'{path}' already holds another version of {clips.dataset} (content hash "
-                f"{str(stored_hash)[:12]}, now {clips.content_hash()[:12]}); give --overwrite to "
+                f"{_shown(metadata)}, now {_shown(_metadata(clips))}); give --overwrite to "
                 "replace it, or another --data_dir."
             )
         needed = _BYTES_FIXED + _BYTES_PER_CLIP * len(clips)
-        tfds_folder.require_free_space(path.parent, needed)
+        require_free_space(path.parent, needed)
         with tfds_folder.staging_folder(path) as staging:
             finished = _build(clips, staging, needed)
             tfds_folder.publish(finished, path)
     return Written(path, is_new=True)
+
+
+def _is_same(metadata: dict[str, Any], clips: Clips) -> bool:
+    """Whether a data set holds these clips, and no fewer."""
+    if "whole_hash" in metadata or clips.every_clip:
+        return metadata.get("whole_hash") == clips.whole_hash()
+    return metadata.get("content_hash") == clips.content_hash()
+
+
+def _shown(metadata: dict[str, Any]) -> str:
+    """The hash of a data set's own classes, and whether it holds them alone."""
+    alone = "" if metadata.get("every_clip") else " of its classes' clips alone"
+    return str(metadata.get("content_hash"))[:12] + alone
 
 
 def _mark_pretend(path: pathlib.Path) -> None:
@@ -206,7 +226,7 @@ def _mark_pretend(path: pathlib.Path) -> None:
 def _build(clips: Clips, staging: pathlib.Path, needed: int) -> pathlib.Path:
     # Its bar would be gone within the second that writing takes.
     tfds.disable_progress_bar()
-    builder = _BUILDERS[clips.dataset](
+    builder = _builder(clips.dataset)(
         clips=clips, data_dir=staging, config=clips.layout, file_format="array_record"
     )
     try:

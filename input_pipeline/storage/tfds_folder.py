@@ -5,9 +5,7 @@ folder beside it and is renamed into place, under a lock that dies with its proc
 """
 
 import contextlib
-import errno
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -16,7 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.core import lock_file
+from input_pipeline.core.clips import LAYOUTS, is_data_set_name
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases.registry import DATASETS
 
 VERSION = "1.0.0"
 # TensorFlow Datasets ignores folders with this prefix.
@@ -33,6 +33,18 @@ _STAGING = r"incomplete\.[a-z0-9_]{8}"
 def dataset_path(data_dir: pathlib.Path, dataset: str, layout: str) -> pathlib.Path:
     """The folder that holds a built data set's records and metadata."""
     return data_dir / dataset / layout / VERSION
+
+
+def own_data_sets(data_dir: pathlib.Path) -> list[str]:
+    """The data sets under names of one's own that lie in data_dir, sorted."""
+    if not data_dir.is_dir():
+        return []
+    return sorted(
+        folder.name
+        for folder in data_dir.iterdir()
+        if is_data_set_name(folder.name) and folder.name not in DATASETS
+        if any(dataset_path(data_dir, folder.name, layout).is_dir() for layout in LAYOUTS)
+    )
 
 
 def stored_metadata(path: pathlib.Path) -> dict[str, Any]:
@@ -126,12 +138,3 @@ def publish(finished: pathlib.Path, path: pathlib.Path) -> None:
         raise
     if replaced.exists():
         _remove(replaced)
-
-
-def require_free_space(folder: pathlib.Path, needed: int) -> None:
-    """Raise OSError naming the folder, the bytes needed and the bytes free, if too few are."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OSError(
-            errno.ENOSPC, f"{needed} bytes are needed and {free} are free", os.fspath(folder)
-        )

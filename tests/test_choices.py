@@ -1,0 +1,121 @@
+"""Losses, optimizers, augmentations and selections: by hand, and chosen by name."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small_problem
+from small_problem import TRAINING, folds, inputs
+
+from ahmsa_jax import choices
+from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.training import losses, optimizers, step
+from ahmsa_jax.training.protocols import Job
+from ahmsa_jax.training.selection import last
+
+JOB = Job(0, folds()[0])
+
+
+def test_focal_loss_by_hand():
+    logits = np.array([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0], [-30.0, 30.0, 0.0]])
+    label = np.array([0, 2, 0])
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = (shifted / shifted.sum(axis=1, keepdims=True))[np.arange(3), label]
+    by_hand = (1 - p) ** 2 * -np.log(p)
+    found = losses.focal(jnp.asarray(logits, jnp.float32), jnp.asarray(label))
+    np.testing.assert_allclose(found, by_hand, rtol=1e-5)
+    # A clip that is certain costs nothing and pulls at nothing.
+    sure = jnp.array([[40.0, 0.0, 0.0]])
+    value, gradient = jax.value_and_grad(lambda x: losses.focal(x, jnp.array([0]))[0])(sure)
+    assert value == 0
+    assert np.isfinite(gradient).all()
+
+
+def test_focal_loss_is_cross_entropy_with_less_weight_on_easy_clips():
+    logits = jnp.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
+    label = jnp.array([0, 0])
+    easy, hard = losses.focal(logits, label) / losses.cross_entropy(logits, label)
+    assert easy < 0.01
+    assert hard > 0.8
+
+
+def learner(**settings):
+    return step.make_learner(
+        small_problem.MODEL, dataclasses.replace(TRAINING, learning_rate=0.1, **settings)
+    )
+
+
+def stepped(chosen, key=None, index=np.arange(7, 15)):  # noqa: B008
+    """A fold's state before and after one step, and its dead parameters."""
+    fold_key = step.fold_key(0, np.uint32(JOB.fold.stable_id))
+    state, dead = step.init_fold(fold_key, chosen)
+    fold = step.FoldInput(dead, jnp.asarray(JOB.fold.train_N), jnp.zeros(1, int), fold_key)
+    data = step.Data(*jax.tree.map(jnp.asarray, inputs()))
+    real = np.ones(len(index), bool)
+    run = jax.jit(lambda state: step.train_step(chosen, state, fold, data, index, real, key))
+    return state, run(state), dead
+
+
+@pytest.mark.parametrize("name", ["adamw", "adan"])
+def test_weight_decay_shrinks_what_is_trained_and_nothing_else(name):
+    """Against the same step without decay; Q and K of the single patch take no part."""
+    without, (plain, _), dead = stepped(learner(optimizer=name))
+    _, (decayed, _), _ = stepped(learner(optimizer=name, weight_decay=0.5))
+    assert dead
+    assert not set(dead) & set(decayed.live)
+    for path, before in without.live.items():
+        # Decoupled: learning rate 0.1 x decay 0.5 of the weight, beside the same step.
+        by_hand = plain.live[path] - 0.05 * before
+        np.testing.assert_allclose(decayed.live[path], by_hand, atol=1e-6, err_msg=path)
+
+
+def test_adamw_without_decay_is_adam():
+    _, (ours, _), _ = stepped(learner(optimizer="adamw"))
+    _, (adam, _), _ = stepped(learner())
+    for path in adam.live:
+        np.testing.assert_allclose(ours.live[path], adam.live[path], atol=1e-7, err_msg=path)
+
+
+def test_an_augmentation_changes_each_clip_by_its_own_key(monkeypatch):
+    """A clip of a step is changed alike wherever it stands in the batch."""
+
+    def grey(key, clip):
+        return {"flow": jnp.full_like(clip["flow"], 255 * jax.random.uniform(key))}
+
+    monkeypatch.setitem(choices.AUGMENTATIONS, "grey", grey)
+    chosen, index = learner(augment="grey"), np.arange(7, 15)
+    losses_of = [
+        float(stepped(chosen, jax.random.key(seed), order)[1][1])
+        for seed, order in ((5, index), (5, index[::-1].copy()), (6, index))
+    ]
+    assert losses_of[0] == pytest.approx(losses_of[1], rel=1e-6)
+    assert losses_of[0] != pytest.approx(losses_of[2], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"loss": "hinge"}, "--loss=hinge: allowed are cross_entropy and focal"),
+        ({"optimizer": "sgd"}, "--optimizer=sgd: allowed are adam, adamw and adan"),
+        ({"weight_decay": 0.1}, "--weight_decay=0.1 is for --optimizer=adamw or adan"),
+        ({"optimizer": "adamw", "weight_decay": -1.0}, "allowed are 0 to 10"),
+        ({"select": "best"}, "--select=best: allowed are last"),
+    ],
+)
+def test_choices_are_checked(settings, words):
+    with pytest.raises(ConfigError, match=words):
+        TrainConfig(**settings).validate()
+
+
+def test_the_last_epoch_is_the_default_selection():
+    assert TrainConfig().select == "last"
+    assert [choices.loaded(choices.SELECTIONS["last"])(epochs) for epochs in (1, 800)] == [1, 800]
+    assert last(3) == 3
+
+
+def test_every_entry_of_the_tables_can_be_loaded():
+    for table in (choices.LOSSES, choices.OPTIMIZERS, choices.SELECTIONS):
+        assert all(callable(choices.loaded(entry)) for entry in table.values())
+    assert optimizers.adan(TrainConfig()).init({"x": jnp.zeros(2)})
