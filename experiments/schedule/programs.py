@@ -15,7 +15,7 @@ from ahmsa_jax.training.step import Data
 from experiments.run import compile_cache
 from experiments.schedule.memory import Device, available_bytes
 from experiments.schedule.plan import count_parameters
-from experiments.schedule.progress import Notes, Plain
+from experiments.schedule.progress import Plain, Report
 from input_pipeline.core.clips import Clips
 
 # Parameters and Adam's two moments in float32: what a fold needs at the very least.
@@ -79,7 +79,7 @@ class Needs:
         self.devices = list(devices)
         self.have = available_bytes(self.devices)
         self.lanes, self.workers = lanes, workers
-        self.notes: Notes = Plain()
+        self.report: Report = Plain()
         self._compile_program = compile_program
         self._needs: dict[tuple[EpochShape, int], Need] = {}
 
@@ -162,14 +162,14 @@ class Programs(Needs):
         began, hits = time.monotonic(), compile_cache.hits()
         what = f"{size} folds of {shape.steps} step(s) per epoch"
         try:
-            with self.notes.waiting(f"compiling for {what}"):
+            with self.report.waiting(f"compiling for {what}"):
                 need = engine.compile(*engine.shapes(len(self.clips)))
         except jax.errors.JaxRuntimeError as error:
             if not is_exhausted(error):
                 raise
             return Need(2 * self.have, one_line(error))
         how = "read the compiled program" if compile_cache.hits() > hits else "compiled"
-        self.notes.note(
+        self.report.note(
             f"{how} for {what} in {time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB "
             f"per device, {self.have / 2**20:,.0f} MiB can be used"
         )
