@@ -16,7 +16,7 @@ from typing import Any
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, Precision, TrainConfig, plain
+from ahmsa_jax.config import ConfigError, NetworkConfig, Precision, TrainConfig, plain
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.networks.ststnet import STSTNetConfig
@@ -67,9 +67,9 @@ def _settings() -> dict[str, int]:
     return found
 
 
-def _model_config(settings: dict[str, int]) -> Any:
+def _model_config(settings: dict[str, int]) -> NetworkConfig:
     """The network's settings; a width is refused where it has none."""
-    values: Any = command.values()
+    values = command.values()
     kind = NETWORKS[values.model].config
     if kind is STSTNetConfig:
         if values["base_dim"].present:
@@ -105,7 +105,7 @@ def _require_compiler() -> None:
         )
 
 
-def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | None:
+def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
     device = jax_settings.local_devices(command.values().compile_cache)[0]
     from experiments import precision_parity
