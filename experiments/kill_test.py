@@ -142,7 +142,6 @@ def _stopped_run(
     workdir: pathlib.Path,
 ) -> tuple[pathlib.Path, dict[str, np.ndarray], Sequence[Job]]:
     """A run stopped by SIGTERM with two checkpoints of its first chunk; what they should hold."""
-
     from experiments.files import checkpoints, sealed
     from experiments.schedule import plan
     from experiments.schedule.programs import Problem, Programs
