@@ -14,12 +14,9 @@ from ahmsa_jax.training.protocols import EpochShape
 from ahmsa_jax.training.step import Data
 from experiments.run import compile_cache
 from experiments.schedule.memory import Device, available_bytes
-from experiments.schedule.plan import count_parameters
+from experiments.schedule.plan import state_bytes
 from experiments.schedule.progress import Plain, Report
 from input_pipeline.core.clips import Clips
-
-# Parameters and Adam's two moments in float32: what a fold needs at the very least.
-_STATE_BYTES = 12
 
 
 def is_exhausted(error: BaseException) -> bool:
@@ -106,11 +103,11 @@ class Needs:
         self._needs.pop((shape, size), None)
 
     def refuse_hopeless(self) -> None:
-        """Raise ConfigError where one fold's parameters alone outgrow the memory."""
-        live, _ = count_parameters(self.model_config, self.train_config)
-        if live * _STATE_BYTES > self.have:
+        """Raise ConfigError where what training keeps of one fold outgrows the memory."""
+        least = state_bytes(self.model_config, self.train_config)
+        if least > self.have:
             raise ConfigError(
-                f"one fold needs more than {live * _STATE_BYTES / 2**30:.1f} GiB and "
+                f"one fold needs more than {least / 2**30:.1f} GiB and "
                 f"{self.have / 2**30:.1f} GiB can be used; lower --base_dim or --blocks."
             )
 
