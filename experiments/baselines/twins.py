@@ -15,8 +15,8 @@ from ahmsa_jax.config import NetworkConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.htnet import HTNetConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
-from experiments.baselines import ahmsa_state_dict, published_state_dicts, torch_ahmsa
-from experiments.baselines.published_state_dicts import Arrays, State
+from experiments.baselines import state_dicts, torch_ahmsa
+from experiments.baselines.state_dicts import Arrays, State
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_htnet import TorchHTNet
 from experiments.baselines.torch_ststnet import TorchSTSTNet
@@ -37,18 +37,18 @@ class Twin:
 TWINS: dict[type, Twin] = {
     ModelConfig: Twin(
         lambda config, form: torch_ahmsa.build(form, config),
-        lambda params, config, form: ahmsa_state_dict.to_torch(params, form),
-        lambda state, config: ahmsa_state_dict.from_torch(state, "eager"),
+        lambda params, config, form: state_dicts.ahmsa_to_torch(params, form),
+        lambda state, config: state_dicts.ahmsa_from_torch(state, "eager"),
     ),
     HTNetConfig: Twin(
         lambda config, form: TorchHTNet(config),
-        lambda params, config, form: published_state_dicts.htnet_to_torch(params, config),
-        published_state_dicts.htnet_from_torch,
+        lambda params, config, form: state_dicts.htnet_to_torch(params, config),
+        state_dicts.htnet_from_torch,
     ),
     STSTNetConfig: Twin(
         lambda config, form: TorchSTSTNet(config),
-        lambda params, config, form: published_state_dicts.ststnet_to_torch(params),
-        lambda state, config: published_state_dicts.ststnet_from_torch(state),
+        lambda params, config, form: state_dicts.ststnet_to_torch(params),
+        lambda state, config: state_dicts.ststnet_from_torch(state),
     ),
 }
 

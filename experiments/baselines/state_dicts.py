@@ -1,15 +1,18 @@
-"""Parameters of HTNet and STSTNet from Flax to PyTorch and back: renamed and transposed only.
+"""Parameters of the networks from Flax to PyTorch and back: renamed and transposed, never rounded.
 
 Flax side: a mapping from paths joined with '/' to float32 arrays, as Engine.parameters gives it;
-running statistics begin with "batch_stats/". PyTorch side: state dicts named as published.
+running statistics begin with "batch_stats/". PyTorch side: state dicts; those of HTNet and STSTNet
+are named as published, AHMSA-Net names its parts as in Flax, in both of its forms.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
 
 from ahmsa_jax.networks.htnet import HTNetConfig
+from experiments.baselines.torch_ahmsa import Form
 
 Arrays = Mapping[str, np.ndarray]
 State = Mapping[str, torch.Tensor]
@@ -43,6 +46,56 @@ _ENDS = (
     ("head/kernel", "mlp_head.2.weight"),
     ("head/bias", "mlp_head.2.bias"),
 )
+
+
+def ahmsa_to_torch(params: Arrays, form: Form) -> dict[str, torch.Tensor]:
+    """The state dict that computes what these Flax parameters do."""
+    state = {}
+    for path, value in params.items():
+        *parts, leaf = path.split("/")
+        name = {"kernel": "weight", "scale": "weight"}.get(leaf, leaf)
+        state[".".join([*parts, name])] = _tensor(_to_form(path, value, form))
+    return state
+
+
+def ahmsa_from_torch(state: State, form: Form) -> dict[str, np.ndarray]:
+    """The Flax parameters that compute what this state dict does; sorted by path."""
+    params = {}
+    for name, tensor in state.items():
+        *parts, leaf = name.split(".")
+        if leaf == "weight":
+            leaf = "scale" if _is_norm(parts) else "kernel"
+        path = "/".join([*parts, leaf])
+        value = tensor.detach().cpu().numpy()
+        params[path] = np.array(_from_form(path, value, form), order="C")
+    return dict(sorted(params.items()))
+
+
+def _is_norm(parts: list[str]) -> bool:
+    return parts[-1].split("_")[0] == "norm" or parts[-1] == "head_norm"
+
+
+def _to_form(path: str, value: np.ndarray, form: Form) -> np.ndarray:
+    *parts, leaf = path.split("/")
+    if leaf == "kernel":
+        turned = _to_torch_axes(value)
+        is_pointwise = form == "eager" and value.ndim == 2 and parts != ["head"]
+        return turned[:, :, None, None] if is_pointwise else turned
+    if form == "eager" and leaf == "positional_embedding":  # (T, D) -> (1, D, G, G)
+        grid = math.isqrt(len(value))
+        return value.T.reshape(1, -1, grid, grid)
+    if form == "eager" and parts and _is_norm(parts):
+        return value.reshape(1, -1, 1, 1)
+    return value
+
+
+def _from_form(path: str, value: np.ndarray, form: Form) -> np.ndarray:
+    *parts, leaf = path.split("/")
+    if leaf == "kernel":
+        return _from_torch_axes(value[:, :, 0, 0] if value.shape[2:] == (1, 1) else value)
+    if form == "eager" and leaf == "positional_embedding":
+        return value.reshape(value.shape[1], -1).T
+    return value.reshape(-1) if parts and _is_norm(parts) else value
 
 
 def ststnet_to_torch(params: Arrays) -> dict[str, torch.Tensor]:
