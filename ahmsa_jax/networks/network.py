@@ -2,16 +2,20 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ahmsa_jax import choices
 from ahmsa_jax.config import NetworkConfig
+
+if TYPE_CHECKING:
+    import flax.linen as nn
+    from jax.typing import DTypeLike
 
 # Names of the modules down to a parameter, then its own.
 Path = tuple[str, ...]
 
 
-def _nothing_frozen(path: Path, config: Any) -> bool:
+def _nothing_frozen(path: Path, config: NetworkConfig) -> bool:
     return False
 
 
@@ -43,6 +47,6 @@ class Network:
     # Ways to run it as a whole; the first one counts where none is named.
     recipes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
-    def build(self, config: NetworkConfig, dtype: Any) -> Any:
+    def build(self, config: NetworkConfig, dtype: "DTypeLike") -> "nn.Module":
         """The Flax module with these settings, computing in `dtype`."""
         return choices.loaded(self.module)(config, dtype)
