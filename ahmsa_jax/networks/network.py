@@ -25,8 +25,8 @@ class Network:
 
     The module has the fields `config` and `dtype` and is called as
     module(*inputs, real_B=..., train=...) with the arrays that `inputs` names; it returns float32
-    logits (B, K) and named intermediates. `real_B` marks the clips that are no padding; running statistics
-    live in the collection "batch_stats" and noise comes from the random stream "dropout".
+    logits (B, K) and named intermediates. `real_B` marks the clips that are no padding; running
+    statistics live in the collection "batch_stats", noise comes from the random stream "dropout".
     """
 
     name: str

@@ -94,7 +94,7 @@ def from_data(clips: Clips) -> dict[str, int]:
 
 
 def read_run(given: Values, kind: Kind) -> Run:
-    """Read flags and data set; raises ConfigError or InputError on settings or data that are unfit."""
+    """Read flags and data set; raises ConfigError or InputError where either is unfit."""
     seeds = run_flags.seeds(given)
     clips = read_clips(given)
     if given.shuffle_labels:

@@ -41,7 +41,7 @@ def _of_array(variables: Mapping[str, str]) -> tuple[int, int]:
     even = step > 0 and last >= first and (last - first) // step + 1 == count
     if not even or not first <= task <= last or (task - first) % step:
         raise ValueError(
-            f"{shown} are no array MIN-MAX or MIN-MAX:STEP; give the array so, or a part such as 0/4"
+            f"{shown} are no array MIN-MAX or MIN-MAX:STEP; give one, or a part such as 0/4"
         )
     if count == 1 and first > 1:
         # One part of a larger array, submitted again: it would train all folds.
