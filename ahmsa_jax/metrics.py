@@ -27,7 +27,7 @@ def confusion_matrix(truth_N: np.ndarray, prediction_N: np.ndarray, num_classes:
 
 
 def f1_per_class(confusion_KxK: np.ndarray) -> np.ndarray:
-    """F1 of each class, 2TP / (2TP + FP + FN) (eq. 6); 0 where a class neither is nor is said."""
+    """F1 of each class, 2TP / (2TP + FP + FN) (eq. 6); 0 where the class occurs nowhere."""
     hits_K = np.diag(confusion_KxK).astype(np.float64)
     # 2TP + FP + FN is the row sum plus the column sum.
     counted_K = confusion_KxK.sum(axis=1) + confusion_KxK.sum(axis=0)

@@ -39,15 +39,6 @@ def test_four_folds_of_each_network(network, tmp_path):
     assert_same_bytes(network, found)
 
 
-def test_the_main_job(tmp_path):
-    found = golden.main_job(tmp_path / "run")
-    keys, now_NxK = probabilities(tmp_path / "run" / "predictions.csv")
-    stored_keys, stored_NxK = probabilities(golden.FOLDER / "main_job.csv")
-    assert keys == stored_keys
-    assert now_NxK.shape == stored_NxK.shape == (160, 3)
-    assert_same_bytes("main_job", found)
-
-
 def test_a_pretend_casme2(tmp_path):
     content_hash = golden.pretend_casme2(tmp_path)
     assert len(content_hash) == 64

@@ -12,9 +12,15 @@ from command_runner import ROOT, assert_mistake, run_command
 PACKAGES = ("ahmsa_jax", "input_pipeline", "experiments")
 SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+PAGES = [
+    README,
+    *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))),
+]
+BLOCKS = [
+    block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
+]
 # One command a line; a backslash continues it.
-LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
+LINES = dict.fromkeys(line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines())
 COMMANDS = [shlex.split(line) for line in LINES if line.startswith("python -m ")]
 OURS = [words[2:] for words in COMMANDS if words[2].split(".")[0] in PACKAGES]
 
@@ -34,14 +40,8 @@ def test_the_walk_over_the_sources_found_them():
     assert "utils.py" not in names
 
 
-def test_tests_are_not_packaged():
+def test_extras_are_those_of_the_documentation():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    found = {
-        ".".join(path.parent.relative_to(ROOT).parts)
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("__init__.py")
-    }
-    assert set(project["tool"]["setuptools"]["packages"]) == found
     extras = project["project"]["optional-dependencies"]
     assert set(extras) == {"preprocess", "baselines", "cuda12", "cluster", "test", "dev"}
 

@@ -16,6 +16,7 @@ import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ahmsa_jax.config import NetworkConfig
 from ahmsa_jax.networks.network import Path
@@ -29,7 +30,7 @@ class Rule:
     """An initialiser that is recognised: in a trace for rules it leaves a placeholder."""
 
     def __call__(
-        self, key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
     ) -> jax.Array:
         """The leaf, as Flax asks for it."""
         if _noted is None:
@@ -38,7 +39,7 @@ class Rule:
         _noted.append((placeholder, self))
         return placeholder
 
-    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
         """The leaf, drawn for itself."""
         raise NotImplementedError
 
@@ -58,7 +59,7 @@ class UniformByFanIn(Rule):
         """Largest value."""
         return float(self.fan_in) ** -0.5
 
-    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
         """The leaf, drawn for itself."""
         return jax.random.uniform(key, shape, dtype, minval=-self.bound, maxval=self.bound)
 
@@ -69,7 +70,7 @@ class Normal(Rule):
 
     deviation: float
 
-    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
         """The leaf, drawn for itself."""
         return self.deviation * jax.random.normal(key, shape, dtype)
 
@@ -80,7 +81,7 @@ class Constant(Rule):
 
     value: float
 
-    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
         """The leaf."""
         return jnp.full(shape, self.value, dtype)
 

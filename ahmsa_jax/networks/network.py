@@ -2,16 +2,20 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ahmsa_jax import choices
 from ahmsa_jax.config import NetworkConfig
+
+if TYPE_CHECKING:
+    import flax.linen as nn
+    from jax.typing import DTypeLike
 
 # Names of the modules down to a parameter, then its own.
 Path = tuple[str, ...]
 
 
-def _nothing_frozen(path: Path, config: Any) -> bool:
+def _nothing_frozen(path: Path, config: NetworkConfig) -> bool:
     return False
 
 
@@ -21,8 +25,8 @@ class Network:
 
     The module has the fields `config` and `dtype` and is called as
     module(*inputs, real_B=..., train=...) with the arrays that `inputs` names; it returns float32
-    logits (B, K) and named intermediates. `real_B` tells padding from clips; running statistics
-    live in the collection "batch_stats" and noise comes from the random stream "dropout".
+    logits (B, K) and named intermediates. `real_B` marks the clips that are no padding; running
+    statistics live in the collection "batch_stats", noise comes from the random stream "dropout".
     """
 
     name: str
@@ -43,6 +47,6 @@ class Network:
     # Ways to run it as a whole; the first one counts where none is named.
     recipes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
-    def build(self, config: NetworkConfig, dtype: Any) -> Any:
+    def build(self, config: NetworkConfig, dtype: "DTypeLike") -> "nn.Module":
         """The Flax module with these settings, computing in `dtype`."""
         return choices.loaded(self.module)(config, dtype)

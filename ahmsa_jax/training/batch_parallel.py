@@ -7,7 +7,6 @@ rounding. Letters in array names: A devices, P clips of a batch on one device, E
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training import step
 from ahmsa_jax.training.engine import ChunkState, Engine, Job
 from ahmsa_jax.training.protocols import EpochShape
+from ahmsa_jax.training.step import Data, FoldInput, FoldState
 
 AXIS = "batch"
 
@@ -38,7 +38,7 @@ class BatchEngine(Engine):
         size: int = 1,
         test_places: int,
         eval_every: int = 0,
-        devices: Sequence[Any] | None = None,
+        devices: Sequence[jax.Device] | None = None,
     ) -> None:
         """Prepare the programs; nothing is compiled yet.
 
@@ -88,7 +88,15 @@ class BatchEngine(Engine):
         # Read from the first device alone: the others hold the same.
         return np.asarray(array_AxS.addressable_shards[0].data)[0]
 
-    def _step(self, state: Any, fold: Any, data: Any, index_B: Any, real_B: Any, key: Any) -> Any:
+    def _step(
+        self,
+        state: FoldState,
+        fold: FoldInput,
+        data: Data,
+        index_B: jax.Array,
+        real_B: jax.Array,
+        key: jax.Array,
+    ) -> tuple[FoldState, jax.Array]:
         """One optimizer step, the same on every device; returns the loss over the whole batch."""
         part = -(-index_B.shape[0] // len(self.devices))
         spare = part * len(self.devices) - index_B.shape[0]

@@ -17,19 +17,24 @@ from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.initial import blank_inputs
 from ahmsa_jax.training import step as train
 from ahmsa_jax.training.protocols import EpochShape, Job, padded_test_index
+from ahmsa_jax.training.step import Data, FoldInput, FoldState, Params
 
 # Epochs of one dispatch at most: the length of the loss record that it returns.
 MAX_DISPATCH_EPOCHS = 100
+
+
+# In the loop over epochs: state, losses (E,) and predicted classes (E, T).
+Carry = tuple[FoldState, jax.Array, jax.Array]
 
 
 @dataclasses.dataclass
 class ChunkState:
     """Folds in training: arrays on the devices with leading axes (A, S)."""
 
-    state: train.FoldState
-    inputs: train.FoldInput
+    state: FoldState
+    inputs: FoldInput
     # Classes of the held-out clips after each epoch of the last dispatch, (A, S, E, T).
-    predicted_AxSxExT: Any = None
+    predicted_AxSxExT: jax.Array | None = None
 
 
 class Engine:
@@ -49,7 +54,7 @@ class Engine:
         size: int,
         test_places: int,
         eval_every: int = 0,
-        devices: Sequence[Any] | None = None,
+        devices: Sequence[jax.Device] | None = None,
     ) -> None:
         """Prepare the programs; nothing is compiled yet.
 
@@ -82,13 +87,13 @@ class Engine:
         inputs: Mapping[str, np.ndarray],
         label_N: np.ndarray,
         rank_N: np.ndarray | None = None,
-    ) -> train.Data:
+    ) -> Data:
         """Put the whole data set on every device once: leading axis A.
 
         `inputs` are the network's by name, (N, ...) each; `rank_N` as from
         clip_order.rank_of_clips.
         """
-        data = train.Data(
+        data = Data(
             {name: jnp.asarray(inputs[name]) for name in self._learner.inputs},
             jnp.asarray(label_N, jnp.int32),
             None if rank_N is None else jnp.asarray(rank_N, jnp.int32),
@@ -108,9 +113,9 @@ class Engine:
         with train.matmul_precision(self.train_config):
             state, dead, key = self._init(self._split(seed), self._split(stable_id))
         train_AxSxN, test_AxSxT = self._place((self._split(train_mask), self._split(test_index)))
-        return ChunkState(state, train.FoldInput(dead, train_AxSxN, test_AxSxT, key))
+        return ChunkState(state, FoldInput(dead, train_AxSxN, test_AxSxT, key))
 
-    def shapes(self, num_clips: int) -> tuple[ChunkState, train.Data]:
+    def shapes(self, num_clips: int) -> tuple[ChunkState, Data]:
         """A chunk and a data set of `num_clips` as shapes alone, to compile before they exist."""
         mapped = (len(self.devices), self.folds_per_device)
         number = jax.ShapeDtypeStruct(mapped, jnp.uint32)
@@ -124,9 +129,9 @@ class Engine:
         }
         label: Any = jax.ShapeDtypeStruct((mapped[0], num_clips), jnp.int32)
         test_AxSxT: Any = jax.ShapeDtypeStruct((*mapped, self.test_places), jnp.int32)
-        inputs = train.FoldInput(dead, train_AxSxN, test_AxSxT, key)
+        inputs = FoldInput(dead, train_AxSxN, test_AxSxT, key)
         rank = None if self.train_config.order == "data" else label
-        return ChunkState(state, inputs), train.Data(inputs_of, label, rank)
+        return ChunkState(state, inputs), Data(inputs_of, label, rank)
 
     def host_state(self, chunk: ChunkState) -> dict[str, np.ndarray]:
         """What training changes, on the host and by name, each array with leading axis (size,).
@@ -159,7 +164,7 @@ class Engine:
         """Whether the training program stands ready."""
         return self._compiled_train is not None
 
-    def compile(self, chunk: ChunkState, data: train.Data) -> int:
+    def compile(self, chunk: ChunkState, data: Data) -> int:
         """Compile the training program; returns the bytes it needs on one device, in total."""
         with train.matmul_precision(self.train_config):
             one = np.int32(1)
@@ -174,7 +179,7 @@ class Engine:
         )
 
     def run_epochs(
-        self, chunk: ChunkState, data: train.Data, first_epoch: int, epochs: int
+        self, chunk: ChunkState, data: Data, first_epoch: int, epochs: int
     ) -> np.ndarray:
         """Train all folds for some epochs, in place; returns their mean losses (size, epochs).
 
@@ -194,12 +199,13 @@ class Engine:
 
         One (held-out clips,) per job; only for epochs that `eval_every` names.
         """
+        assert chunk.predicted_AxSxExT is not None, "no epochs have been run"
         predicted_SxExT = self._to_host(chunk.predicted_AxSxExT)
         return [
             predicted_SxExT[row, place, : len(job.fold.test_index)] for row, job in enumerate(jobs)
         ]
 
-    def predict(self, chunk: ChunkState, data: train.Data, jobs: Sequence[Job]) -> list[np.ndarray]:
+    def predict(self, chunk: ChunkState, data: Data, jobs: Sequence[Job]) -> list[np.ndarray]:
         """Class probabilities of each job's held-out clips: one (held-out clips, K) per job."""
         with train.matmul_precision(self.train_config):
             probability = self._to_host(self._predict(chunk.state, chunk.inputs, data))
@@ -226,16 +232,27 @@ class Engine:
     def _split(self, array: np.ndarray) -> np.ndarray:
         return array.reshape(len(self.devices), self.folds_per_device, *array.shape[1:])
 
-    def _init_one(self, seed: jax.Array, stable_id: jax.Array) -> Any:
+    def _init_one(
+        self, seed: jax.Array, stable_id: jax.Array
+    ) -> tuple[FoldState, Params, jax.Array]:
         key = train.fold_key(seed, stable_id)
         state, dead = train.init_fold(key, self._learner)
         return state, dead, key
 
-    def _train_one(self, state: Any, fold: Any, data: Any, first: Any, count: Any) -> Any:
-        def step(state: Any, index_B: Any, real_B: Any, key: Any) -> Any:
+    def _train_one(
+        self,
+        state: FoldState,
+        fold: FoldInput,
+        data: Data,
+        first: jax.Array,
+        count: jax.Array,
+    ) -> tuple[FoldState, jax.Array, jax.Array]:
+        def step(
+            state: FoldState, index_B: jax.Array, real_B: jax.Array, key: jax.Array
+        ) -> tuple[FoldState, jax.Array]:
             return self._step(state, fold, data, index_B, real_B, key)
 
-        def body(place: Any, carry: Any) -> Any:
+        def body(place: jax.Array, carry: Carry) -> Carry:
             state, loss_E, predicted_ExT = carry
             state, loss = train.train_epoch(
                 step,
@@ -262,10 +279,18 @@ class Engine:
         start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS), predicted_ExT)
         return jax.lax.fori_loop(0, count, body, start)
 
-    def _step(self, state: Any, fold: Any, data: Any, index_B: Any, real_B: Any, key: Any) -> Any:
+    def _step(
+        self,
+        state: FoldState,
+        fold: FoldInput,
+        data: Data,
+        index_B: jax.Array,
+        real_B: jax.Array,
+        key: jax.Array,
+    ) -> tuple[FoldState, jax.Array]:
         return train.train_step(self._learner, state, fold, data, index_B, real_B, key)
 
-    def _predict_one(self, state: Any, fold: Any, data: Any) -> jax.Array:
+    def _predict_one(self, state: FoldState, fold: FoldInput, data: Data) -> jax.Array:
         return train.predict(self._learner, state, fold, data, fold.test_T)
 
 
@@ -274,6 +299,6 @@ def _all_parameters(chunk: ChunkState) -> dict[tuple[str, ...], jax.Array]:
     return {**chunk.state.live, **chunk.inputs.dead, **statistics}
 
 
-def _named_leaves(state: train.FoldState) -> dict[str, jax.Array]:
+def _named_leaves(state: FoldState) -> dict[str, jax.Array]:
     # Numbers, in the order of the tree: paths of optimizer states are no names for files.
     return {f"{place:05d}": leaf for place, leaf in enumerate(jax.tree.leaves(state))}

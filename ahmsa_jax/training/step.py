@@ -221,7 +221,9 @@ def train_epoch(
     full = (shape.steps - 1) * shape.batch_size
     loss_sum = jnp.zeros(())
 
-    def full_step(carry: Any, batch: Any) -> Any:
+    def full_step(
+        carry: tuple[FoldState, jax.Array], batch: tuple[jax.Array, jax.Array]
+    ) -> tuple[tuple[FoldState, jax.Array], None]:
         state, loss_sum = carry
         number, index_B = batch
         everyone_B = jnp.ones(index_B.shape, bool)

@@ -88,12 +88,12 @@ def _users_folder() -> pathlib.Path:
 
 def _processor() -> str:
     """A short name of the processor's model and instruction sets."""
-    told = platform.processor()
+    processor = platform.processor()
     with contextlib.suppress(OSError):
         lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         names = ("model name", "flags", "CPU part", "Features")
-        told = "\n".join(dict.fromkeys(line for line in lines if line.startswith(names)))
-    return f"{platform.machine()}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+        processor = "\n".join(dict.fromkeys(line for line in lines if line.startswith(names)))
+    return f"{platform.machine()}-{hashlib.sha256(processor.encode()).hexdigest()[:8]}"
 
 
 def _unusable(folder: pathlib.Path) -> str | None:
@@ -133,7 +133,7 @@ def _tell_once_of_faults(folder: pathlib.Path, *, is_ours: bool) -> None:
     A damaged program in a folder of ours is dropped, so that the next start finds a whole one.
     """
     shown = warnings.showwarning
-    told: list[str] = []
+    noted: list[str] = []
 
     def show(message: Any, *args: Any, **more: Any) -> None:
         text = str(message)
@@ -146,8 +146,8 @@ def _tell_once_of_faults(folder: pathlib.Path, *, is_ours: bool) -> None:
                 entry.unlink(missing_ok=True)
             text = f"note: the stored program {damaged[1]} is damaged; it is compiled anew"
             print(text, file=sys.stderr, flush=True)
-        elif not told:
-            told.append(text)
+        elif not noted:
+            noted.append(text)
             _note(folder, next((word for word in _reasons() if word in text), text[-200:]))
 
     warnings.showwarning = show

@@ -48,12 +48,12 @@ def stored(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def _variables() -> dict[str, str]:
-    """What the shell tells JAX, its compiler and a GPU's libraries; folders change no result."""
-    told = ("JAX_", "XLA_", "CUDA_", "CUBLAS_", "NVIDIA_TF32")
+    """Variables that change how JAX, its compiler and a GPU's libraries compute."""
+    prefixes = ("JAX_", "XLA_", "CUDA_", "CUBLAS_", "NVIDIA_TF32")
     return {
         name: value
         for name, value in sorted(os.environ.items())
-        if name.startswith(told) and not name.endswith("_DIR")
+        if name.startswith(prefixes) and not name.endswith("_DIR")
     }
 
 

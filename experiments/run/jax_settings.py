@@ -38,7 +38,9 @@ def load() -> Any:
 
 
 def local_devices(programs: str | None) -> list[Any]:
-    """JAX's devices here, at least one; raises ConfigError where a wish cannot be filled.
+    """JAX's devices here, at least one.
+
+    Raises ConfigError where the platform asked for is not there.
 
     `programs` is --compile_cache: where compiled programs are kept.
     """

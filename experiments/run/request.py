@@ -77,7 +77,7 @@ def read_clips(given: Values) -> Clips:
                 f"{clips.layout} to train on these."
             )
     else:
-        # A setting that cannot be is said before the data set is read.
+        # A setting out of range is refused before the data set is read.
         run_flags.settings(given, given.dataset, _USUAL)
         size = data_flags.synthetic_size()
         folder = data_flags.data_dir()
@@ -94,7 +94,7 @@ def from_data(clips: Clips) -> dict[str, int]:
 
 
 def read_run(given: Values, kind: Kind) -> Run:
-    """Read flags and data set; raises ConfigError or InputError on what cannot be."""
+    """Read flags and data set; raises ConfigError or InputError where either is unfit."""
     seeds = run_flags.seeds(given)
     clips = read_clips(given)
     if given.shuffle_labels:

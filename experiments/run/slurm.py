@@ -33,15 +33,15 @@ def _of_array(variables: Mapping[str, str]) -> tuple[int, int]:
     task, first, count = (_number(variables, name) for name in _ARRAY)
     step = _number(variables, "SLURM_ARRAY_TASK_STEP", missing="1")
     last = _number(variables, "SLURM_ARRAY_TASK_MAX", missing=str(first + (count - 1) * step))
-    told = (
+    shown = (
         f"SLURM_ARRAY_TASK_ID={task}, SLURM_ARRAY_TASK_MIN={first}, SLURM_ARRAY_TASK_MAX={last}, "
         f"SLURM_ARRAY_TASK_STEP={step}, SLURM_ARRAY_TASK_COUNT={count}"
     )
-    # A list such as 1,3,7 has no step: which place the task has in it cannot be told.
+    # A list such as 1,3,7 has no step: which place the task has in it is unknown.
     even = step > 0 and last >= first and (last - first) // step + 1 == count
     if not even or not first <= task <= last or (task - first) % step:
         raise ValueError(
-            f"{told} are no array MIN-MAX or MIN-MAX:STEP; give the array so, or a part such as 0/4"
+            f"{shown} are no array MIN-MAX or MIN-MAX:STEP; give one, or a part such as 0/4"
         )
     if count == 1 and first > 1:
         # One part of a larger array, submitted again: it would train all folds.

@@ -120,9 +120,9 @@ def _refuse_unfit(workdir: pathlib.Path, config: dict[str, Any]) -> None:
 
 
 def _store(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]) -> None:
-    told = {"code": code_version(), **facts}
-    hashes = {"config_hash": config_hash(config), FACTS_HASH: config_hash(told)}
-    write_whole(workdir / CONFIG_FILE, canonical_json({"config": config, **hashes, **told}))
+    kept = {"code": code_version(), **facts}
+    hashes = {"config_hash": config_hash(config), FACTS_HASH: config_hash(kept)}
+    write_whole(workdir / CONFIG_FILE, canonical_json({"config": config, **hashes, **kept}))
 
 
 def _sweep(workdir: pathlib.Path) -> None:
@@ -167,15 +167,15 @@ def read_config(workdir: pathlib.Path) -> dict[str, Any]:
     path = workdir / CONFIG_FILE
     try:
         stored = json.loads(read_text(path, MOST_BYTES))
-        told = {
+        kept = {
             name: value
             for name, value in stored.items()
             if name not in ("config", "config_hash", FACTS_HASH)
         }
         if stored["config_hash"] != config_hash(stored["config"]):
             raise ValueError("its hash does not fit its content")
-        if FACTS_HASH in stored and stored[FACTS_HASH] != config_hash(told):
-            raise ValueError(f"its {FACTS_HASH} does not fit its {', '.join(sorted(told))}")
+        if FACTS_HASH in stored and stored[FACTS_HASH] != config_hash(kept):
+            raise ValueError(f"its {FACTS_HASH} does not fit its {', '.join(sorted(kept))}")
         if not isinstance(stored["folds"], list) or not isinstance(stored["notes"], list):
             raise ValueError("folds or notes are no lists")
         int(stored["subjects_in_data_set"])

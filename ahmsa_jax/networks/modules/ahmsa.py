@@ -4,11 +4,10 @@ Zhang et al., "AHMSA-Net: Adaptive Hierarchical Multi-Scale Attention Network fo
 Micro-Expression Recognition", arXiv 2501.02539, sections 3.3 and 3.4.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.initial import Normal
@@ -35,7 +34,7 @@ class MultiScaleAttention(nn.Module):
 
     config: ModelConfig
     heads: int
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -63,7 +62,7 @@ class AHMSANet(nn.Module):
     """
 
     config: ModelConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(

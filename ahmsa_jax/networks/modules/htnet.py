@@ -7,11 +7,10 @@ V; the network mixes patches by the 3x3 convolutions between its levels alone.
 Letters in array names as in layers.py: B clips, G side of a level's grid, T = G*G patches, D width.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.htnet import HTNetConfig
 from ahmsa_jax.networks.initial import Normal
@@ -26,7 +25,7 @@ class TransformerBlock(nn.Module):
 
     config: HTNetConfig
     heads: int
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
@@ -45,7 +44,7 @@ class HTNet(nn.Module):
     """
 
     config: HTNetConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(

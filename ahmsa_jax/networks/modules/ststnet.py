@@ -6,11 +6,10 @@ Recognition", FG 2019, as its authors' PyTorch code computes it.
 Letters in array names: B clips, P side of the pooled grid (10), F filters of all streams (16).
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.initial import Constant, UniformByFanIn
 from ahmsa_jax.networks.parts.layers import Linear
@@ -71,7 +70,7 @@ class STSTNet(nn.Module):
     """
 
     config: STSTNetConfig
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(

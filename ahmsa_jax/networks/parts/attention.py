@@ -5,11 +5,11 @@ head, E = H*K; M groups of clips, P patches of a group.
 """
 
 import math
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.parts.layers import Linear
 
@@ -27,7 +27,7 @@ class SpatialAttention(nn.Module):
     """
 
     heads: int
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:

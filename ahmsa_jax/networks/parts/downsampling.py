@@ -9,6 +9,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.parts.layers import LayerNorm, UniformByFanIn
 from ahmsa_jax.networks.parts.pooling import Bins, largest_of_bins
@@ -22,7 +23,7 @@ class Downsampling(nn.Module):
 
     features: int
     bins: Bins
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
@@ -44,7 +45,7 @@ class Conv3x3(nn.Module):
     """
 
     features: int
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x_BxGxGxD: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.initial import Constant, UniformByFanIn
 from ahmsa_jax.networks.parts.activations import gelu
@@ -26,7 +27,7 @@ class Linear(nn.Module):
 
     features: int
     use_bias: bool = True
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -106,7 +107,7 @@ class ChannelAttention(nn.Module):
     """
 
     reduction: int
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -130,7 +131,7 @@ class FeedForward(nn.Module):
 
     ratio: int
     activation: str
-    dtype: Any = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> jax.Array:

@@ -1,0 +1,69 @@
+"""Predicts held-out clips with given weights, each fold's with its own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ahmsa_jax.config import NetworkConfig, TrainConfig
+from ahmsa_jax.metrics import confusion_matrix
+from ahmsa_jax.training import step
+from ahmsa_jax.training.protocols import Fold, Job
+from experiments.files import given_weights
+from experiments.files.given_weights import GivenWeights
+from experiments.run.chunk import NOT_TRAINED, Chunk, ChunkResult, empty_history
+from input_pipeline.core.clips import Clips
+from input_pipeline.core.errors import InputError
+
+Params = dict[str, np.ndarray]  # by path joined with '/', running statistics among them
+
+
+def predict_all(
+    clips: Clips, folds: list[Fold], weights: GivenWeights
+) -> list[tuple[Chunk, ChunkResult]]:
+    """One chunk a fold and seed, with its probabilities; raises InputError naming all faults."""
+    predict = _predictor(weights.config, max(len(fold.test_index) for fold in folds))
+    classes = weights.config.num_classes
+    finished: list[tuple[Chunk, ChunkResult]] = []
+    faults: list[str] = []
+    for seed in weights.seeds:
+        for fold in folds:
+            try:
+                params = weights.read(seed, fold.key)
+            except InputError as error:
+                faults.append(str(error))
+                continue
+            probability_TxK = predict(params, clips.flow_NxHxWxC[fold.test_index])
+            history = empty_history(1, classes)
+            prediction_T = probability_TxK.argmax(axis=-1)
+            counts = confusion_matrix(clips.label_N[fold.test_index], prediction_T, classes)
+            history.add_counts(0, counts[None])
+            result = ChunkResult(**vars(history), probability=[probability_TxK])
+            chunk = Chunk(len(finished), NOT_TRAINED, 1, (Job(seed, fold),))
+            finished.append((chunk, result))
+    given_weights.raise_all(faults)
+    return finished
+
+
+def _predictor(config: NetworkConfig, places: int) -> Callable[[Params, np.ndarray], np.ndarray]:
+    """A function from parameters and maps (T, H, W, C) to probabilities (T, K); T up to places."""
+    model = step.make_model(config, TrainConfig())
+
+    @jax.jit
+    def apply(variables: dict[str, Any], flow_BxHxWxC: jax.Array) -> jax.Array:
+        return jax.nn.softmax(model.apply(variables, flow_BxHxWxC)[0])
+
+    def predict(params: Params, flow_TxHxWxC: np.ndarray) -> np.ndarray:
+        paths = {tuple(name.split("/")): jnp.asarray(leaf) for name, leaf in params.items()}
+        statistics = {path[1:]: leaf for path, leaf in paths.items() if path[0] == "batch_stats"}
+        live = {path: leaf for path, leaf in paths.items() if path[0] != "batch_stats"}
+        # All folds share one program.
+        padded = np.zeros((places, *flow_TxHxWxC.shape[1:]), np.float32)
+        padded[: len(flow_TxHxWxC)] = flow_TxHxWxC
+        with jax.default_matmul_precision("highest"):
+            probability = apply(step.variables_of(live, {}, statistics), padded)
+        return np.asarray(probability)[: len(flow_TxHxWxC)]
+
+    return predict
