@@ -223,10 +223,10 @@ def _outcome(
         victim.unlink()
     else:
         victim.write_bytes(data[: len(data) // 2] if fault.how == "halved" else b"")
-    said: list[str] = []
-    found = checkpoints.load_newest(trial, 0, jobs, expected, said.append)
+    notes: list[str] = []
+    found = checkpoints.load_newest(trial, 0, jobs, expected, notes.append)
     if found is None:
-        return "refused" if len(said) == 1 else "silent"
+        return "refused" if len(notes) == 1 else "silent"
     same = all(np.array_equal(found[1][name], healthy[1][name]) for name in healthy[1])
     same = same and np.array_equal(found[0].loss_SxE, healthy[0].loss_SxE)
     return "harmless" if same else "silent"

@@ -93,10 +93,10 @@ def _check(
     missing = [name for name in _read_names(expected) if name not in state]
     surplus = [name for name in state if name not in expected]
     if missing or surplus:
-        told = [f"lacks {_some(missing)}"] if missing else []
-        told += [f"holds {_some(surplus)} besides"] if surplus else []
+        faults = [f"lacks {_some(missing)}"] if missing else []
+        faults += [f"holds {_some(surplus)} besides"] if surplus else []
         raise InputError(
-            f"'{path}' is of another network: it {' and '.join(told)}; check --model and the "
+            f"'{path}' is of another network: it {' and '.join(faults)}; check --model and the "
             "network's size."
         )
     for name in _read_names(expected):

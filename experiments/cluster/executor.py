@@ -44,7 +44,7 @@ class RemoteNeeds(Needs):
         self.work = cluster.put(
             Work(
                 problem=problem,
-                have=self.have,
+                available=self.available,
                 automatic=not execution.folds_at_once,
                 code=code_version(),
                 compile_cache=execution.compile_cache,
@@ -84,7 +84,7 @@ class ClusterExecutor:
         self._interruption = interruption
         self._board: ActorHandle | None = None
         self._tasks: dict[Any, Chunk] = {}  # by Ray's reference to the task
-        # What the worker of each chunk in training told last.
+        # The latest news of each chunk in training.
         self._news: dict[int, News] = {}
 
     def outcomes(self, chunks: Sequence[Chunk], report: Report) -> Iterator[Outcome]:
@@ -140,7 +140,7 @@ class ClusterExecutor:
         return chunk, outcome
 
     def _hear(self, news: News, report: Report) -> None:
-        """Take over what a worker tells; a chunk that begins again has lost its epochs."""
+        """Report a worker's news; a chunk that begins again has lost its epochs."""
         before = self._news.get(news.number)
         self._news[news.number] = news
         report.restart_clock()

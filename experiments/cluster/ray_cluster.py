@@ -46,9 +46,9 @@ print(ray.get_runtime_context().gcs_address)
 
 
 def _ray() -> Any:
-    """The module: the extra need not be installed."""
-    # Nobody has agreed to telling the makers of Ray about runs; and a lost node is told in one line
-    # here, not in a page of its log. Both are read when Ray is imported.
+    """Ray's module; raises ImportError where the cluster extra is not installed."""
+    # No usage statistics are sent without consent, and a lost node is one line here instead of a
+    # page of Ray's log. Both variables are read when Ray is imported.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     import ray
@@ -88,12 +88,12 @@ def _address(where: str) -> str | None:
         )
     except subprocess.TimeoutExpired:
         raise _unreachable(where, f"no answer within {REACH_SECONDS} s") from None
-    said = asked.stdout.strip().splitlines()
+    lines = asked.stdout.strip().splitlines()
     if asked.returncode == 0:
-        return said[-1]
+        return lines[-1]
     if asked.returncode == _NONE_RUNS and where == "auto" and not os.environ.get("RAY_ADDRESS"):
         return None
-    raise _unreachable(where, " ".join(said)[:300] or "no reason given")
+    raise _unreachable(where, " ".join(lines)[:300] or "no reason given")
 
 
 def _unreachable(where: str, reason: str) -> ConfigError:

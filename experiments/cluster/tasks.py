@@ -28,7 +28,7 @@ from experiments.schedule.trainer import Settings, Trainer
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
-# A worker tells where it stands at most this often.
+# A worker reports its progress at most this often.
 _TELL_SECONDS = 0.5
 
 
@@ -52,7 +52,7 @@ class Work:
     """What all tasks of a run share; it travels to each machine once."""
 
     problem: Problem
-    have: int  # bytes that a chunk may use on a device, on the poorest machine
+    available: int  # bytes that a chunk may use on a device, on the poorest machine
     automatic: bool  # whether the number of folds at once follows the memory
     code: dict[str, str]
     compile_cache: str | None  # --compile_cache of the command
@@ -172,6 +172,6 @@ def _programs(work: Work) -> Programs:
         # On a GPU Ray gives every chunk a process of its own: spare it compiling once more.
         compile_cache.use(work.compile_cache)
         programs = Programs(work.problem, [_device()])
-        programs.have = work.have
+        programs.available = work.available
         _kept.append(programs)
     return _kept[0]

@@ -64,8 +64,8 @@ def load_newest(
 ) -> tuple[History, Arrays] | None:
     """History and state of the newest good checkpoint of a chunk, or None.
 
-    `expected` has the names, shapes and types of the state, each with leading axis (size,). What is
-    damaged is told in one line by `note`, and removed.
+    `expected` has the names, shapes and types of the state, each with leading axis (size,). A
+    damaged one is reported in one line by `note`, and removed.
     """
     faults = []
     found = None

@@ -46,12 +46,12 @@ class GivenWeights:
 
     def of_other_data(self, data_sha256: str) -> int:
         """How many files say that they were trained on another data set than this."""
-        told = [
+        hashes = [
             fold_weights.data_sha256(path)
             for path in self.path_of.values()
             if path.suffix == fold_weights.SUFFIX
         ]
-        return sum(bool(one) and one != data_sha256 for one in told)
+        return sum(bool(one) and one != data_sha256 for one in hashes)
 
     def read(self, seed: int, subject_key: str) -> dict[str, np.ndarray]:
         """Parameters of a fold by path; raises InputError with the file's first fault."""

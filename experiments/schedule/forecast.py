@@ -1,4 +1,4 @@
-"""What a run is going to do and to take, said before it starts: plan, time, memory and disk."""
+"""Printed before a run starts: plan, memory, expected time and disk space."""
 
 import dataclasses
 import pathlib
@@ -36,10 +36,10 @@ def print_plan(programs: Needs, plan: Plan) -> None:
     for shape, size in {(chunk.shape, chunk.size): None for chunk in plan.chunks}:
         if programs.is_compiled(shape, size):
             need = programs.need(shape, size)
-            have = _in_bytes(programs.have)
+            available = _in_bytes(programs.available)
             print(
                 f"memory: {size} folds of {shape.steps} step(s) need {_in_bytes(need)} of the "
-                f"{have} per device that can be used"
+                f"{available} per device that can be used"
             )
     for event in plan.halvings:
         print(f"halved earlier: {event}")

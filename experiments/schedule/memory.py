@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 # Share of the memory that is free at the start which a chunk may take.
 MEMORY_SHARE = 0.8
-# Roots of what the operating system tells of a process and of its control groups.
+# Where Linux describes processes and control groups.
 _PROC = pathlib.Path("/proc")
 _CGROUPS = pathlib.Path("/sys/fs/cgroup")
 # Version 1 says "no limit" with a number near 2^63.
@@ -31,7 +31,7 @@ class Device(Protocol):
 def available_bytes(devices: Sequence[Device]) -> int:
     """Memory that a chunk may use on one device, bytes.
 
-    A GPU tells its allocator's limit; a CPU does not, so the machine's free memory is shared out.
+    A GPU's allocator has a limit; for CPUs the machine's free memory is divided among them.
     """
     stats = devices[0].memory_stats() or {}
     if "bytes_limit" in stats:

@@ -59,25 +59,25 @@ def state_bytes(config: NetworkConfig, train_config: TrainConfig) -> int:
 def fitted_size(
     count: int,
     guess: int,
-    have: int,
+    available: int,
     devices: Sequence[Device],
     need: Callable[[int], int],
 ) -> int:
     """Folds at once over all devices, for a group of `count`: as many as the memory holds.
 
-    `guess` is the first guess of a fold's bytes; `have` the bytes of one device that may be used;
-    `need(size)` compiles for `size` folds and tells the bytes that one device then needs. The
+    `guess` is the first guess of a fold's bytes, `available` the usable bytes of one device;
+    `need(size)` compiles for `size` folds and returns the bytes that one device then needs. The
     size returned was the last one compiled.
     """
     most = CPU_FOLDS if devices[0].platform == "cpu" else count
-    per_device = min(max(1, have // guess), most)
+    per_device = min(max(1, available // guess), most)
     grown = False
     while True:
         size = even_size(count, per_device * len(devices), len(devices))
         per_device = size // len(devices)
         needed = need(size)
-        scaled = int(per_device * have / needed)
-        if needed > have and per_device > 1:
+        scaled = int(per_device * available / needed)
+        if needed > available and per_device > 1:
             per_device = min(max(1, scaled), -(-per_device // 2))
             # Growing again would only come back here.
             grown = True

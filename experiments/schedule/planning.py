@@ -46,7 +46,7 @@ def fresh_plan(run: Run, execution: Execution, needs: Needs) -> Plan:
         else:
             # Where several chunks are trained at a time, no worker is to stand idle.
             count = -(-len(group) // needs.workers)
-            size_of[shape] = plan.fitted_size(count, guess, needs.have, needs.devices, need)
+            size_of[shape] = plan.fitted_size(count, guess, needs.available, needs.devices, need)
     return Plan(plan.make_plan(jobs, shapes, size_of, needs.lanes))
 
 

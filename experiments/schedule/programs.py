@@ -74,7 +74,7 @@ class Needs:
         self.model_config, self.train_config = problem.model_config, problem.train_config
         self.eval_every, self.num_classes = problem.eval_every, problem.model_config.num_classes
         self.devices = list(devices)
-        self.have = available_bytes(self.devices)
+        self.available = available_bytes(self.devices)
         self.lanes, self.workers = lanes, workers
         self.report: Report = Plain()
         self._compile_program = compile_program
@@ -95,7 +95,7 @@ class Needs:
         return (shape, size) in self._needs
 
     def exhausted(self, shape: EpochShape, size: int) -> str | None:
-        """What the compiler said where it found too little memory itself."""
+        """The compiler's message where it ran out of memory itself."""
         return self._needs[shape, size].exhausted
 
     def forget(self, shape: EpochShape, size: int) -> None:
@@ -105,10 +105,10 @@ class Needs:
     def refuse_hopeless(self) -> None:
         """Raise ConfigError where what training keeps of one fold outgrows the memory."""
         least = state_bytes(self.model_config, self.train_config)
-        if least > self.have:
+        if least > self.available:
             raise ConfigError(
                 f"one fold needs more than {least / 2**30:.1f} GiB and "
-                f"{self.have / 2**30:.1f} GiB can be used; lower --base_dim or --blocks."
+                f"{self.available / 2**30:.1f} GiB can be used; lower --base_dim or --blocks."
             )
 
 
@@ -164,10 +164,10 @@ class Programs(Needs):
         except jax.errors.JaxRuntimeError as error:
             if not is_exhausted(error):
                 raise
-            return Need(2 * self.have, one_line(error))
+            return Need(2 * self.available, one_line(error))
         how = "read the compiled program" if compile_cache.hits() > hits else "compiled"
         self.report.note(
             f"{how} for {what} in {time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB "
-            f"per device, {self.have / 2**20:,.0f} MiB can be used"
+            f"per device, {self.available / 2**20:,.0f} MiB can be used"
         )
         return Need(need)

@@ -64,11 +64,11 @@ class Trainer:
         need = programs.need(chunk.shape, chunk.size)
         if reason := programs.exhausted(chunk.shape, chunk.size):
             return reason
-        if need <= programs.have:
+        if need <= programs.available:
             return None
         shortage = (
             f"{chunk.size} folds at once need {need / 2**30:.1f} GiB per device and "
-            f"{programs.have / 2**30:.1f} GiB can be used"
+            f"{programs.available / 2**30:.1f} GiB can be used"
         )
         if self._settings.automatic:
             return shortage

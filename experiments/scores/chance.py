@@ -20,11 +20,11 @@ def guessing(count_K: np.ndarray) -> Scores:
     classes, total = len(count_K), int(count_K.sum())
     if not total:
         return Scores(0.0, 0.0, 0.0, 0)
-    said = np.arange(total + 1)
-    log_weight = np.array([_log_binomial(total, int(p)) for p in said])
-    log_weight += said * math.log(1 / classes) + (total - said) * math.log(1 - 1 / classes)
+    answered = np.arange(total + 1)
+    log_weight = np.array([_log_binomial(total, int(p)) for p in answered])
+    log_weight += answered * math.log(1 / classes) + (total - answered) * math.log(1 - 1 / classes)
     weight = np.exp(log_weight)
-    f1 = [float((weight * 2 * said * n / (total * (n + said))).sum()) for n in count_K if n]
+    f1 = [float((weight * 2 * answered * n / (total * (n + answered))).sum()) for n in count_K if n]
     present = int((count_K > 0).sum())
     return Scores(sum(f1) / classes, present / classes**2, 1 / classes, total)
 

@@ -153,9 +153,9 @@ def confusions(rows: Sequence[Prediction], subjects: Sequence[str], num_classes:
     place = {key: number for number, key in enumerate(subjects)}
     group = np.array([place[row.subject_key] * len(seeds) + seeds.index(row.seed) for row in rows])
     truth = np.array([row.label for row in rows])
-    said = np.array([row.prediction for row in rows])
+    prediction = np.array([row.prediction for row in rows])
     counts = [
-        confusion_matrix(truth[group == number], said[group == number], num_classes)
+        confusion_matrix(truth[group == number], prediction[group == number], num_classes)
         for number in range(len(subjects) * len(seeds))
     ]
     return np.stack(counts).reshape(len(subjects), len(seeds), num_classes, -1)

@@ -111,7 +111,7 @@ def remarks(records: Records) -> list[Remark]:
         part = f"{count.clips} of {count.whole} clips of the release; published scores are of more."
         lines.append(Remark(part, "A part only:"))
     if records.failed:
-        lines.append(Remark(f"{_named(records.failed)}.", "Failed (the loss is no number):"))
+        lines.append(Remark(f"{_named(records.failed)}.", "Failed (the loss is NaN or infinite):"))
     if records.missing:
         lines.append(Remark(f"{_named(records.missing)}.", "Missing:"))
     return lines + [Remark(f"Note: {note}") for note in records.notes]

@@ -61,7 +61,7 @@ class Records:
 
     @property
     def failed(self) -> list[FoldKey]:
-        """Folds that ended with a loss that is no number."""
+        """Folds that ended with a NaN or infinite loss."""
         return [(f.seed, f.fold_key) for f in self.folds if f.status == "failed"]
 
 
