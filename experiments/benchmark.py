@@ -16,7 +16,7 @@ from typing import Any
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, Precision, TrainConfig, plain
+from ahmsa_jax.config import ConfigError, NetworkConfig, Precision, TrainConfig, plain
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.networks.ststnet import STSTNetConfig
@@ -67,9 +67,9 @@ def _settings() -> dict[str, int]:
     return found
 
 
-def _model_config(settings: dict[str, int]) -> Any:
+def _model_config(settings: dict[str, int]) -> NetworkConfig:
     """The network's settings; a width is refused where it has none."""
-    values: Any = command.values()
+    values = command.values()
     kind = NETWORKS[values.model].config
     if kind is STSTNetConfig:
         if values["base_dim"].present:
@@ -105,33 +105,32 @@ def _require_compiler() -> None:
         )
 
 
-def _measured(settings: dict[str, int], model_config: Any) -> dict[str, Any] | None:
+def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
     device = jax_settings.local_devices(command.values().compile_cache)[0]
-    from experiments import precision_parity
     from experiments.run import environment
-    from experiments.timing import floors, rounds
+    from experiments.timing import floors, precisions, rounds
     from experiments.timing.contenders import Problem
 
     quick = command.values().quick
     training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
     problem = Problem(model_config, training, settings["folds"], settings["steps"])
-    precisions: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
+    compared: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
     if device.platform == "cpu":
-        precisions = precisions[:1]
+        compared = compared[:1]
     try:
-        timed = rounds.Timing(problem, device.platform, precisions, _say)
+        timed = rounds.Timing(problem, device.platform, compared, _say)
     except rounds.DisagreementError as error:
         _say(f"experiments.benchmark: error: {error}")
         return None
     _say("measuring the machine's ceilings")
-    ceilings = floors.measure_ceilings(device, precisions)
+    ceilings = floors.measure_ceilings(device, compared)
     rows = timed.rows(settings["rounds"], ceilings)
-    _say("comparing precisions on a small synthetic LOSO")
-    parity = precision_parity.parity_table(
-        model_config if quick else precision_parity.MODELS[type(model_config)],
-        ("tf32", "bfloat16") if len(precisions) > 1 else ("bfloat16",),
-        epochs=2 if quick else precision_parity.TRAINING.epochs,
+    _say("comparing compared on a small synthetic LOSO")
+    parity = precisions.parity_table(
+        model_config if quick else precisions.MODELS[type(model_config)],
+        ("tf32", "bfloat16") if len(compared) > 1 else ("bfloat16",),
+        epochs=2 if quick else precisions.TRAINING.epochs,
         folds=2 if quick else 24,
     )
     # The width is the network's, and stands among its settings where it has one.

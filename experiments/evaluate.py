@@ -4,13 +4,12 @@ python -m experiments.evaluate --model=ststnet --weights_dir=DIR --dataset=megc2
 """
 
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, plain
 from ahmsa_jax.training.protocols import loso_folds
-from experiments.files import given_weights
-from experiments.files.given_weights import GivenWeights
 from experiments.run import compile_cache, environment, jax_settings
 from experiments.run import flags as run_flags
 from experiments.run.request import from_data, read_clips, requested_folds
@@ -20,6 +19,9 @@ from input_pipeline.core import command
 from input_pipeline.core.clips import Clips
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
+
+if TYPE_CHECKING:
+    from experiments.files.given_weights import GivenWeights
 
 # JAX, PyTorch and TFDS are imported where they are used: help and mistakes answer at once.
 
@@ -31,6 +33,11 @@ def main() -> int:
         raise ConfigError("--weights_dir is missing; name the folder of the weights.")
     clips = read_clips(given)
     network_config, _, _ = run_flags.settings(given, clips.dataset, from_data(clips))
+    devices = jax_settings.local_devices(given.compile_cache)
+    from experiments.files import given_weights, run_files
+    from experiments.schedule import prediction
+    from experiments.scores import reporting
+
     folds = loso_folds(clips.subject_key_N)
     requested = requested_folds(given, folds)
     folder = pathlib.Path(given.weights_dir).expanduser()
@@ -49,11 +56,6 @@ def main() -> int:
         weights_sha256=weights.sha256(),
         task=None if given.classes == "3" else given.classes,
     )
-    devices = jax_settings.local_devices(given.compile_cache)
-    from experiments.files import run_files
-    from experiments.schedule import prediction
-    from experiments.scores import reporting
-
     # All files are read and predicted with before anything is written.
     folds_here = [fold for fold in folds if fold.key in set(requested)]
     finished = prediction.predict_all(clips, folds_here, weights)
@@ -74,7 +76,7 @@ def main() -> int:
         return reporting.report(workdir)
 
 
-def _notes(weights: GivenWeights, clips: Clips) -> list[str]:
+def _notes(weights: "GivenWeights", clips: Clips) -> list[str]:
     if not (count := weights.of_other_data(clips.content_hash())):
         return []
     return [

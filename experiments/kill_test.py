@@ -3,6 +3,7 @@
 python -m experiments.kill_test [--kills=50] [--flips=200]
 """
 
+import dataclasses
 import multiprocessing
 import os
 import pathlib
@@ -13,13 +14,16 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Any
+from collections.abc import Sequence
+from multiprocessing.context import ForkServerProcess
 
+import numpy as np
 from absl import flags
 from tqdm import tqdm
 
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.training.protocols import Job, epoch_shapes, loso_folds
 from input_pipeline.core import command
 
 # Twelve subjects of three pretend databases in three chunks of four folds.
@@ -71,7 +75,7 @@ def main() -> int:
     return 1 if equal < kills or silent else 0
 
 
-def _start(workdir: pathlib.Path) -> Any:
+def _start(workdir: pathlib.Path) -> ForkServerProcess:
     """Start the run as a process of its own."""
     process = _SERVER.Process(target=_run_as_main, args=(str(workdir),))
     process.start()
@@ -120,13 +124,13 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
     workdir = folder / "stopped"
     clean, expected, jobs = _stopped_run(workdir)
     refused = harmless = silent = 0
-    for fault, label in _faults(clean, flips, chance):
+    for fault in _faults(clean, flips, chance):
         outcome = _outcome(folder, clean, expected, jobs, fault)
         refused += outcome == "refused"
         harmless += outcome == "harmless"
         silent += outcome == "silent"
         if outcome == "silent":
-            print(f"SILENT: {label}", flush=True)
+            print(f"SILENT: {fault}", flush=True)
     total = refused + harmless + silent
     faults = f"{flips} bit flips and {total - flips} halved, emptied or missing files"
     counts = f"{refused} refused, {harmless} harmless, {silent} silently wrong"
@@ -134,9 +138,10 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
     return silent
 
 
-def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
+def _stopped_run(
+    workdir: pathlib.Path,
+) -> tuple[pathlib.Path, dict[str, np.ndarray], Sequence[Job]]:
     """A run stopped by SIGTERM with two checkpoints of its first chunk; what they should hold."""
-    from ahmsa_jax.training.protocols import Job, epoch_shapes, loso_folds
     from experiments.files import checkpoints, sealed
     from experiments.schedule import plan
     from experiments.schedule.programs import Problem, Programs
@@ -167,29 +172,41 @@ def _stopped_run(workdir: pathlib.Path) -> tuple[pathlib.Path, Any, Any]:
     return chunk_folder, engine.host_shapes(state), chunk.jobs
 
 
-def _faults(clean: pathlib.Path, flips: int, chance: random.Random) -> list[tuple[Any, str]]:
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What befalls a file of a checkpoint."""
+
+    path: pathlib.Path
+    how: str  # flip, missing, emptied or halved
+    place: int = 0  # of the byte, where a bit is flipped
+    bit: int = 0
+
+    def __str__(self) -> str:
+        what = f"bit {self.bit} of byte {self.place} of " if self.how == "flip" else ""
+        return f"{what}{self.path} {self.how}"
+
+
+def _faults(clean: pathlib.Path, flips: int, chance: random.Random) -> list[Fault]:
     files = sorted(path for path in clean.rglob("*") if path.is_file())
     sizes = [path.stat().st_size for path in files]
-    found: list[tuple[Any, str]] = []
+    found = []
     for path, size in chance.choices(list(zip(files, sizes, strict=True)), sizes, k=flips):
         place, bit = chance.randrange(size), 1 << chance.randrange(8)
-        found.append(((path, ("flip", place, bit)), f"bit {bit} of byte {place} of {path}"))
-    for path in files:
-        for how in ("missing", "emptied", "halved"):
-            found.append(((path, (how, 0, 0)), f"{path} {how}"))
-    return found
+        found.append(Fault(path, "flip", place, bit))
+    return found + [Fault(path, how) for path in files for how in ("missing", "emptied", "halved")]
 
 
 def _outcome(
-    folder: pathlib.Path, clean: pathlib.Path, expected: Any, jobs: Any, fault: Any
+    folder: pathlib.Path,
+    clean: pathlib.Path,
+    expected: dict[str, np.ndarray],
+    jobs: Sequence[Job],
+    fault: Fault,
 ) -> str:
     """What a run that finds this fault does: refused, harmless or silent."""
-    import numpy as np
-
     from experiments.files import checkpoints
 
-    path, (how, place, bit) = fault
-    epoch_folder = clean / path.relative_to(clean).parts[0]
+    epoch_folder = clean / fault.path.relative_to(clean).parts[0]
     trial = folder / "trial"
     shutil.rmtree(trial, ignore_errors=True)
     # Alone, so that a fault of the older checkpoint meets a reader too.
@@ -197,15 +214,15 @@ def _outcome(
     shutil.copytree(epoch_folder, copied)
     healthy = checkpoints.load_newest(trial, 0, jobs, expected, print)
     assert healthy is not None, "the clean checkpoint was refused"
-    victim = copied / path.relative_to(epoch_folder)
+    victim = copied / fault.path.relative_to(epoch_folder)
     data = bytearray(victim.read_bytes())
-    if how == "flip":
-        data[place] ^= bit
+    if fault.how == "flip":
+        data[fault.place] ^= fault.bit
         victim.write_bytes(data)
-    elif how == "missing":
+    elif fault.how == "missing":
         victim.unlink()
     else:
-        victim.write_bytes(data[: len(data) // 2] if how == "halved" else b"")
+        victim.write_bytes(data[: len(data) // 2] if fault.how == "halved" else b"")
     said: list[str] = []
     found = checkpoints.load_newest(trial, 0, jobs, expected, said.append)
     if found is None:

@@ -3,11 +3,12 @@
 python -m experiments.loso --dataset=casme3
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ahmsa_jax.config import ConfigError
 from experiments.run import compile_cache, header, jax_settings
 from experiments.run import flags as run_flags
+from experiments.run.chunk import Plan
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
 from experiments.run.spec import Execution
@@ -15,6 +16,12 @@ from experiments.run.workdir import CONFIG_FILE, claimed, refuse_other_code
 from experiments.schedule.interruption import Interruption
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
+
+if TYPE_CHECKING:
+    from experiments.cluster.executor import RemoteNeeds
+    from experiments.cluster.ray_cluster import Cluster
+    from experiments.schedule.executor import Executor
+    from experiments.schedule.programs import Programs
 
 NAME = "experiments.loso"
 
@@ -50,7 +57,7 @@ def _check_devices(execution: Execution) -> None:
         ray_cluster.refuse_unreachable(execution.cluster)
 
 
-def _joined(execution: Execution, interruption: Interruption) -> Any:
+def _joined(execution: Execution, interruption: Interruption) -> "Cluster | None":
     """The Ray cluster of --cluster, or None without it."""
     if not execution.cluster:
         return None
@@ -59,7 +66,9 @@ def _joined(execution: Execution, interruption: Interruption) -> Any:
     return Cluster(execution.cluster, interruption)
 
 
-def _programs(run: Run, execution: Execution, cluster: Any) -> Any:
+def _programs(
+    run: Run, execution: Execution, cluster: "Cluster | None"
+) -> "Programs | RemoteNeeds":
     """The run's programs, to be compiled here or, with a cluster, by its workers."""
     from experiments.schedule import planning, programs
 
@@ -72,12 +81,16 @@ def _programs(run: Run, execution: Execution, cluster: Any) -> Any:
 
 
 def _executor(
-    run: Run, execution: Execution, programs: Any, interruption: Interruption, cluster: Any
-) -> Any:
+    run: Run,
+    execution: Execution,
+    programs: "Programs | RemoteNeeds",
+    interruption: Interruption,
+) -> "Executor":
     """Trains the run's chunks here or, with a cluster, on its workers."""
     from experiments.schedule import planning
+    from experiments.schedule.programs import Programs
 
-    if not cluster:
+    if isinstance(programs, Programs):
         return planning.local_executor(run, execution, programs, interruption)
     from experiments.cluster.executor import ClusterExecutor
 
@@ -92,10 +105,7 @@ def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None
     programs = _programs(run, execution, cluster)
     plan = interruption.run(lambda: planning.fresh_plan(run, execution, programs))
     forecast.print_plan(programs, plan)
-    if cluster:
-        interruption.run(lambda: programs.print_time(plan))
-    else:
-        interruption.run(lambda: forecast.print_time(programs, plan))
+    interruption.run(lambda: _print_time(programs, plan))
     forecast.print_disk(
         programs,
         plan,
@@ -105,7 +115,17 @@ def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None
     )
 
 
-def _print_header(run: Run, execution: Execution, cluster: Any = None) -> None:
+def _print_time(programs: "Programs | RemoteNeeds", plan: Plan) -> None:
+    from experiments.schedule import forecast
+    from experiments.schedule.programs import Programs
+
+    if isinstance(programs, Programs):
+        forecast.print_time(programs, plan)
+    else:
+        programs.print_time(plan)
+
+
+def _print_header(run: Run, execution: Execution, cluster: "Cluster | None") -> None:
     import jax
 
     from experiments.schedule import plan
@@ -167,7 +187,7 @@ def _train_and_report(
     )
     if waiting:
         forecast.print_plan(programs, planned)
-    trains = _executor(run, execution, programs, interruption, cluster)
+    trains = _executor(run, execution, programs, interruption)
     executor.train_all(trains, planned, stored, workdir, run.clips, interruption)
     return reporting.report(workdir)
 

@@ -68,7 +68,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
         more = {"devices": [str(trainer.device)], "torch": torch.__version__}
         header.store_surroundings(run, given, workdir, [], more)
     with Interruption(NAME) as interruption:
-        trains = executor.LocalExecutor(trainer, interruption, epochs=run.train_config.epochs)
+        trains = executor.LocalExecutor(trainer.train, interruption, epochs=run.train_config.epochs)
         executor.train_all(trains, planned, stored, workdir, run.clips, interruption)
     return reporting.report(workdir)
 

@@ -75,7 +75,7 @@ class Recorded:
     """A contender that takes the seconds it is given."""
 
     def __init__(self, name, losses, seconds):
-        self.name, self.precision, self.folds_at_once = name, "float32", 1
+        self.kind, self.name, self.precision, self.folds_at_once = "c", name, "float32", 1
         self.compile_seconds = 0.0
         self._losses, self._seconds = losses, list(seconds)
 

@@ -8,8 +8,8 @@ import pytest
 import written_runs
 from command_runner import run_command
 
-from experiments.scores.table_formats import Table
 from input_pipeline.core import escaping
+from input_pipeline.core.tables import Table
 from input_pipeline.databases.rows import FaultyClip, ReadResult
 from input_pipeline.reports import build_report
 

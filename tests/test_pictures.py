@@ -161,6 +161,7 @@ def row(method, uf1, selection=NOT_STATED, **changes):
         "source",
         scores,
         selection,
+        name=method.partition(" (")[0],
         **changes,
     )
 
@@ -182,12 +183,13 @@ def test_a_panel_holds_our_runs_and_at_most_ten_published_rows():
 
 
 def test_names_in_a_panel_tell_its_lines_apart():
-    ours = row("ahmsa (five)", 0.3, LAST, is_ours=True, clips="6 of 442, part")
-    paper = dataclasses.replace(row("HTNet", 0.2), source="HTNet, Table 2, row 13")
-    code = dataclasses.replace(row("HTNet", 0.1), source="HTNet code, prediction list, row 1")
+    ours = row("ahmsa (five)", 0.3, LAST, is_ours=True, clips="6 of 442, part", is_part=True)
+    ours = dataclasses.replace(ours, origin="run")
+    paper = dataclasses.replace(row("HTNet", 0.2), origin="HTNet, Table 2")
+    code = dataclasses.replace(row("HTNet", 0.1), origin="HTNet code, prediction list")
     shown = comparison_figure.names([ours, paper, code, row("HSTA", 0.1)])
     assert shown == [
-        "source: ahmsa (five), 6 of 442, part",
+        "run: ahmsa (five), 6 of 442, part",
         "HTNet (HTNet, Table 2)",
         "HTNet (HTNet code, prediction list)",
         "HSTA",

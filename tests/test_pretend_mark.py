@@ -96,7 +96,7 @@ def test_what_is_no_part_is_not_called_one(tmp_path, monkeypatch):
     # As if the releases held two clips each, then one each.
     for count, words in ((2, "6"), (1, "6 instead of 3"), (3, "6 of 9, part")):
         monkeypatch.setattr(published, "release_clips", lambda database, count=count: count)
-        assert published.clips_in_words(records) == words
+        assert str(published.clips_of(records)) == words
 
 
 def test_released_clips_are_those_of_the_protocol():

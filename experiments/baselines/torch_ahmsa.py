@@ -36,13 +36,15 @@ class LayerNorm(nn.LayerNorm):
         super().__init__(width, EPS)
 
 
-def _conv1x1(inputs: int, width: int) -> nn.Module:
-    return nn.Conv2d(inputs, width, 1)
+def _conv1x1(inputs: int, outputs: int, bias: bool = True) -> nn.Module:
+    return nn.Conv2d(inputs, outputs, 1, bias=bias)
 
 
-def _feed_forward(
-    linear: Callable[[int, int], nn.Module], width: int, config: ModelConfig
-) -> nn.Module:
+# Of inputs, outputs and whether there is a bias: a linear map of each patch.
+Linear = Callable[..., nn.Module]
+
+
+def _feed_forward(linear: Linear, width: int, config: ModelConfig) -> nn.Module:
     """Two linear maps of each patch with an activation between."""
     hidden = config.mlp_ratio * width
     parts = {
@@ -79,36 +81,54 @@ class Block(nn.Module):
         return x + self.feed_forward(self.norm_feed_forward(x))
 
 
-class EagerChannelAttention(nn.Module):
-    """CBAM's channel attention: both poolings through one pair of 1x1 convolutions."""
+class ChannelAttention(nn.Module):
+    """The parts of CBAM's channel attention: both poolings pass the same two maps."""
 
-    def __init__(self, width: int, config: ModelConfig) -> None:
+    def __init__(self, linear: Linear, width: int, config: ModelConfig) -> None:
         super().__init__()
         inner = max(1, width // config.reduction)
-        self.average = nn.AdaptiveAvgPool2d(1)
-        self.maximum = nn.AdaptiveMaxPool2d(1)
-        self.squeeze = nn.Conv2d(width, inner, 1, bias=False)
-        self.expand = nn.Conv2d(inner, width, 1, bias=False)
-
-    def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
-        """Return the weighted channels."""
-        average = self.expand(torch.relu(self.squeeze(self.average(x_BxDxGxG))))
-        maximum = self.expand(torch.relu(self.squeeze(self.maximum(x_BxDxGxG))))
-        return x_BxDxGxG * torch.sigmoid(average + maximum)
+        self.squeeze = linear(width, inner, bias=False)
+        self.expand = linear(inner, width, bias=False)
 
 
-class EagerSpatialAttention(nn.Module):
-    """Multi-head attention over the whole grid by 1x1 convolutions (eq. 4)."""
+class SpatialAttention(nn.Module):
+    """The parts of multi-head attention over the whole grid (eq. 4)."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, linear: Linear, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.head_width = width // heads
         inner = heads * self.head_width
-        self.query = nn.Conv2d(width, inner, 1, bias=False)
-        self.key = nn.Conv2d(width, inner, 1, bias=False)
-        self.value = nn.Conv2d(width, inner, 1, bias=False)
-        self.output = nn.Conv2d(inner, width, 1)
+        self.query = linear(width, inner, bias=False)
+        self.key = linear(width, inner, bias=False)
+        self.value = linear(width, inner, bias=False)
+        self.output = linear(inner, width)
+
+
+class Downsampling(nn.Module):
+    """The parts between two levels (eq. 2): AdaptiveMaxPool(LayerNorm(Conv3x3(X)))."""
+
+    def __init__(
+        self, norm: Callable[[int], nn.Module], width: int, features: int, out_grid: int
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, features, 3, padding=1)
+        self.norm = norm(features)
+        self.pool = nn.AdaptiveMaxPool2d(out_grid)
+
+
+class EagerChannelAttention(ChannelAttention):
+    """Channel attention over (B, D, G, G)."""
+
+    def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
+        """Return the weighted channels."""
+        pooled = F.adaptive_avg_pool2d(x_BxDxGxG, 1), F.adaptive_max_pool2d(x_BxDxGxG, 1)
+        average, maximum = (self.expand(torch.relu(self.squeeze(one))) for one in pooled)
+        return x_BxDxGxG * torch.sigmoid(average + maximum)
+
+
+class EagerSpatialAttention(SpatialAttention):
+    """Attention by 1x1 convolutions."""
 
     def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
         """Return the attended channels."""
@@ -128,18 +148,13 @@ class EagerSpatialAttention(nn.Module):
 
 def eager_block(width: int, heads: int, tokens: int, config: ModelConfig) -> nn.Module:
     """A block of the eager form."""
-    channel, spatial = EagerChannelAttention(width, config), EagerSpatialAttention(width, heads)
+    channel = EagerChannelAttention(_conv1x1, width, config)
+    spatial = EagerSpatialAttention(_conv1x1, width, heads)
     return Block(width, ChannelNorm, channel, spatial, _feed_forward(_conv1x1, width, config))
 
 
-class EagerDownsampling(nn.Module):
-    """From one level to the next (eq. 2): AdaptiveMaxPool(LayerNorm(Conv3x3(X)))."""
-
-    def __init__(self, width: int, features: int, out_grid: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, features, 3, padding=1)
-        self.norm = ChannelNorm(features)
-        self.pool = nn.AdaptiveMaxPool2d(out_grid)
+class EagerDownsampling(Downsampling):
+    """From one level to the next."""
 
     def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
         """Map (B, D, G, G) to (B, features, out_grid, out_grid)."""
@@ -150,7 +165,7 @@ class TorchAHMSANet(nn.Module):
     """What both forms share: the order of their parts."""
 
     norm: Callable[[int], nn.Module]
-    downsampling: Callable[[int, int, int], nn.Module]
+    downsampling: type[Downsampling]
     block: Callable[[int, int, int, ModelConfig], nn.Module]
 
     def __init__(
@@ -164,7 +179,7 @@ class TorchAHMSANet(nn.Module):
         for level, blocks in enumerate(config.blocks):
             width, grid = config.widths[level], config.grids[level]
             if level:
-                down = self.downsampling(config.widths[level - 1], width, grid)
+                down = self.downsampling(self.norm, config.widths[level - 1], width, grid)
                 self.add_module(f"down_{level}", down)
             for block in range(blocks):
                 module = self.block(width, config.level_heads[level], grid**2, config)
@@ -209,14 +224,8 @@ class EagerAHMSANet(TorchAHMSANet):
         return self.head(x.mean(dim=(2, 3)))
 
 
-class ExpertChannelAttention(nn.Module):
+class ExpertChannelAttention(ChannelAttention):
     """The same over (B, T, D); over one patch both poolings are the patch."""
-
-    def __init__(self, width: int, config: ModelConfig) -> None:
-        super().__init__()
-        inner = max(1, width // config.reduction)
-        self.squeeze = nn.Linear(width, inner, bias=False)
-        self.expand = nn.Linear(inner, width, bias=False)
 
     def forward(self, x_BxTxD: torch.Tensor) -> torch.Tensor:
         """Return the weighted patches."""
@@ -228,20 +237,8 @@ class ExpertChannelAttention(nn.Module):
         return x_BxTxD * torch.sigmoid(weight_Bx1xD)
 
 
-class ExpertSpatialAttention(nn.Module):
-    """The same with fused attention; over one patch Q and K are kept, frozen and not computed."""
-
-    def __init__(self, width: int, heads: int, tokens: int) -> None:
-        super().__init__()
-        self.heads = heads
-        inner = heads * (width // heads)
-        self.query = nn.Linear(width, inner, bias=False)
-        self.key = nn.Linear(width, inner, bias=False)
-        self.value = nn.Linear(width, inner, bias=False)
-        self.output = nn.Linear(inner, width)
-        if tokens == 1:
-            self.query.requires_grad_(False)
-            self.key.requires_grad_(False)
+class ExpertSpatialAttention(SpatialAttention):
+    """The same with fused attention; over one patch Q and K are not computed."""
 
     def forward(self, x_BxTxD: torch.Tensor) -> torch.Tensor:
         """Return the attended patches."""
@@ -259,19 +256,16 @@ class ExpertSpatialAttention(nn.Module):
 
 def expert_block(width: int, heads: int, tokens: int, config: ModelConfig) -> nn.Module:
     """A block of the expert form; `tokens` are the patches of its level."""
-    channel = ExpertChannelAttention(width, config)
-    spatial = ExpertSpatialAttention(width, heads, tokens)
+    channel = ExpertChannelAttention(nn.Linear, width, config)
+    spatial = ExpertSpatialAttention(nn.Linear, width, heads)
+    # Kept, and frozen, where they are not computed.
+    spatial.query.requires_grad_(tokens > 1)
+    spatial.key.requires_grad_(tokens > 1)
     return Block(width, LayerNorm, channel, spatial, _feed_forward(nn.Linear, width, config))
 
 
-class ExpertDownsampling(nn.Module):
+class ExpertDownsampling(Downsampling):
     """From one level to the next over (B, T, D); the convolution reads channels last."""
-
-    def __init__(self, width: int, features: int, out_grid: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, features, 3, padding=1)
-        self.norm = LayerNorm(features)
-        self.pool = nn.AdaptiveMaxPool2d(out_grid)
 
     def forward(self, x_BxTxD: torch.Tensor) -> torch.Tensor:
         """Map (B, G*G, D) to (B, out_grid * out_grid, features)."""

@@ -6,13 +6,13 @@ know of the cluster.
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.training.protocols import EpochShape
 from experiments.cluster import tasks
 from experiments.cluster.ray_cluster import Cluster, LostError, NoMemoryError
-from experiments.cluster.tasks import BoardHandle, News, Work
+from experiments.cluster.tasks import News, Work
 from experiments.run.chunk import Chunk, OutOfMemory, Plan
 from experiments.run.spec import Execution
 from experiments.run.workdir import code_version
@@ -21,6 +21,9 @@ from experiments.schedule.executor import Outcome
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.programs import Need, Needs, Problem
 from experiments.schedule.progress import Report
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
 
 _POLL_SECONDS = 0.5
 # A cluster without a machine for chunks may get one again; a run waits so long for it.
@@ -64,7 +67,7 @@ class RemoteNeeds(Needs):
         task = self.cluster.submit(tasks.compile_need, self.work, shape, size)
         need, notes = self.cluster.outcome(task)
         for note in notes:
-            self.notes.note(note)
+            self.report.note(note)
         return need
 
 
@@ -79,7 +82,7 @@ class ClusterExecutor:
         self._work = needs.work
         self._cluster = needs.cluster
         self._interruption = interruption
-        self._board: BoardHandle | None = None
+        self._board: ActorHandle | None = None
         self._tasks: dict[Any, Chunk] = {}  # by Ray's reference to the task
         # What the worker of each chunk in training told last.
         self._news: dict[int, News] = {}
@@ -133,7 +136,7 @@ class ClusterExecutor:
         chunk = self._tasks.pop(ended[0])
         outcome = self._outcome(ended[0], chunk)
         if self._news.pop(chunk.number, None) is None:
-            report.begin(chunk.number, len(chunk.jobs), 0)
+            report.begin(chunk.number, len(chunk.jobs))
         return chunk, outcome
 
     def _hear(self, news: News, report: Report) -> None:
@@ -142,7 +145,7 @@ class ClusterExecutor:
         self._news[news.number] = news
         report.restart_clock()
         if news.epoch:
-            report.advance(news.number, news.epoch, news.loss_S, None)
+            report.advance(news.number, news.epoch, news.loss_S)
             return
         if before is not None:
             report.give_up(news.number)
@@ -150,7 +153,7 @@ class ClusterExecutor:
                 f"chunk {news.number} was lost with its worker ({before.where}) at epoch "
                 f"{before.epoch} and is trained again ({news.where})"
             )
-        report.begin(news.number, len(news.loss_S), 0)
+        report.begin(news.number, len(news.loss_S))
 
     def _outcome(self, task: Any, chunk: Chunk) -> Any:
         try:

@@ -10,13 +10,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ahmsa_jax.config import ConfigError
 from experiments.cluster import tasks as cluster_task
-from experiments.cluster.tasks import BoardHandle, WorkerDevice
+from experiments.cluster.tasks import WorkerDevice
 from experiments.run.workdir import code_version, differences
 from experiments.schedule.interruption import Interruption
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
 
 # Ray itself waits for two minutes, and does not hear a signal meanwhile.
 REACH_SECONDS = 20
@@ -157,7 +160,7 @@ class Cluster:
         task = self._ray.remote(function).options(**self.request, **options)
         return task.remote(*arguments)
 
-    def board(self) -> BoardHandle:
+    def board(self) -> "ActorHandle":
         """The actor that collects the workers' news; it lives and dies with this machine."""
         here = self._on(self._ray.get_runtime_context().get_node_id())
         board = self._ray.remote(cluster_task.Board)

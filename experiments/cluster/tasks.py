@@ -4,13 +4,12 @@ Nothing here imports Ray or writes a file of the run: a worker needs this code, 
 version, and no folder shared with anybody.
 """
 
-import contextlib
 import dataclasses
 import functools
 import os
 import platform
 import time
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -23,7 +22,11 @@ from experiments.schedule import forecast
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.memory import machine_bytes
 from experiments.schedule.programs import Need, Problem, Programs
+from experiments.schedule.progress import Report
 from experiments.schedule.trainer import Settings, Trainer
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
 
 # A worker tells where it stands at most this often.
 _TELL_SECONDS = 0.5
@@ -82,64 +85,33 @@ class Board:
         return taken
 
 
-class _Remote(Protocol):
-    def remote(self, *arguments: object) -> Any:  # Ray's reference to the result
-        """Call the method in the actor's process."""
-
-
-class BoardHandle(Protocol):
-    """Ray's handle of a Board."""
-
-    tell: _Remote
-    take: _Remote
-
-
 class OtherCodeError(Exception):
     """A worker has another version of the code or of a library than the driver."""
 
 
-class _Quiet:
-    """Notes that are kept, for the driver to show or not."""
-
+class _Notes(Report):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def note(self, text: str) -> None:
-        """Keep the line."""
         self.lines.append(text)
 
-    def waiting(self, text: str) -> contextlib.nullcontext[None]:
-        """Nobody watches a worker."""
-        return contextlib.nullcontext()
 
-
-class _Reporter(_Quiet):
+class _Reporter(Report):
     """Tells the board where a chunk stands."""
 
-    def __init__(self, board: "BoardHandle") -> None:
-        super().__init__()
+    def __init__(self, board: "ActorHandle") -> None:
         self._board = board
         self._told = 0.0
 
-    def stop_clock(self) -> None:
-        """The driver's clock runs."""
-
-    def restart_clock(self) -> None:
-        """The driver's clock runs."""
-
-    def begin(self, number: int, jobs: int, epoch: int) -> None:
-        """A worker has taken the chunk."""
+    def begin(self, number: int, jobs: int, epoch: int = 0) -> None:
         self._tell(number, epoch, np.zeros(jobs, np.float32))
 
     def advance(
-        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None
+        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
     ) -> None:
-        """The chunk has trained up to `epoch`; not every one is told."""
         if time.monotonic() - self._told >= _TELL_SECONDS:
             self._tell(number, epoch, loss_S)
-
-    def give_up(self, number: int) -> None:
-        """The driver learns of it from the outcome."""
 
     def _tell(self, number: int, epoch: int, loss_S: np.ndarray) -> None:
         self._told = time.monotonic()
@@ -160,10 +132,10 @@ def describe_worker(tasks_beside: int) -> WorkerDevice:
 
 def compile_need(work: Work, shape: EpochShape, size: int) -> tuple[Need, list[str]]:
     """What `size` folds need of one device, and the notes of compiling."""
-    programs, quiet = _programs(work), _Quiet()
-    programs.notes = quiet
+    programs, notes = _programs(work), _Notes()
+    programs.report = notes
     need = Need(programs.need(shape, size), programs.exhausted(shape, size))
-    return need, quiet.lines
+    return need, notes.lines
 
 
 def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
@@ -171,7 +143,7 @@ def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
     return forecast.timed_seconds(_programs(work), chunks)
 
 
-def train_chunk(work: Work, chunk: Chunk, board: BoardHandle) -> ChunkResult | OutOfMemory:
+def train_chunk(work: Work, chunk: Chunk, board: "ActorHandle") -> ChunkResult | OutOfMemory:
     """The results of a chunk, or why it does not fit the memory."""
     # No run's files lie here, and none are written: the driver does that.
     settings = Settings(workdir=None, automatic=work.automatic)

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import confusion_matrix
 from experiments.files import run_files
 from experiments.files.run_files import FoldKey, FoldRow, LogEntry, Prediction
+from experiments.run.spec import RunSpec
 
 _AGAIN = "Start the run's command again, which writes"
 
@@ -30,7 +30,7 @@ def refuse_gaps(
     predictions: Sequence[Prediction],
     folds: Sequence[FoldRow],
     log: Sequence[LogEntry],
-    config: dict[str, Any],
+    spec: RunSpec,
     num_classes: int,
 ) -> None:
     """Raise ConfigError where predictions, folds and log do not tell of the same run.
@@ -38,7 +38,7 @@ def refuse_gaps(
     A row of predictions.csv names its clip's subject: where folds are no subjects, the folds of a
     seed are checked together.
     """
-    is_loso = config.get("split", "loso") == "loso"
+    is_loso = spec.split == "loso"
     rows_of: dict[FoldKey, list[Prediction]] = defaultdict(list)
     for row in predictions:
         rows_of[row.seed, row.subject_key if is_loso else "all folds"].append(row)
@@ -61,7 +61,7 @@ def refuse_gaps(
                 f"{run_files.FOLDS_FILE} says {clips}, {correct} right. {_AGAIN} both anew."
             )
         entries = [entries_of[fold.seed, fold.fold_key] for fold in ended]
-        if fault := _fault_of_log(entries, confusion_of(rows, num_classes), config):
+        if fault := _fault_of_log(entries, confusion_of(rows, num_classes), spec):
             raise ConfigError(f"{run_files.METRICS_FILE} {fault} of {name}. {_AGAIN} it anew.")
     _refuse_other_clips(predictions)
     if rows_of:
@@ -88,10 +88,10 @@ def _refuse_other_clips(predictions: Sequence[Prediction]) -> None:
 
 
 def _fault_of_log(
-    entries_of_folds: Sequence[Sequence[LogEntry]], final_KxK: np.ndarray, config: dict[str, Any]
+    entries_of_folds: Sequence[Sequence[LogEntry]], final_KxK: np.ndarray, spec: RunSpec
 ) -> str | None:
     """What of the folds' logs cannot be: epochs missing, or counts that are not of their clips."""
-    epochs, every = config["train_config"]["epochs"], config["eval_every"]
+    epochs, every = spec.epochs, spec.eval_every
     wanted = sorted({*range(every, epochs + 1, every), epochs}) if every else [epochs]
     counts_of = dict.fromkeys(wanted, np.zeros_like(final_KxK))
     for entries in entries_of_folds:

@@ -20,6 +20,7 @@ from ahmsa_jax.training.protocols import Job
 from experiments.run.chunk import Chunk, ChunkResult, History
 from input_pipeline.core.clips import Clips
 from input_pipeline.core.files import read_text, write_whole
+from input_pipeline.core.tables import csv_text
 
 PREDICTIONS_FILE = "predictions.csv"
 FOLDS_FILE = "folds.csv"
@@ -174,15 +175,6 @@ def _log_lines(seed: int, key: str, row: int, result: History) -> list[tuple[int
             entry["confusion"] = result.confusion_SxVxKxK[row, place_of[epoch]].tolist()
         lines.append((seed, epoch, key, json.dumps(entry)))
     return lines
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A header and rows as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def read_predictions(workdir: pathlib.Path) -> tuple[tuple[str, ...], list[Prediction]]:

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import pathlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from experiments.files import checkpoints, chunks, run_files
@@ -19,17 +19,9 @@ Outcome = tuple[Chunk, ChunkResult | OutOfMemory]
 class Executor(Protocol):
     """Trains chunks: in this process, on a cluster, or in PyTorch."""
 
-    @property
-    def epochs(self) -> int:
-        """Epochs of each fold."""
-
-    @property
-    def lanes(self) -> int:
-        """By how many places a chunk grows and shrinks."""
-
-    @property
-    def side_by_side(self) -> bool:
-        """Whether several chunks may be in training at a time."""
+    epochs: int  # of each fold
+    lanes: int  # by how many places a chunk grows and shrinks
+    side_by_side: bool  # whether several chunks may be in training at a time
 
     def outcomes(self, chunks: Sequence[Chunk], report: Report) -> Iterator[Outcome]:
         """Train these chunks; yields what came of each as it ends.
@@ -45,29 +37,28 @@ class Executor(Protocol):
         """End what is in training."""
 
 
-class LocalTrainer(Protocol):
-    """Trains a chunk in this process."""
-
-    def train(self, chunk: Chunk, report: Report) -> ChunkResult | OutOfMemory:
-        """The results of a chunk, or why it does not fit the memory."""
-
-
 class LocalExecutor:
     """Trains chunks in this process, one after another."""
 
     side_by_side = False
 
     def __init__(
-        self, trainer: LocalTrainer, interruption: Interruption, *, epochs: int, lanes: int = 1
+        self,
+        train: Callable[[Chunk, Report], ChunkResult | OutOfMemory],
+        interruption: Interruption,
+        *,
+        epochs: int,
+        lanes: int = 1,
     ) -> None:
-        self._trainer = trainer
+        """`train` gives the results of a chunk, or why it does not fit the memory."""
+        self._train = train
         self._interruption = interruption
         self.epochs, self.lanes = epochs, lanes
 
     def outcomes(self, chunks: Sequence[Chunk], report: Report) -> Iterator[Outcome]:
         """Train these chunks in their order."""
         for chunk in chunks:
-            train = functools.partial(self._trainer.train, chunk, report)
+            train = functools.partial(self._train, chunk, report)
             yield chunk, self._interruption.run(train)
 
     def running(self) -> Collection[int]:

@@ -14,7 +14,7 @@ from experiments.files.checkpoints import KEPT
 from experiments.files.run_files import LOGGED_EPOCHS
 from experiments.run.chunk import Chunk, Plan
 from experiments.schedule import estimate
-from experiments.schedule.plan import checkpoint_bytes
+from experiments.schedule.plan import state_bytes
 from experiments.schedule.programs import Needs, Programs
 
 # The dry run times so long, or an epoch, and so many epochs at most.
@@ -24,9 +24,9 @@ MOST_TIMED = 20
 TIMED_BYTES = 2**30
 # A smaller look at a long run.
 LOOK_WIDTH, LOOK_EPOCHS, LOOK_RATE = 24, 60, 1e-4
-# Bytes as found in files of runs: a row of predictions.csv, a line of metrics.jsonl with and
-# without its confusion matrix, the pictures and tables of a report.
-_ROW, _LINE, _CONFUSION, _REPORT = 110, 90, 120, 500_000
+# Bytes as found in files of runs: a row of predictions.csv, a line of metrics.jsonl without its
+# confusion matrix, a count of one, the pictures and tables of a report.
+_ROW, _LINE, _COUNT, _REPORT = 110, 90, 13, 500_000
 
 
 def print_plan(programs: Needs, plan: Plan) -> None:
@@ -57,11 +57,12 @@ def print_disk(
     """Print the disk space for results and checkpoints, and what is free."""
     epochs = programs.train_config.epochs
     jobs = [job for chunk in plan.chunks for job in chunk.jobs]
-    results = _result_bytes(jobs, epochs, 1 + (epochs // eval_every if eval_every else 0))
+    evaluations = 1 + (epochs // eval_every if eval_every else 0)
+    results = _result_bytes(jobs, epochs, evaluations, programs.num_classes)
     text = f"disk: about {_in_bytes(results)} for results"
     if checkpoints:
         size = max(chunk.size for chunk in plan.chunks)
-        one = checkpoint_bytes(programs.model_config, programs.train_config, size)
+        one = size * state_bytes(programs.model_config, programs.train_config)
         text += (
             f", up to {_in_bytes((KEPT + 1) * one)} for checkpoints ({KEPT} are kept while the "
             f"next is written, {_in_bytes(one)} each)"
@@ -152,11 +153,13 @@ def _smaller(programs: Needs, jobs: Sequence[Job]) -> str:
     return f"a smaller look, {' '.join(flags)}, takes about {estimate.in_words(seconds)}"
 
 
-def _result_bytes(jobs: Sequence[Job], epochs: int, evaluations: int) -> int:
+def _result_bytes(jobs: Sequence[Job], epochs: int, evaluations: int, classes: int) -> int:
     rows = sum(len(job.fold.test_index) for job in jobs)
     lines = len(jobs) * min(epochs, LOGGED_EPOCHS + evaluations)
-    arrays = 4 * len(jobs) * epochs + 12 * rows + 72 * len(jobs) * evaluations
-    return rows * _ROW + lines * _LINE + len(jobs) * evaluations * _CONFUSION + arrays + _REPORT
+    # A confusion matrix in an array and as text.
+    counts = len(jobs) * evaluations * classes**2 * (8 + _COUNT)
+    arrays = 4 * len(jobs) * epochs + 4 * classes * rows
+    return rows * _ROW + lines * _LINE + counts + arrays + _REPORT
 
 
 def _in_bytes(count: float) -> str:

@@ -1,10 +1,13 @@
 """Which folds are trained together: chunks that fit the memory, each of one epoch shape."""
 
+import functools
 import json
+import math
 import pathlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
@@ -12,7 +15,7 @@ from ahmsa_jax.networks import arithmetic
 from ahmsa_jax.networks.initial import parameter_shapes
 from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training.protocols import EpochShape, Fold, Job
-from ahmsa_jax.training.step import make_model
+from ahmsa_jax.training.step import init_fold, make_learner, make_model
 from experiments.run.chunk import Chunk, Plan
 from experiments.run.workdir import MOST_BYTES, canonical_json, config_hash
 from experiments.schedule.memory import Device
@@ -37,17 +40,20 @@ def count_parameters(config: NetworkConfig, train_config: TrainConfig) -> tuple[
 def guess_fold_bytes(config: NetworkConfig, train_config: TrainConfig, clips: int) -> int:
     """Estimated device memory of one fold in training on at most `clips` clips, bytes.
 
-    Parameters, Adam's two moments and the gradient in float32, and the activations of a batch.
+    What training keeps of it, frozen parameters, the gradient, and the activations of a batch.
     """
     live, dead = count_parameters(config, train_config)
     rows = min(train_config.batch_size, clips)
     activations = 4 * rows * arithmetic.activations(config)
-    return 16 * live + 4 * dead + activations
+    return state_bytes(config, train_config) + 4 * (live + dead) + activations
 
 
-def checkpoint_bytes(config: NetworkConfig, train_config: TrainConfig, size: int) -> int:
-    """Disk space of one checkpoint of `size` folds: live parameters and Adam's moments, bytes."""
-    return 12 * count_parameters(config, train_config)[0] * size
+@functools.cache
+def state_bytes(config: NetworkConfig, train_config: TrainConfig) -> int:
+    """What training keeps of a fold from step to step: parameters and the optimizer's state."""
+    learner = make_learner(config, train_config)
+    state, _ = jax.eval_shape(lambda key: init_fold(key, learner), jax.random.key(0))
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
 def fitted_size(

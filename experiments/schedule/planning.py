@@ -65,6 +65,6 @@ def local_executor(
         automatic=not execution.folds_at_once,
         weights_of=named if run.spec.save_weights else None,
     )
-    trainer = Trainer(programs, settings, interruption)
+    train = Trainer(programs, settings, interruption).train
     epochs = run.train_config.epochs
-    return LocalExecutor(trainer, interruption, epochs=epochs, lanes=programs.lanes)
+    return LocalExecutor(train, interruption, epochs=epochs, lanes=programs.lanes)

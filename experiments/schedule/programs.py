@@ -14,12 +14,9 @@ from ahmsa_jax.training.protocols import EpochShape
 from ahmsa_jax.training.step import Data
 from experiments.run import compile_cache
 from experiments.schedule.memory import Device, available_bytes
-from experiments.schedule.plan import count_parameters
-from experiments.schedule.progress import Notes, Plain
+from experiments.schedule.plan import state_bytes
+from experiments.schedule.progress import Plain, Report
 from input_pipeline.core.clips import Clips
-
-# Parameters and Adam's two moments in float32: what a fold needs at the very least.
-_STATE_BYTES = 12
 
 
 def is_exhausted(error: BaseException) -> bool:
@@ -79,7 +76,7 @@ class Needs:
         self.devices = list(devices)
         self.have = available_bytes(self.devices)
         self.lanes, self.workers = lanes, workers
-        self.notes: Notes = Plain()
+        self.report: Report = Plain()
         self._compile_program = compile_program
         self._needs: dict[tuple[EpochShape, int], Need] = {}
 
@@ -106,11 +103,11 @@ class Needs:
         self._needs.pop((shape, size), None)
 
     def refuse_hopeless(self) -> None:
-        """Raise ConfigError where one fold's parameters alone outgrow the memory."""
-        live, _ = count_parameters(self.model_config, self.train_config)
-        if live * _STATE_BYTES > self.have:
+        """Raise ConfigError where what training keeps of one fold outgrows the memory."""
+        least = state_bytes(self.model_config, self.train_config)
+        if least > self.have:
             raise ConfigError(
-                f"one fold needs more than {live * _STATE_BYTES / 2**30:.1f} GiB and "
+                f"one fold needs more than {least / 2**30:.1f} GiB and "
                 f"{self.have / 2**30:.1f} GiB can be used; lower --base_dim or --blocks."
             )
 
@@ -162,14 +159,14 @@ class Programs(Needs):
         began, hits = time.monotonic(), compile_cache.hits()
         what = f"{size} folds of {shape.steps} step(s) per epoch"
         try:
-            with self.notes.waiting(f"compiling for {what}"):
+            with self.report.waiting(f"compiling for {what}"):
                 need = engine.compile(*engine.shapes(len(self.clips)))
         except jax.errors.JaxRuntimeError as error:
             if not is_exhausted(error):
                 raise
             return Need(2 * self.have, one_line(error))
         how = "read the compiled program" if compile_cache.hits() > hits else "compiled"
-        self.notes.note(
+        self.report.note(
             f"{how} for {what} in {time.monotonic() - began:.0f} s; needs {need / 2**20:,.0f} MiB "
             f"per device, {self.have / 2**20:,.0f} MiB can be used"
         )

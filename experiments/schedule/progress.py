@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol, TextIO
+from typing import TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -58,18 +58,15 @@ def _ticking(tell: Callable[[int], object], interval: float) -> Iterator[None]:
         ticker.join()
 
 
-class Notes(Protocol):
-    """Takes what compiling has to say."""
+class Report:
+    """Takes what compiling and training have to say, chunks by their numbers; drops it."""
 
     def note(self, text: str) -> None:
-        """Show a line."""
+        """A line worth showing."""
 
     def waiting(self, text: str) -> AbstractContextManager[None]:
-        """Say what is being waited for, until the block ends."""
-
-
-class Report(Notes, Protocol):
-    """Takes what the training of chunks has to say; they are told apart by their numbers."""
+        """Something is being waited for until the block ends."""
+        return contextlib.nullcontext()
 
     def stop_clock(self) -> None:
         """What follows is compiling and reading; it counts for no time left."""
@@ -77,23 +74,20 @@ class Report(Notes, Protocol):
     def restart_clock(self) -> None:
         """Training begins or goes on."""
 
-    def begin(self, number: int, jobs: int, epoch: int) -> None:
+    def begin(self, number: int, jobs: int, epoch: int = 0) -> None:
         """A chunk of so many jobs stands at `epoch`, from an earlier start or 0."""
 
     def advance(
-        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None
+        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
     ) -> None:
-        """A chunk has trained up to `epoch`.
-
-        `counts_KxK` are those of its held-out clips, where they were predicted.
-        """
+        """A chunk has trained up to `epoch`; counts of its held-out clips where predicted."""
 
     def give_up(self, number: int) -> None:
         """What a chunk had trained is lost."""
 
 
-class Plain:
-    """Notes of what is compiled before there is a bar: lines on stderr."""
+class Plain(Report):
+    """Lines on stderr, while there is no bar."""
 
     def note(self, text: str) -> None:
         """Print the line."""
@@ -104,7 +98,7 @@ class Plain:
         return waiting(text)
 
 
-class Progress:
+class Progress(Report):
     """One bar over all epochs of all folds; compiling is not counted in its time left."""
 
     def __init__(

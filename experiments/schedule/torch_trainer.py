@@ -36,10 +36,10 @@ class TorchTrainer:
         """The results of the chunk's fold."""
         (job,) = chunk.jobs
         report.restart_clock()
-        report.begin(chunk.number, 1, 0)
+        report.begin(chunk.number, 1)
 
         def tell(epoch: int, loss: float) -> None:
-            report.advance(chunk.number, epoch, np.array([loss]), None)
+            report.advance(chunk.number, epoch, np.array([loss]))
 
         result, params = self._trainer.train(job, tell)
         if self._weights:

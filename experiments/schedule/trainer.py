@@ -45,9 +45,9 @@ class Trainer:
 
     def train(self, chunk: Chunk, report: Report) -> ChunkResult | OutOfMemory:
         """The results of a chunk, or why it does not fit the memory."""
-        self._programs.notes = report
+        self._programs.report = report
         report.stop_clock()
-        report.begin(chunk.number, len(chunk.jobs), 0)
+        report.begin(chunk.number, len(chunk.jobs))
         try:
             reason = self._does_not_fit(chunk)
             if not reason:

@@ -6,12 +6,13 @@ import pathlib
 from collections.abc import Sequence
 
 from ahmsa_jax.config import ConfigError
-from experiments.scores import comparison_rows, paired
+from experiments.scores import comparison_figure, comparison_rows, paired, picture_files
+from experiments.scores.published import PAPER
 from experiments.scores.reporting import aligned
 from experiments.scores.summary import Records, read_records
-from experiments.scores.table_formats import Table
 from input_pipeline.core import escaping
 from input_pipeline.core.files import write_whole
+from input_pipeline.core.tables import Table
 
 _ABSTRACT = (
     "AHMSA-Net's abstract calls its UARs (0.7821 and 0.7708) accuracy; its tables call them UAR."
@@ -85,17 +86,9 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
                 f"{low:+.4f} to {high:+.4f}",
             )
         )
-    columns = (
-        "first run",
-        "second run",
-        "clips",
-        "subjects",
-        "only first right",
-        "only second right",
-        "McNemar p",
-        "UF1 difference",
-        "95 % interval",
-    )
+    right = ("only first right", "only second right")
+    statistics = ("McNemar p", "UF1 difference", "95 % interval")
+    columns = ("first run", "second run", "clips", "subjects", *right, *statistics)
     pretend = all(records.pretend for records in runs.values())
     return Table("Paired statistics", columns, cells, pretend, "paired"), refusals
 
@@ -117,9 +110,9 @@ def _remarks(runs: dict[str, Records], rows: Sequence[comparison_rows.Row]) -> l
     for name, records in runs.items():
         if not records.is_whole:
             lines.append(f"{name} holds a part of its data set's subjects only.")
-        if records.config["shuffled_labels"]:
+        if records.spec.shuffled_labels:
             lines.append(f"{name} is a control run with shuffled labels.")
-    if any(row.source.startswith("AHMSA-Net") for row in rows):
+    if any(row.paper == PAPER for row in rows):
         lines.append(_ABSTRACT)
     return lines
 
@@ -131,9 +124,6 @@ def _write(
     pairs: Table,
     remarks: Sequence[str],
 ) -> None:
-    # matplotlib takes a second to load; help and mistakes do without.
-    from experiments.scores import comparison_figure, picture_files
-
     shown = [table, pairs] if pairs.rows else [table]
     text = [
         *(f"{escaping.markdown_line(line)}\n" for line in remarks),

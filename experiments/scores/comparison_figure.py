@@ -16,6 +16,7 @@ from experiments.scores.comparison_rows import (
     by_data_set,
     classes_in_words,
 )
+from experiments.scores.published import PAPER
 from input_pipeline.core.clips import entitled
 from input_pipeline.core.database_names import in_picture, picture_text
 
@@ -39,15 +40,14 @@ def panels(rows: Sequence[Row]) -> list[list[Row]]:
             continue
         published: dict[tuple[str, float], Row] = {}
         for row in sorted((row for row in group if not row.is_ours), key=_preference):
-            published.setdefault((row.method.partition(" (")[0], _uf1(row)), row)
+            published.setdefault((row.name, _uf1(row)), row)
         chosen = [*ours, *list(published.values())[:MOST_PUBLISHED]]
         found.append(sorted(chosen, key=lambda row: -_uf1(row)))
     return found
 
 
 def _preference(row: Row) -> tuple[bool, bool, float, str]:
-    is_papers_own = row.method.startswith("AHMSA-Net")
-    return row.selection != LAST, not is_papers_own, -_uf1(row), row.source
+    return row.selection != LAST, row.name != PAPER, -_uf1(row), row.source
 
 
 def _uf1(row: Row) -> float:
@@ -113,11 +113,10 @@ def names(group: Sequence[Row]) -> list[str]:
     for row in group:
         name = row.method
         if row.is_ours:
-            part = f", {row.clips}" if "part" in row.clips else ""
-            name = f"{row.source.removeprefix('run ')}: {name}{part}"
+            part = f", {row.clips}" if row.is_part else ""
+            name = f"{row.origin}: {name}{part}"
         elif methods.count(name) > 1:
-            # Without the number of its row there.
-            name = f"{name} ({row.source.rpartition(', ')[0]})"
+            name = f"{name} ({row.origin})"
         found.append(picture_text(name if len(name) <= 50 else name[:47] + "..."))
     return found
 

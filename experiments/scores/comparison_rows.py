@@ -1,39 +1,25 @@
 """Rows of the comparison: our measured runs, and what papers print for the same data sets."""
 
-import csv
 import dataclasses
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from experiments.scores import published
 from experiments.scores.summary import Records, summarise
-from experiments.scores.table_formats import Table
 from experiments.scores.tables import epoch_rule
 from input_pipeline.core import escaping
 from input_pipeline.core.database_names import in_order, in_words
+from input_pipeline.core.tables import Table, csv_text
 
 POOLED = "pooled"
 COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")
+_OF_KIND = {"jax": "", "pytorch": ", PyTorch", "given": ", given weights"}
 _EACH = "each database alone"
 LAST, PICKED, NOT_STATED = "last epoch", "best epoch on test", "not stated"
 # What is chosen without the held-out clips comes first.
 _RULES = (LAST, PICKED, NOT_STATED)
-CSV_COLUMNS = (
-    "kind",
-    "dataset",
-    "method",
-    "source",
-    "part",
-    "classes",
-    "uf1",
-    "uar",
-    "uf1_std",
-    "uar_std",
-    "seeds",
-    "selection",
-    "clips",
-)
+_NAMES = ("kind", "dataset", "method", "source", "part", "classes")
+CSV_COLUMNS = (*_NAMES, "uf1", "uar", "uf1_std", "uar_std", "seeds", "selection", "clips")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +50,11 @@ class Row:
     source: str
     scores: dict[str, Score]
     selection: str
+    paper: str = ""  # that a published row is from
+    name: str = ""  # of a published method, without its year
+    origin: str = ""  # paper and table of a published row, or the name of our run
     clips: str = ""  # empty where the paper does not say
+    is_part: bool = False  # whether our run's clips are a part of the data set
     pretend: bool = False
     seeds: int = 0
     classes: int = 3
@@ -77,17 +67,17 @@ def our_row(name: str, records: Records) -> Row:
     scores = {POOLED: _score(summary["pooled"], summary["pooled_std"])}
     scores |= {part: _score(value) for part, value in summary["by_database"].items()}
     picked = summary["optimistic_best_epoch_on_test"]
-    config = records.config
-    is_trained = config["train_config"]["epochs"] > 0
-    extra = ", PyTorch" if "framework" in config else "" if is_trained else ", given weights"
+    spec, clips = records.spec, published.clips_of(records)
     return Row(
         is_ours=True,
-        dataset=config["dataset"],
-        method=f"{config['model']} ({config['layout']}{extra})",
+        dataset=spec.dataset,
+        method=f"{spec.model} ({spec.layout}{_OF_KIND[spec.kind]})",
         source=f"run {name}",
+        origin=name,
         scores=scores,
         selection=epoch_rule(records),
-        clips=published.clips_in_words(records),
+        clips=str(clips),
+        is_part=clips.is_part,
         pretend=records.pretend,
         seeds=len(records.seeds),
         classes=len(records.class_names),
@@ -124,23 +114,22 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
                 dataset=dataset,
                 method=rows[0]["method"] + year,
                 source=f"{paper}, {place}, row {number}",
+                paper=paper,
+                name=rows[0]["method"],
+                origin=f"{paper}, {place}",
                 scores={row["part"]: Score(row["uf1"], row["uar"]) for row in rows},
                 selection=rows[0]["selection"],
                 clips=_clips(rows),
                 classes=int(classes),
             )
         )
-    order = {rule: number for number, rule in enumerate(_RULES)}
-    return sorted(
-        found,
-        key=lambda row: (
-            shown.index(row.dataset),
-            row.classes,
-            order[row.selection],
-            -float(row.scores[POOLED].uf1) if POOLED in row.scores else 0,
-            row.source,
-        ),
-    )
+
+    def order(row: Row) -> tuple[str | float, ...]:
+        uf1 = float(row.scores[POOLED].uf1) if POOLED in row.scores else 0.0
+        rule = _RULES.index(row.selection)
+        return shown.index(row.dataset), row.classes, rule, -uf1, row.source
+
+    return sorted(found, key=order)
 
 
 def _clips(rows: Sequence[dict[str, str]]) -> str:
@@ -169,15 +158,8 @@ def comparison_table(rows: Sequence[Row]) -> Table:
         )
         for row in rows
     ]
-    columns = (
-        "method",
-        "data set",
-        "clips",
-        *_names(parts),
-        "epoch chosen by",
-        f"optimistic: {PICKED}",
-        "source",
-    )
+    first, last = ("method", "data set", "clips"), (f"optimistic: {PICKED}", "source")
+    columns = (*first, *_names(parts), "epoch chosen by", *last)
     pretend = all(row.pretend for row in rows)
     return Table("Comparison (UF1 / UAR)", columns, cells, pretend=pretend)
 
@@ -238,28 +220,15 @@ def _names(parts: Sequence[str]) -> list[str]:
 
 def as_csv(rows: Sequence[Row]) -> str:
     """The same, one line a score, for other programs."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in rows:
-        kind = "ours" if row.is_ours else "published"
-        lines = [(part, score, row.selection) for part, score in row.scores.items()]
-        if row.optimistic:
-            lines.append((POOLED, row.optimistic, PICKED))
-        for part, score, rule in lines:
-            names = map(escaping.csv_cell, (row.dataset, row.method, row.source, part))
-            writer.writerow(
-                (
-                    kind,
-                    *names,
-                    row.classes,
-                    score.uf1,
-                    score.uar,
-                    score.uf1_std,
-                    score.uar_std,
-                    row.seeds or "",
-                    rule,
-                    row.clips,
-                )
-            )
-    return text.getvalue()
+    return csv_text(CSV_COLUMNS, (line for row in rows for line in _csv_lines(row)))
+
+
+def _csv_lines(row: Row) -> Iterator[tuple[object, ...]]:
+    kind = "ours" if row.is_ours else "published"
+    lines = [(part, score, row.selection) for part, score in row.scores.items()]
+    if row.optimistic:
+        lines.append((POOLED, row.optimistic, PICKED))
+    for part, score, rule in lines:
+        names = map(escaping.csv_cell, (row.dataset, row.method, row.source, part))
+        numbers = (score.uf1, score.uar, score.uf1_std, score.uar_std, row.seeds or "")
+        yield (kind, *names, row.classes, *numbers, rule, row.clips)

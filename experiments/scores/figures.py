@@ -40,7 +40,7 @@ def pictures(records: Records) -> dict[str, Figure]:
     if any(np.isfinite(entry.train_loss) for entry in records.log):
         drawn["curves"] = draw_curves(records)
     if records.pretend:
-        what = f"{records.config['model']} on {in_picture(records.config['dataset'])}"
+        what = f"{records.spec.model} on {in_picture(records.spec.dataset)}"
         for figure in drawn.values():
             figure.suptitle(entitled(what, pretend=True), fontsize=10, fontweight="bold")
     return drawn

@@ -2,18 +2,22 @@
 
 import collections
 import csv
+import dataclasses
 import functools
 import importlib.resources
 import io
 from typing import Any
 
 from experiments.scores.summary import Records
-from experiments.scores.table_formats import Table
 from experiments.scores.tables import epoch_rule
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.database_names import in_order, in_words
+from input_pipeline.core.tables import Table
 from input_pipeline.databases import packaged_table
 from input_pipeline.databases.registry import DATABASES_OF
+
+# The one whose network this is.
+PAPER = "AHMSA-Net"
 
 
 @functools.cache
@@ -38,18 +42,31 @@ def release_clips(database: str) -> int:
     )
 
 
-def clips_in_words(records: Records) -> str:
-    """Clips that the run predicted; where the release holds others, how many, and `part`."""
+@dataclasses.dataclass(frozen=True)
+class ClipCount:
+    """Clips that a run predicted, beside those of the release where they can be compared."""
+
+    clips: int
+    whole: int | None = None
+    is_part: bool = False  # whether a database lacks clips
+
+    def __str__(self) -> str:
+        if self.is_part:
+            return f"{self.clips} of {self.whole}, part"
+        return f"{self.clips} instead of {self.whole}" if self.whole else str(self.clips)
+
+
+def clips_of(records: Records) -> ClipCount:
+    """How many clips the run predicted; `whole` only where the release holds others."""
     clips = {(row.database, row.subject, row.clip) for row in records.predictions}
-    dataset = records.config["dataset"]
+    dataset = records.spec.dataset
     if records.pretend or dataset not in DATABASES_OF or records.class_names != CLASS_NAMES:
-        return str(len(clips))
+        return ClipCount(len(clips))
     found = collections.Counter(database for database, *_ in clips)
     wanted = {database: release_clips(database) for database in DATABASES_OF[dataset]}
     whole = sum(wanted.values())
-    if any(found[database] < count for database, count in wanted.items()):
-        return f"{len(clips)} of {whole}, part"
-    return str(len(clips)) if len(clips) == whole else f"{len(clips)} instead of {whole}"
+    is_part = any(found[database] < count for database, count in wanted.items())
+    return ClipCount(len(clips), None if len(clips) == whole else whole, is_part)
 
 
 def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
@@ -59,11 +76,9 @@ def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
     Of a part of the data set the clips are given beside the published ones.
     """
     found = [
-        row
-        for row in rows()
-        if row["paper"] == "AHMSA-Net" and row["dataset"] == records.config["dataset"]
+        row for row in rows() if row["paper"] == PAPER and row["dataset"] == records.spec.dataset
     ]
-    alike = records.class_names == CLASS_NAMES and not records.config["shuffled_labels"]
+    alike = records.class_names == CLASS_NAMES and not records.spec.shuffled_labels
     if not found or records.pretend or not alike:
         return None
     parts = ["pooled", *in_order(row["part"] for row in found if row["part"] != "pooled")]
@@ -82,8 +97,8 @@ def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
         f"{ours[part]['uf1']:.4f} / {ours[part]['uar']:.4f}" if part in ours else ""
         for part in parts
     ]
-    name = f"this run ({records.config['model']})"
-    table_rows.append((name, *mine, clips_in_words(records), epoch_rule(records)))
+    name = f"this run ({records.spec.model})"
+    table_rows.append((name, *mine, str(clips_of(records)), epoch_rule(records)))
     title = f"Beside Table {found[0]['table']} of the {found[0]['paper']} paper (UF1 / UAR)"
     columns = ("method", "all clips", *map(in_words, parts[1:]), "clips", "epoch chosen by")
     return Table(title, columns, table_rows, key=f"published-{records.config_hash}")

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from experiments.run.recipes import size_in_words
 from experiments.run.workdir import canonical_json
-from experiments.scores import paired, run_facts, tables
-from experiments.scores.published import clips_in_words, published_table
+from experiments.scores import figures, paired, run_facts, tables
+from experiments.scores.published import clips_of, published_table
 from experiments.scores.summary import Records, read_records, summarise
 from input_pipeline.core import escaping
 from input_pipeline.core.clips import entitled
@@ -28,9 +28,6 @@ _PRETEND = (
 
 def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     """Write summary.json, the tables and the pictures into `output`; returns the summary."""
-    # matplotlib takes a second to load; help and mistakes do without.
-    from experiments.scores import figures
-
     summary = summarise(records)
     # What others compute with comes first: pictures need memory that may be short.
     write_whole(output / SUMMARY_FILE, canonical_json(summary))
@@ -63,18 +60,14 @@ def _link(picture: str) -> str:
 
 def title(records: Records) -> str:
     """One line that names network, data set, width and training."""
-    config = records.config
-    model, training = config["model_config"], config["train_config"]
-    how = (
-        f"{training['epochs']} epochs, learning rate {training['learning_rate']:g}, "
-        f"{len(records.seeds)} seed(s)"
-        if training["epochs"]
-        else "given weights"
-    )
-    framework = ", in PyTorch" if "framework" in config else ""
+    spec, how = records.spec, "given weights"
+    if spec.is_trained:
+        rate = f"learning rate {spec.training['learning_rate']:g}"
+        how = f"{spec.epochs} epochs, {rate}, {len(records.seeds)} seed(s)"
+    framework = ", in PyTorch" if spec.kind == "pytorch" else ""
     return entitled(
-        f"{config['model']} on {in_words(config['dataset'])} ({config['layout']}), "
-        f"leave one subject out: {size_in_words(model)}{how}{framework}",
+        f"{spec.model} on {in_words(spec.dataset)} ({spec.layout}), "
+        f"leave one subject out: {size_in_words(spec.network)}{how}{framework}",
         pretend=records.pretend,
     )
 
@@ -99,7 +92,7 @@ class Remark(NamedTuple):
 def remarks(records: Records) -> list[Remark]:
     """Sentences that a reader must not miss: what the headline is, and what is not whole."""
     ended = len(records.folds) - len(records.failed)
-    trained = records.config["train_config"]["epochs"] > 0
+    trained = records.spec.is_trained
     whose = "of the last epoch" if trained else "of the weights given, however they were chosen"
     lines = [Remark(_PRETEND, "PRETEND data:")] if records.pretend else []
     headline = (
@@ -114,8 +107,8 @@ def remarks(records: Records) -> list[Remark]:
             "these are not the scores of the data set."
         )
         lines.append(Remark(part, "A part only:"))
-    elif "part" in (clips := clips_in_words(records)):
-        part = f"{clips.removesuffix(', part')} clips of the release; published scores are of more."
+    elif (count := clips_of(records)).is_part:
+        part = f"{count.clips} of {count.whole} clips of the release; published scores are of more."
         lines.append(Remark(part, "A part only:"))
     if records.failed:
         lines.append(Remark(f"{_named(records.failed)}.", "Failed (the loss is no number):"))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from experiments.scores.summary import Records
-from experiments.scores.table_formats import Table
+from input_pipeline.core.tables import Table
 
 _UNKNOWN = "not recorded"
 
@@ -16,15 +16,14 @@ def facts_table(records: Records) -> Table:
         values = [str(value_of(noted) or _UNKNOWN) for noted in records.surroundings]
         return "; ".join(dict.fromkeys(values)) or _UNKNOWN
 
-    config = records.config
     rows = [
         ("command", each(lambda one: one.get("command"))),
         ("started", each(lambda one: one.get("started"))),
         ("device", each(_devices)),
         ("versions", each(_versions)),
         ("commit", each(lambda one: one.get("commit"))),
-        ("data set", f"{config['dataset']}/{config['layout']}"),
-        ("data, content hash", str(config.get("data_sha256") or _UNKNOWN)),
+        ("data set", f"{records.spec.dataset}/{records.spec.layout}"),
+        ("data, content hash", records.spec.data_sha256 or _UNKNOWN),
         ("settings, hash", records.config_hash),
     ]
     return Table("Run", ("what", "value"), rows, pretend=records.pretend)

@@ -13,7 +13,8 @@ from ahmsa_jax.metrics import Scores, pooled_scores, subject_scores
 from experiments.files import consistency, run_files
 from experiments.files.run_files import FoldKey, FoldRow, LogEntry, Prediction
 from experiments.run import environment
-from experiments.run.workdir import differences, read_config
+from experiments.run.spec import RunSpec, differences
+from experiments.run.workdir import read_config
 from input_pipeline.maps.synthetic import DATASET
 
 # Settings in which the parts of one experiment may differ: shards, seeds, and who ran what.
@@ -24,7 +25,7 @@ _PER_PART = ("seeds", "shard", "subjects", "folds_at_once")
 class Records:
     """Everything that the files of one or several workdirs say."""
 
-    config: dict[str, Any]
+    spec: RunSpec
     class_names: tuple[str, ...]  # in the order of the labels
     config_hash: str
     predictions: list[Prediction]
@@ -67,6 +68,7 @@ class Records:
 def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
     """Read and merge workdirs; raises ConfigError where they are no parts of one experiment."""
     stored = [read_config(workdir) for workdir in workdirs]
+    spec = RunSpec.from_json(stored[0]["config"])
     first = _shared(stored[0]["config"])
     for workdir, other in zip(workdirs[1:], stored[1:], strict=True):
         if differing := differences(first, _shared(other["config"])):
@@ -82,12 +84,12 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
     folds = [row for workdir in workdirs for row in run_files.read_folds(workdir)]
     consistency.refuse_repeats(predictions, folds)
     log = [entry for workdir in workdirs for entry in run_files.read_metrics(workdir)]
-    consistency.refuse_gaps(predictions, folds, log, stored[0]["config"], len(class_names))
+    consistency.refuse_gaps(predictions, folds, log, spec, len(class_names))
     expected = {
         (seed, key) for part in stored for seed in part["config"]["seeds"] for key in part["folds"]
     }
     return Records(
-        config=stored[0]["config"],
+        spec=spec,
         class_names=class_names,
         config_hash="+".join(part["config_hash"] for part in stored),
         predictions=sorted(predictions, key=lambda row: (row.seed, row.subject_key, row.clip)),

@@ -9,13 +9,13 @@ from ahmsa_jax.metrics import subject_scores
 from experiments.files.run_files import Prediction
 from experiments.scores import chance, paired
 from experiments.scores.summary import Records
-from experiments.scores.table_formats import Table
 from input_pipeline.core.database_names import in_order, in_words, place
+from input_pipeline.core.tables import Table
 
 
 def epoch_rule(records: Records) -> str:
     """How the epoch of a run's headline was chosen; of weights that were given nobody knows."""
-    return "last epoch" if records.config["train_config"]["epochs"] else "not stated"
+    return "last epoch" if records.spec.is_trained else "not stated"
 
 
 def scores_table(

@@ -11,7 +11,6 @@ import numpy as np
 
 from ahmsa_jax.config import Precision
 from experiments.schedule.plan import count_parameters
-from experiments.scores.table_formats import Table
 from experiments.timing.contenders import (
     STEPS_PER_EPOCH,
     Contender,
@@ -20,6 +19,7 @@ from experiments.timing.contenders import (
     TorchContender,
 )
 from experiments.timing.floors import Ceilings, floor_seconds, step_bytes, step_operations
+from input_pipeline.core.tables import Table
 
 # Largest difference of the first steps' losses, in nats, between programs of true float32.
 LOSS_TOLERANCE = 1e-4

@@ -1,15 +1,24 @@
-"""A table of text cells as Markdown, CSV and LaTeX."""
+"""Tables as CSV, Markdown and LaTeX."""
 
 import csv
 import dataclasses
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from input_pipeline.core import escaping
 from input_pipeline.core.clips import entitled
 
 # More do not fit a page of a paper.
 LATEX_COLUMNS = 5
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A header and rows as CSV, lines ending with LF."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +45,9 @@ class Table:
 
     def csv(self) -> str:
         """Header and rows, without the title; each row of pretend data is marked."""
-        mark = ("PRETEND",) if self.pretend else ()
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow((*self.columns, *(["data"] if self.pretend else [])))
-        writer.writerows((*map(escaping.csv_cell, row), *mark) for row in self.rows)
-        return text.getvalue()
+        column, mark = (("data",), ("PRETEND",)) if self.pretend else ((), ())
+        rows = ((*map(escaping.csv_cell, row), *mark) for row in self.rows)
+        return csv_text((*self.columns, *column), rows)
 
     def latex(self) -> str:
         """The table with caption and label; a wide one as several, each with the first column."""

@@ -7,17 +7,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from ahmsa_jax.config import Precision, TrainConfig
+from ahmsa_jax.config import NetworkConfig, Precision, TrainConfig
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.htnet import HTNetConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
-from ahmsa_jax.training.engine import Engine, Job
-from ahmsa_jax.training.protocols import epoch_shapes, loso_folds
+from ahmsa_jax.training.engine import Engine
+from ahmsa_jax.training.protocols import Fold, Job, epoch_shapes, loso_folds
+from input_pipeline.core.clips import Clips
 from input_pipeline.maps import synthetic
 
 # Small enough for a minute on a CPU, trained far enough for scores well above chance.
-MODELS: dict[type, Any] = {
+MODELS: dict[type[NetworkConfig], NetworkConfig] = {
     ModelConfig: ModelConfig(base_dim=24, blocks=(1, 1, 1)),
     HTNetConfig: HTNetConfig(base_dim=24, blocks=(1, 1, 1)),
     STSTNetConfig: STSTNetConfig(),
@@ -26,7 +27,7 @@ TRAINING = TrainConfig(epochs=30, learning_rate=3e-4)
 
 
 def parity_table(
-    model_config: Any, precisions: Sequence[Precision], *, epochs: int, folds: int
+    model_config: NetworkConfig, precisions: Sequence[Precision], *, epochs: int, folds: int
 ) -> list[dict[str, Any]]:
     """One row per precision: UF1, UAR, and how far its probabilities lie from float32's.
 
@@ -60,7 +61,7 @@ def parity_table(
 
 
 def _probabilities(
-    model_config: Any, clips: Any, chosen: list[Any], training: TrainConfig
+    model_config: NetworkConfig, clips: Clips, chosen: list[Fold], training: TrainConfig
 ) -> np.ndarray:
     shapes = epoch_shapes(loso_folds(clips.subject_key_N), training.batch_size)
     engine = Engine(
