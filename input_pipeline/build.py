@@ -166,7 +166,7 @@ def _write(
     reports: pathlib.Path,
 ) -> None:
     from input_pipeline.flow.cache import MapCache
-    from input_pipeline.maps import composing
+    from input_pipeline.maps import composing, sample
     from input_pipeline.reports import face_pages, pages
     from input_pipeline.storage import tfds_builder
 
@@ -177,13 +177,14 @@ def _write(
     records = [record for record in result.clips if record.key in usable]
     if not records:
         raise InputError("no clip of the database can be used; see the report.")
-    clips = composing.to_clips(
-        records,
-        (_cached(cache, record) for record in records),
+    clips = sample.to_clips(
+        composing.samples((record, _cached(cache, record)) for record in records),
+        where=f"the build of {_DATASET.value}",
         dataset=_DATASET.value,
         layout=store_flags.layout(),
         provenance=provenance,
         pretend=result.pretend,
+        every_clip=True,
     )
     written = tfds_builder.write_data_set(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"

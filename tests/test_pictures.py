@@ -242,7 +242,7 @@ def test_the_sheet_of_faces_shows_where_no_motion_is(tmp_path):
     (path,) = face_pages.write_pages("whole", [record], lambda _: maps, tmp_path, pretend=False)
     with Image.open(path) as page:
         pixels = np.asarray(page.convert("RGB")).astype(int)
-    top, left = face_pages.place(0, 4)
+    top, left = face_pages.GRID.place(0, 4)
     shown = pixels[top : top + 168, left : left + 168]
     assert shown[20, 82].tolist() == [255, 255, 255]
     assert shown[20, 20, 0] > shown[20, 20, 2] + 50

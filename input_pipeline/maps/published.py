@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+from input_pipeline.core import progress_lines
 from input_pipeline.core.clips import CLASS_NAMES, Clips
 from input_pipeline.core.errors import InputError
 
@@ -32,4 +33,11 @@ def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
         "landmarks": "from the table's columns" if has_landmarks else "mean positions",
         "values": "as published, channels (u, v, strain)",
     }
-    return sample.to_clips(samples, dataset, layout, provenance, class_names)
+    return sample.to_clips(
+        progress_lines.over(samples, "regions"),
+        where="the source folder",
+        dataset=dataset,
+        layout=layout,
+        provenance=provenance,
+        class_names=class_names,
+    )
