@@ -82,7 +82,15 @@ def pretend_clips(folder: pathlib.Path, count: int) -> list[ClipRecord]:
             frames.append((index + 1, path))
         records.append(
             ClipRecord(
-                "pretend", f"p{number:02d}", "EP01", 1, 2, 2, emotion, label, -1, -1, tuple(frames)
+                database="pretend",
+                subject=f"p{number:02d}",
+                clip="EP01",
+                onset=1,
+                apex=2,
+                offset=2,
+                emotion=emotion,
+                label=label,
+                frames=tuple(frames),
             )
         )
     return records

@@ -71,8 +71,11 @@ def run(
             text = str(error)
             if isinstance(error, ImportError) and "map segment" not in text:
                 raise
-            _leave(name, f"the memory allowed is used up ({text or 'by Python itself'}); allow "
-                   "more (ulimit -v) or ask for less.")  # fmt: skip
+            _leave(
+                name,
+                f"the memory allowed is used up ({text or 'by Python itself'}); allow "
+                "more (ulimit -v) or ask for less.",
+            )
         except OSError as error:
             if error.errno is None:
                 raise
@@ -127,6 +130,15 @@ def _parse(name: str, purpose: str, argv: Sequence[str]) -> list[str]:
     if flags.FLAGS["verbosity"].using_default_value:
         logging.set_verbosity(logging.WARNING)
     return list(argv[:1])
+
+
+def required(**examples: str) -> list[str]:
+    """The values of the flags named; `examples` say what to give. Raises InputError without one."""
+    missing = [name for name in examples if not flags.FLAGS[name].value]
+    if missing:
+        wanted = " and ".join(f"--{name}={example}" for name, example in examples.items())
+        raise InputError(f"--{missing[0]} is missing; give {wanted}.")
+    return [str(flags.FLAGS[name].value) for name in examples]
 
 
 def _check_flagfile(name: str, given: str) -> None:

@@ -70,13 +70,15 @@ def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[s
     """The number of the apex, None where it is to be spotted, and the rules applied.
 
     SMIC annotates none: `smic_apex` takes the offset, the frame halfway from onset to offset
-    (rounded down), or spotting. Raises ClipFault apex_missing or annotation_missing where
-    nothing tells it.
+    (rounded down), or spotting. Elsewhere it is spotted outside the 3-class protocol. Raises
+    ClipFault apex_missing or annotation_missing where nothing tells it.
     """
     if record.apex is not None:
         return record.apex, ()
     known = DATABASES.get(record.database)
     if known is None or known.has_apex:
+        if record.label < 0:
+            return None, ()
         raise ClipFault("apex_missing", "the clip has no apex, and its database annotates them.")
     if record.onset is None or record.offset is None:
         raise ClipFault("annotation_missing", "the clip has no onset or no offset.")

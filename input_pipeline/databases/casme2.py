@@ -63,7 +63,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
         folders = records.subject_and_clip_folders(found_trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
-        return records.first_with_frames(folders, _FRAME_NAMES[frames], numbers, shown)
+        return records.first_with_frames(folders, DATABASE.frame_names[frames], numbers, shown)
 
     layout = records.Layout(NAME, _names, frames_of)
     rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]

@@ -62,16 +62,16 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     Both forms of the release are read, long videos and clip folders. A clip is named by the
     video's letter and the onset as written in the sheet: `b_166`.
     """
-    if frames == "cropped":
-        raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
-    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    if frames not in DATABASE.frame_names:
+        raise InputError(f"CAS(ME)^3 has no {frames} frames; give --frames=raw.")
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, DATABASE.left_out)
     sheet = source.sheet(LABELS, given)
     found_trees = source.trees(frames)
 
     def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
         folders = (folder for tree in found_trees for folder in _folders(tree.path, clip))
         shown = f"{clip.subject}/{clip.clip.split('_')[0]}"
-        return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
+        return records.first_with_frames(folders, DATABASE.frame_names[frames], numbers, shown)
 
     # Clips run on in the long videos, and single frames were dropped all over.
     layout = records.Layout(NAME, _names, frames_of, offset_needed=False)

@@ -36,10 +36,10 @@ class AnnotatedClip(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Frame numbers of a clip, ascending."""
+    """Frame numbers of a clip, ascending; outside the protocol the apex may be unknown."""
 
     onset: int
-    apex: int
+    apex: int | None
     offset: int
 
 
@@ -135,10 +135,10 @@ def _by_key(
 def _record(
     clip: AnnotatedClip, layout: Layout, corrections: Corrections, label: int, label7: int
 ) -> ClipRecord:
-    numbers = _numbers(clip, corrections)
+    numbers = _numbers(clip, corrections, apex_needed=label >= 0)
     frames = layout.frames(clip, (numbers.onset - NEAREST, numbers.offset + NEAREST))
     for name, number in numbers._asdict().items():
-        if name != "offset" or layout.offset_needed:
+        if number is not None and (name != "offset" or layout.offset_needed):
             require_near(frames, name, number)
     return ClipRecord(
         database=layout.database,
@@ -172,12 +172,14 @@ def require_near(frames: trees.Frames, name: str, number: int) -> None:
     )
 
 
-def _numbers(clip: AnnotatedClip, corrections: Corrections) -> Numbers:
-    onset, apex, offset = (
-        frame_number(name, corrections.apply(clip.subject, clip.clip, name, getattr(clip, name)))
-        for name in Numbers._fields
-    )
-    if not onset <= apex <= offset:
+def _numbers(clip: AnnotatedClip, corrections: Corrections, *, apex_needed: bool) -> Numbers:
+    def number(name: str) -> int:
+        text = corrections.apply(clip.subject, clip.clip, name, getattr(clip, name))
+        return frame_number(name, text)
+
+    onset, offset = number("onset"), number("offset")
+    apex = None if clip.apex in _NOT_ANNOTATED and not apex_needed else number("apex")
+    if not onset <= (onset if apex is None else apex) <= offset:
         raise ClipFault(
             "annotation_order",
             f"onset {onset}, apex {apex}, offset {offset}: the apex must lie between the others.",

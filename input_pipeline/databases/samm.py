@@ -41,7 +41,7 @@ CODES = sheet_files.SheetForm(
 
 def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of SAMM; raises InputError where sheet or frames are not to be found."""
-    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, DATABASE.left_out)
     sheet = source.sheet(CODES, given)
     try:
         found_trees = source.trees(frames)
@@ -56,7 +56,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
         folders = records.subject_and_clip_folders(found_trees, clip)
         shown = f"{clip.subject}/{clip.clip}"
-        return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
+        return records.first_with_frames(folders, DATABASE.frame_names[frames], numbers, shown)
 
     layout = records.Layout(NAME, _names, frames_of)
     return source.noted(records.read_rows(sheet.rows, layout), (sheet,), found_trees)

@@ -131,7 +131,7 @@ def _too_many_rows(path: pathlib.Path) -> InputError:
     )
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """A cell as the sheet shows it; whole numbers without a decimal point."""
     if value is None:
         return ""

@@ -9,16 +9,13 @@ import pathlib
 import queue
 import threading
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from input_pipeline.core import png_chunks
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.core.files import IrregularFileError, OversizedFileError, read_whole
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 # The largest frame of the four databases has about 2.2 million pixels.
 MOST_PIXELS = 1 << 24
@@ -105,8 +102,6 @@ def _regular_file(path: pathlib.Path) -> bytes:
 
 
 def _decoded(name: str, data: bytes, kind: str) -> np.ndarray:
-    from PIL import Image, ImageOps
-
     _check_ends(name, data, kind)
     try:
         with warnings.catch_warnings():
@@ -137,10 +132,8 @@ def _check_ends(name: str, data: bytes, kind: str) -> None:
         raise ClipFault("frame_format", f"{name} is a BMP of an unsupported, ancient kind.")
 
 
-def _opened(name: str, data: bytes, kind: str) -> "Image.Image":
+def _opened(name: str, data: bytes, kind: str) -> Image.Image:
     """The picture with its header read and its size checked, before any pixel is decoded."""
-    from PIL import Image
-
     picture = Image.open(io.BytesIO(data), formats=(kind,))
     width, height = picture.size
     if width * height > MOST_PIXELS:
@@ -155,7 +148,7 @@ def _too_large(name: str, size: str) -> ClipFault:
     return ClipFault("frame_too_large", f"{name} has {size} pixels; allowed are 2^24 in all.")
 
 
-def _plain(name: str, picture) -> np.ndarray:
+def _plain(name: str, picture: Image.Image) -> np.ndarray:
     """HxW or HxWx3 uint8 from Pillow's picture, by the rules of read_frame."""
     if picture.mode.startswith("I") or picture.mode == "F":
         return (np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8)

@@ -6,6 +6,7 @@ import pathlib
 import struct
 
 import numpy as np
+from PIL import Image
 
 from input_pipeline.core import png_chunks
 from input_pipeline.core.clips import MAP_SIZE
@@ -46,8 +47,6 @@ def decode(data: bytes) -> np.ndarray:
             f"the map is damaged (its data hold other than {MAP_SIZE} rows); {_WANTED}; copy it "
             "again."
         )
-    from PIL import Image
-
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             picture.verify()

@@ -6,13 +6,11 @@ import pathlib
 from input_pipeline.core import progress_lines
 from input_pipeline.core.clips import CLASS_NAMES, Clips
 from input_pipeline.core.errors import InputError
+from input_pipeline.maps import from_folds, from_table, sample
 
 
 def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
     """The published maps of a folder in either form; raises InputError on any fault in it."""
-    # These load NumPy's slower parts, which --help has no use for.
-    from input_pipeline.maps import from_folds, from_table, sample
-
     if not source.is_dir():
         raise InputError(f"the source folder '{source}' does not exist; check --source.")
     if os.path.lexists(source / from_table.TABLE_NAME):

@@ -4,16 +4,14 @@ import dataclasses
 import io
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from input_pipeline.core import progress_lines
 from input_pipeline.core.files import write_whole
 from input_pipeline.maps.layouts import Window
-
-if TYPE_CHECKING:
-    from PIL import Image, ImageDraw
 
 # Hues that the colour map (magma: black, purple, orange, cream) lacks.
 REGION_COLOURS = {
@@ -92,9 +90,7 @@ class Grid:
             write_whole(paths[-1], buffer.getvalue())
         return paths
 
-    def _drawn(self, title: str, rows: Sequence[Row]) -> "Image.Image":
-        from PIL import Image, ImageDraw, ImageFont
-
+    def _drawn(self, title: str, rows: Sequence[Row]) -> Image.Image:
         height, width = self.place(len(rows), len(self.columns))
         page = Image.new("RGB", (width, height), _PAPER)
         draw = ImageDraw.Draw(page)
@@ -111,7 +107,7 @@ class Grid:
                 draw.text((_GAP, top + _GAP + _LINE_HEIGHT * line), text, "black")
         return page
 
-    def _draw_header(self, draw: "ImageDraw.ImageDraw", title: str) -> None:
+    def _draw_header(self, draw: ImageDraw.ImageDraw, title: str) -> None:
         draw.text((_GAP, 6), title, self.title_colour)
         draw.text((_GAP, 26), self.about, "black")
         left = draw.textlength(title) + 4 * _GAP
@@ -122,7 +118,7 @@ class Grid:
         for column, text in enumerate(self.columns):
             draw.text((self.place(0, column)[1], self.header_height - 22), text, "black")
 
-    def _draw_marks(self, draw: "ImageDraw.ImageDraw", number: int, row: Row) -> None:
+    def _draw_marks(self, draw: ImageDraw.ImageDraw, number: int, row: Row) -> None:
         for column, x, y in row.points_Px3:
             row_top, column_left = self.place(number, column)
             x, y = column_left + x, row_top + y

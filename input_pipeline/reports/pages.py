@@ -3,6 +3,7 @@
 import functools
 import pathlib
 
+import matplotlib
 import numpy as np
 
 from input_pipeline.core.clips import FLOW_CHANNELS, MAP_SIZE, Clips, entitled
@@ -46,8 +47,6 @@ def write_pages(clips: Clips, folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _magma() -> np.ndarray:
-    import matplotlib
-
     return matplotlib.colormaps["magma"](np.arange(256), bytes=True)[:, :3]
 
 

@@ -59,7 +59,8 @@ def every_clip(
     set that is not built yet (with the command that builds it), and on records that are damaged or
     differ from what the build stored.
     """
-    if dataset not in (*DATASETS, *(own := tfds_folder.own_data_sets(data_dir))):
+    own = () if dataset in DATASETS else tfds_folder.own_data_sets(data_dir)
+    if dataset not in (*DATASETS, *own):
         raise InputError(f"unknown data set '{dataset}'; known are {', '.join((*DATASETS, *own))}.")
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(LAYOUTS)}.")
@@ -282,7 +283,7 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _provenance(stored: Any) -> dict[str, str]:
+def _provenance(stored: object) -> dict[str, str]:
     """What a file says of its origin, as text that every report can hold."""
     if not isinstance(stored, dict):
         return {}
