@@ -94,7 +94,7 @@ def main() -> int:
     cache_dir = data_dir / "map_cache"
     work = workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
     if not _CHECK_ONLY.value:
-        for sentence in MapCache(cache_dir, settings).unusable(result.clips).told():
+        for sentence in MapCache(cache_dir, settings).unusable(result.clips).sentences():
             print(f"map cache: {sentence}", flush=True)
     outcomes = workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}

@@ -49,7 +49,7 @@ def run(
     def guarded(_: Sequence[str]) -> int:
         try:
             status = main()
-            # What a full disk does not take is to be said here, not when the interpreter ends.
+            # A full disk is reported here, not when the interpreter ends.
             sys.stdout.flush()
             return status
         except mistakes as error:
@@ -107,18 +107,18 @@ def _parse(name: str, purpose: str, argv: Sequence[str]) -> list[str]:
             )
         if word.startswith(("--flagfile=", "-flagfile=")):
             _check_flagfile(name, word.partition("=")[2])
-    told = io.StringIO()
+    messages = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(messages):
             stray = flags.FLAGS(list(argv))[1:]
     except flags.Error as error:
         _leave(name, str(error))
     except UnicodeDecodeError as error:
         _leave(name, f"the file of --flagfile is no text in UTF-8: {error}.")
-    if "circular flagfile" in told.getvalue():
-        file = told.getvalue().strip().rpartition(" ")[2]
+    if "circular flagfile" in messages.getvalue():
+        file = messages.getvalue().strip().rpartition(" ")[2]
         _leave(name, f"--flagfile={file} names itself, by way of others or at once.")
-    sys.stderr.write(told.getvalue())
+    sys.stderr.write(messages.getvalue())
     if stray:
         _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
     for flag in flags.FLAGS.flag_values_dict():
@@ -183,7 +183,7 @@ def _print_help(name: str, text: str) -> int:
 
 
 def _reader_left() -> int:
-    """The reader of our output (head, less) has left; nothing remains to be said."""
+    """The reader of our output (head, less) has closed the pipe; exit quietly."""
     _drop_output()
     return 141
 

@@ -48,13 +48,14 @@ class Layout:
     """How a database names and stores its clips.
 
     `names` turns subject and clip as written into the Contract's spelling, or raises ClipFault
-    (bad_name, annotation_number). `frames` lists the frames of a clip within the numbers given.
+    (bad_name, annotation_number). `folders` lists where a clip's frames may lie, best first.
     The offset frame must exist where `offset_needed`.
     """
 
     database: str
     names: Callable[[dict[str, str]], tuple[str, str]]
-    frames: Callable[[AnnotatedClip, tuple[int, int]], trees.Frames]
+    folders: Callable[[AnnotatedClip], Iterable[pathlib.Path]]
+    frame_name: trees.FrameName
     offset_needed: bool = True
 
 
@@ -136,7 +137,9 @@ def _record(
     clip: AnnotatedClip, layout: Layout, corrections: Corrections, label: int, label7: int
 ) -> ClipRecord:
     numbers = _numbers(clip, corrections, apex_needed=label >= 0)
-    frames = layout.frames(clip, (numbers.onset - NEAREST, numbers.offset + NEAREST))
+    within = (numbers.onset - NEAREST, numbers.offset + NEAREST)
+    shown = f"{clip.subject}/{clip.clip}"
+    frames = first_with_frames(layout.folders(clip), layout.frame_name, within, shown)
     for name, number in numbers._asdict().items():
         if number is not None and (name != "offset" or layout.offset_needed):
             require_near(frames, name, number)
@@ -202,7 +205,7 @@ def frame_number(name: str, text: str) -> int:
 
 
 def subject_and_clip_folders(
-    found_trees: Iterable[trees.OuterFolder], clip: AnnotatedClip
+    clip: AnnotatedClip, found_trees: Iterable[trees.OuterFolder]
 ) -> Iterator[pathlib.Path]:
     """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
     for tree in found_trees:
@@ -216,11 +219,11 @@ def first_with_frames(
     numbers: tuple[int, int] | None,
     shown: str,
 ) -> trees.Frames:
-    """The frames of the first folder that holds any; `shown` names the clip's folder in faults.
+    """The frames of the first folder that holds any; `shown` names the clip in faults.
 
     Raises ClipFault as trees.numbered_frames.
     """
-    fault = ClipFault("no_frames", f"no folder is named '{shown}'.")
+    fault = ClipFault("no_frames", f"no folder of the clip '{shown}' is there.")
     for folder in folders:
         try:
             return trees.numbered_frames(folder, name, numbers)

@@ -1,4 +1,4 @@
-"""Reads SMIC-HS (Li et al., 2013), short clips: there is no sheet, folders tell everything."""
+"""Reads SMIC-HS (Li et al., 2013), short clips: without a sheet, by its folders alone."""
 
 import collections
 import pathlib

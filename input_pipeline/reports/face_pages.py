@@ -82,7 +82,7 @@ def _pictures(layout: str, maps: ClipMaps) -> list[np.ndarray]:
     face_SxSxC, _ = strain.normalise_to_255(maps.flow_SxSxC)
     composed_HxWxC = layouts.compose(layout, face_SxSxC, maps.landmarks_5x2)
     enlarged = composed_HxWxC.repeat(6, axis=0).repeat(6, axis=1)
-    # The flow in pixels tells where no motion lies on the network's scale of 0..255.
+    # The flow in pixels says where no motion lies on the network's scale of 0..255.
     zeros = [zero_of(maps.flow_SxSxC[..., channel]) for channel in range(2)]
     grey = [maps.onset_SxS, maps.apex_SxS]
     return [
