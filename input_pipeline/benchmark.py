@@ -5,12 +5,15 @@
 Pretend faces stand in for a database, so that it runs anywhere and shows no one.
 """
 
+import functools
 import multiprocessing
-import multiprocessing.connection
+import multiprocessing.synchronize
 import pathlib
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +37,8 @@ _MOST_CLIPS, _MOST_WORKERS, _MOST_IDENTITIES = 10_000, 1024, 1000
 STAGES = ("reading", "detector", "landmarks", "flow", "regions")
 STRENGTHS = (0.5, 1.0, 2.0, 3.0)
 NOISES = (0.0, 2.0)
+# Of a worker: what holds it until all have done their first clip.
+_together: "multiprocessing.synchronize.Barrier"
 
 
 class Timing(NamedTuple):
@@ -82,7 +87,15 @@ def pretend_clips(folder: pathlib.Path, count: int) -> list[ClipRecord]:
             frames.append((index + 1, path))
         records.append(
             ClipRecord(
-                "pretend", f"p{number:02d}", "EP01", 1, 2, 2, emotion, label, -1, -1, tuple(frames)
+                database="pretend",
+                subject=f"p{number:02d}",
+                clip="EP01",
+                onset=1,
+                apex=2,
+                offset=2,
+                emotion=emotion,
+                label=label,
+                frames=tuple(frames),
             )
         )
     return records
@@ -91,55 +104,39 @@ def pretend_clips(folder: pathlib.Path, count: int) -> list[ClipRecord]:
 def timed(records: list[ClipRecord], settings: clip_maps.MapSettings, workers: int) -> Timing:
     """All clips with `workers` processes, whose start and first clip are not counted."""
     context = multiprocessing.get_context("spawn")
-    tasks = context.Queue()
-    for record in records:
-        tasks.put(record)
-    for _ in range(workers):
-        tasks.put(None)
-    pipes, processes = [], []
-    for _ in range(workers):
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_work, args=(records[0], settings, tasks, theirs), daemon=True
-        )
-        process.start()
-        theirs.close()
-        pipes.append(ours)
-        processes.append(process)
-    _collected(pipes)
-    started = time.perf_counter()
-    for pipe in pipes:
-        pipe.send("go")
-    found = _collected(pipes)
-    elapsed = time.perf_counter() - started
-    for process in processes:
-        process.join()
+    together = context.Barrier(workers)
+    work = functools.partial(_work, settings=settings)
+    with ProcessPoolExecutor(workers, context, _start_worker, (together,)) as pool:
+        try:
+            # Every worker waits for the others with its first clip done: each takes one.
+            list(pool.map(functools.partial(work, first=True), [records[0]] * workers))
+            started = time.perf_counter()
+            done = list(pool.map(work, records))
+            elapsed = time.perf_counter() - started
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a worker of the benchmark ended early; its message stands above."
+            ) from error
     return Timing(
         clips_per_second=len(records) / elapsed,
-        seconds={stage: sum(seconds[stage] for seconds, _ in found) for stage in STAGES},
-        peak_mb=max(peak for _, peak in found),
+        seconds={stage: sum(seconds.get(stage, 0.0) for seconds, _ in done) for stage in STAGES},
+        peak_mb=max(peak for _, peak in done),
     )
 
 
-def _collected(pipes: list[multiprocessing.connection.Connection]) -> list:
-    try:
-        return [pipe.recv() for pipe in pipes]
-    except EOFError as error:
-        raise InputError(
-            "a worker of the benchmark ended early; its message stands above."
-        ) from error
+def _start_worker(together: "multiprocessing.synchronize.Barrier") -> None:
+    global _together
+    _together = together
 
 
-def _work(first: ClipRecord, settings: clip_maps.MapSettings, tasks, pipe) -> None:
-    """One worker: loads everything with a first clip, waits, then takes clips until a None."""
-    clip_maps.make_maps(first, settings)
-    pipe.send("ready")
-    pipe.recv()
-    seconds = dict.fromkeys(STAGES, 0.0)
-    while (record := tasks.get()) is not None:
-        for stage, spent in clip_maps.make_maps(record, settings).seconds.items():
-            seconds[stage] += spent
-    pipe.send((seconds, peak_memory_mb()))
+def _work(
+    record: ClipRecord, settings: clip_maps.MapSettings, first: bool = False
+) -> tuple[dict[str, float], float]:
+    """Seconds by stage of one clip, and the worker's largest memory so far in MB."""
+    seconds = clip_maps.make_maps(record, settings).seconds
+    if first:
+        _together.wait()
+    return seconds, peak_memory_mb()
 
 
 def peak_memory_mb() -> float:

@@ -5,25 +5,25 @@ python -m input_pipeline.build --dataset=casme3 --raw_dir=DIR
 
 import os
 import pathlib
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 from input_pipeline.core import command, extras, store_flags, tasks
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import frame_choice
+from input_pipeline.databases import frame_choice, known_defects, reading
 from input_pipeline.databases.registry import STORED_DATASETS
-
-if TYPE_CHECKING:
-    from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
-    from input_pipeline.flow.cache import MapCache
-    from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
-    from input_pipeline.flow.workers import Outcome, Work
+from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
+from input_pipeline.flow import workers
+from input_pipeline.flow.cache import MapCache
+from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
+from input_pipeline.flow.workers import Outcome, Work
+from input_pipeline.maps import composing, sample
+from input_pipeline.reports import build_report, zero_motion
 
 _DATASET = flags.DEFINE_enum(
     "dataset", None, STORED_DATASETS, f"Data set to build, one of {', '.join(STORED_DATASETS)}."
 )
-_RAW_DIR = flags.DEFINE_string(
+flags.DEFINE_string(
     "raw_dir", None, "The database as unzipped; for megc2019 the folder of casme2, samm and smic."
 )
 _ANNOTATIONS = flags.DEFINE_multi_string(
@@ -66,23 +66,16 @@ _WORKERS = flags.DEFINE_integer("workers", 0, "Processes; 0: one for each proces
 
 def main() -> int:
     """Build what the flags name; returns the exit status."""
-    if not _DATASET.value or not _RAW_DIR.value:
-        missing = "--dataset" if _RAW_DIR.value else "--raw_dir"
-        raise InputError(f"{missing} is missing; name both --dataset=NAME and --raw_dir=DIR.")
+    raw_dir, dataset = command.required(raw_dir="DIR", dataset="NAME")
     if not 0 <= _WORKERS.value <= 1024:
         raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
     extras.require()
-    # The libraries of the preprocess extra load here, not for --help.
-    from input_pipeline.databases import known_defects, reading
-    from input_pipeline.flow import cache, workers
-    from input_pipeline.reports import build_report, zero_motion
-
     settings = _settings()
     data_dir, layout = store_flags.data_dir(), store_flags.layout()
-    reports = data_dir / _DATASET.value / "reports" / layout
+    reports = data_dir / dataset / "reports" / layout
     result = reading.read_databases(
-        _DATASET.value,
-        pathlib.Path(_RAW_DIR.value),
+        dataset,
+        pathlib.Path(raw_dir),
         [pathlib.Path(name) for name in _ANNOTATIONS.value],
         _FRAMES.value,
     )
@@ -101,7 +94,7 @@ def main() -> int:
     cache_dir = data_dir / "map_cache"
     work = workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
     if not _CHECK_ONLY.value:
-        for sentence in cache.MapCache(cache_dir, settings).unusable(result.clips).told():
+        for sentence in MapCache(cache_dir, settings).unusable(result.clips).sentences():
             print(f"map cache: {sentence}", flush=True)
     outcomes = workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
@@ -124,13 +117,11 @@ def main() -> int:
     if _CHECK_ONLY.value:
         print("checked only: no flow was computed and no data set written")
         return 0
-    _write(result, outcomes, work, provenance, reports)
+    _write(dataset, result, outcomes, work, provenance, reports)
     return 0
 
 
-def _settings() -> "MapSettings":
-    from input_pipeline.flow.clip_maps import MapSettings
-
+def _settings() -> MapSettings:
     try:
         return MapSettings(
             flow=_FLOW.value,
@@ -147,7 +138,7 @@ def _title() -> str:
     return f"Build of {_DATASET.value}, layout {store_flags.layout()}"
 
 
-def _stop_on_unknown(faults: "list[FaultyClip]", report: pathlib.Path) -> None:
+def _stop_on_unknown(faults: list[FaultyClip], report: pathlib.Path) -> None:
     unknown = [fault for fault in faults if fault.stops_build]
     if unknown and not _SKIP_BAD.value:
         first = unknown[0]
@@ -159,31 +150,31 @@ def _stop_on_unknown(faults: "list[FaultyClip]", report: pathlib.Path) -> None:
 
 
 def _write(
-    result: "ReadResult",
-    outcomes: "list[Outcome]",
-    work: "Work",
+    dataset: str,
+    result: ReadResult,
+    outcomes: list[Outcome],
+    work: Work,
     provenance: dict[str, str],
     reports: pathlib.Path,
 ) -> None:
-    from input_pipeline.flow.cache import MapCache
-    from input_pipeline.maps import composing
+    # TensorFlow Datasets and matplotlib take a second to load; --help needs neither.
     from input_pipeline.reports import face_pages, pages
     from input_pipeline.storage import tfds_builder
 
     assert work.cache_dir is not None
-    assert _DATASET.value is not None
     cache = MapCache(work.cache_dir, work.settings)
     usable = {outcome.key for outcome in outcomes if outcome.quality is not None}
     records = [record for record in result.clips if record.key in usable]
     if not records:
         raise InputError("no clip of the database can be used; see the report.")
-    clips = composing.to_clips(
-        records,
-        (_cached(cache, record) for record in records),
-        dataset=_DATASET.value,
+    clips = sample.to_clips(
+        composing.samples((record, _cached(cache, record)) for record in records),
+        where=f"the build of {dataset}",
+        dataset=dataset,
         layout=store_flags.layout(),
         provenance=provenance,
         pretend=result.pretend,
+        every_clip=True,
     )
     written = tfds_builder.write_data_set(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
@@ -203,7 +194,7 @@ def _write(
     print(f"contact sheets in {reports}; {len(face_sheets)} show faces: licensed material")
 
 
-def _cached(cache: "MapCache", record: "ClipRecord") -> "ClipMaps":
+def _cached(cache: MapCache, record: ClipRecord) -> ClipMaps:
     found = cache.load(record)
     if found is None:
         raise InputError(

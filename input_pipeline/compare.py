@@ -10,31 +10,27 @@ from absl import flags
 from input_pipeline.core import command, store_flags
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import STORED_DATASETS
-from input_pipeline.maps import likeness, published
 
-_DATASET = flags.DEFINE_string(
+flags.DEFINE_string(
     "dataset", None, f"Stored data set: {', '.join(STORED_DATASETS)}, or one of your own."
 )
-_MAPS = flags.DEFINE_string(
-    "maps", None, "Folder of foreign maps, in the forms that import_maps reads."
-)
+flags.DEFINE_string("maps", None, "Folder of foreign maps, in the forms that import_maps reads.")
 
 
 def main() -> int:
     """Compare what the flags name; returns the exit status."""
-    if not _DATASET.value or not _MAPS.value:
-        missing = "--dataset" if _MAPS.value else "--maps"
-        raise InputError(f"{missing} is missing; name both --dataset=NAME and --maps=DIR.")
+    maps, dataset = command.required(maps="DIR", dataset="NAME")
+    from input_pipeline.maps import likeness, published
     from input_pipeline.storage import loader
 
-    ours = loader.every_clip(_DATASET.value, store_flags.layout(), store_flags.data_dir())
-    folder = pathlib.Path(_MAPS.value).expanduser()
-    theirs = published.read_maps(folder, _DATASET.value, "whole")
+    ours = loader.every_clip(dataset, store_flags.layout(), store_flags.data_dir())
+    folder = pathlib.Path(maps).expanduser()
+    theirs = published.read_maps(folder, dataset, "whole")
     place_of = {key: index for index, key in enumerate(theirs.clip_key_N)}
     common = [index for index, key in enumerate(ours.clip_key_N) if key in place_of]
     if not common:
         raise InputError(
-            f"'{folder}' and the data set {_DATASET.value} have no clip in common; theirs are "
+            f"'{folder}' and the data set {dataset} have no clip in common; theirs are "
             f"named like {theirs.clip_key_N[0]}, ours like {ours.clip_key_N[0]}."
         )
     foreign = [place_of[ours.clip_key_N[index]] for index in common]

@@ -9,12 +9,11 @@ from input_pipeline.core import command, store_flags
 from input_pipeline.core.clips import Clips, is_data_set_name
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import STORED_DATASETS
-from input_pipeline.maps import published
 
-_SOURCE = flags.DEFINE_string(
+flags.DEFINE_string(
     "source", None, "Folder with samples.csv and its maps, or with one folder per fold."
 )
-_DATASET = flags.DEFINE_string(
+flags.DEFINE_string(
     "dataset",
     None,
     f"Data set to write: {', '.join(STORED_DATASETS)}, or a name of your own (letters, digits, _).",
@@ -54,18 +53,18 @@ def _summary(clips: Clips) -> list[str]:
 
 def main() -> int:
     """Import the maps that the flags name; returns the exit status."""
-    if not _SOURCE.value or not _DATASET.value:
-        missing = "--dataset" if _SOURCE.value else "--source"
-        raise InputError(f"{missing} is missing; name both --source=DIR and --dataset=NAME.")
-    if not is_data_set_name(_DATASET.value) or _DATASET.value == "synthetic":
+    source, dataset = command.required(source="DIR", dataset="NAME")
+    # These load NumPy's slower parts, which --help has no use for.
+    from input_pipeline.maps import published
+
+    if not is_data_set_name(dataset) or dataset == "synthetic":
         raise InputError(
-            f"--dataset={_DATASET.value} cannot be imported; allowed are "
+            f"--dataset={dataset} cannot be imported; allowed are "
             f"{', '.join(STORED_DATASETS)}, or a name of your own of at most 64 letters, "
             "digits and _."
         )
     data_dir = store_flags.data_dir()
-    source = pathlib.Path(_SOURCE.value).expanduser()
-    clips = published.read_maps(source, _DATASET.value, store_flags.layout())
+    clips = published.read_maps(pathlib.Path(source).expanduser(), dataset, store_flags.layout())
     print("\n".join(_summary(clips)))
 
     # Loading TFDS takes most of a second; faults in the source show before that.

@@ -20,10 +20,20 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
-        "absl.app", "absl.logging", "flax.linen", "jax", "matplotlib.figure", "numpy", "optax",
-        "orbax.checkpoint", "PIL.Image", "pytest", "tensorflow_datasets", "tqdm",
+        "absl.app",
+        "absl.logging",
+        "flax.linen",
+        "jax",
+        "matplotlib.figure",
+        "numpy",
+        "optax",
+        "orbax.checkpoint",
+        "PIL.Image",
+        "pytest",
+        "tensorflow_datasets",
+        "tqdm",
     ]
-)  # fmt: skip
+)
 
 
 class Finished(NamedTuple):

@@ -12,9 +12,13 @@ NAME = "input_pipeline.build"
 
 def build(raw_dir: pathlib.Path, data_dir: pathlib.Path, *arguments: object, **options):
     return run_command(
-        NAME, "--dataset=smic", f"--raw_dir={raw_dir}", f"--data_dir={data_dir}", *arguments,
+        NAME,
+        "--dataset=smic",
+        f"--raw_dir={raw_dir}",
+        f"--data_dir={data_dir}",
+        *arguments,
         **options,
-    )  # fmt: skip
+    )
 
 
 def clips(data_dir: pathlib.Path, layout: str = "five") -> Clips:

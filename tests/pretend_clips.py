@@ -50,4 +50,13 @@ def clip(
         else:
             write(path, frame)
         files.append((number, path))
-    return ClipRecord(database, "sub01", "EP01", *marks, "happiness", 1, -1, -1, tuple(files))
+    numbers = dict(zip(("onset", "apex", "offset"), marks, strict=True))
+    return ClipRecord(
+        database=database,
+        subject="sub01",
+        clip="EP01",
+        **numbers,
+        emotion="happiness",
+        label=1,
+        frames=tuple(files),
+    )

@@ -14,7 +14,16 @@ from input_pipeline.databases.rows import ClipRecord
 
 def record(numbers, marks=(10, 15, 20), database: str = "casme2") -> ClipRecord:
     files = tuple((number, pathlib.Path(f"img{number}.jpg")) for number in sorted(numbers))
-    return ClipRecord(database, "sub01", "EP01", *marks, "fear", 0, -1, -1, files)
+    numbers = dict(zip(("onset", "apex", "offset"), marks, strict=True))
+    return ClipRecord(
+        database=database,
+        subject="sub01",
+        clip="EP01",
+        **numbers,
+        emotion="fear",
+        label=0,
+        frames=files,
+    )
 
 
 WHOLE = record(range(10, 21))

@@ -18,7 +18,7 @@ from PIL import Image
 
 from input_pipeline.core.clips import Clips
 from input_pipeline.core.errors import InputError
-from input_pipeline.reports import pages
+from input_pipeline.reports import page, pages
 from input_pipeline.storage import loader, tfds_builder
 
 IMPORT = "input_pipeline.import_maps"
@@ -240,5 +240,5 @@ def test_contact_sheet_shows_maps_and_windows(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [page.name for page in written]
     with Image.open(written[1]) as picture:
         colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20)}
-    drawn = {tuple(bytes.fromhex(c[1:])) for c in pages.REGION_COLOURS.values()}
+    drawn = {tuple(bytes.fromhex(c[1:])) for c in page.REGION_COLOURS.values()}
     assert drawn <= colours

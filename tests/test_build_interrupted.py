@@ -22,8 +22,17 @@ HEED_CTRL_C = (
 def start(
     raw: pathlib.Path, data_dir: pathlib.Path, workers: int, **options: Any
 ) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-c", HEED_CTRL_C, "-m", NAME, "--dataset=smic", f"--raw_dir={raw}",
-             f"--data_dir={data_dir}", f"--workers={workers}"]  # fmt: skip
+    words = [
+        sys.executable,
+        "-c",
+        HEED_CTRL_C,
+        "-m",
+        NAME,
+        "--dataset=smic",
+        f"--raw_dir={raw}",
+        f"--data_dir={data_dir}",
+        f"--workers={workers}",
+    ]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
     return subprocess.Popen(words, cwd=ROOT, **quiet)
 

@@ -108,8 +108,12 @@ def test_output_to_a_full_disk_is_one_line(tmp_path):
         with open("/dev/full", "w") as full:
             finished = subprocess.run(
                 [sys.executable, "-m", "input_pipeline.import_maps", *words],
-                cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-            )  # fmt: skip
+                cwd=ROOT,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
         assert finished.returncode == 2, finished.stderr
         assert "the disk is full" in finished.stderr
         assert finished.stderr.count("\n") == 1, finished.stderr
@@ -145,8 +149,11 @@ def test_a_path_that_is_no_text_is_one_line(tmp_path, flag, locale):
     word = flag.encode() + os.fsencode(tmp_path) + b"/\xff"
     done = subprocess.run(
         [sys.executable, "-m", "experiments.loso", word],
-        cwd=ROOT, env={**os.environ, "LC_ALL": locale}, capture_output=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "LC_ALL": locale},
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1, done.stderr
     assert b"is no text in UTF-8" in done.stderr

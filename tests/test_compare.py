@@ -66,9 +66,11 @@ def test_constant_channels_do_not_count():
 def test_command(tmp_path):
     write_table(tmp_path / "maps")
     imported = run_command(
-        "input_pipeline.import_maps", f"--source={tmp_path / 'maps'}", "--dataset=megc2019",
+        "input_pipeline.import_maps",
+        f"--source={tmp_path / 'maps'}",
+        "--dataset=megc2019",
         f"--data_dir={tmp_path / 'data'}",
-    )  # fmt: skip
+    )
     assert imported.status == 0, imported.err
     arguments = [f"--maps={tmp_path / 'maps'}", f"--data_dir={tmp_path / 'data'}"]
     finished = run_command(NAME, "--dataset=megc2019", *arguments)

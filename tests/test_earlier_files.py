@@ -35,9 +35,13 @@ def summary(folder) -> dict:
 def test_the_same_command_prints_a_finished_run(finished):
     before = (finished / "predictions.csv").read_bytes()
     again = run_command(
-        "experiments.loso", *SMALL, "--epochs=3", "--eval_every=1", "--save_weights",
+        "experiments.loso",
+        *SMALL,
+        "--epochs=3",
+        "--eval_every=1",
+        "--save_weights",
         f"--workdir={finished}",
-    )  # fmt: skip
+    )
     assert again.status == 0, again.err
     assert "4 of 4 folds finished" in again.out
     assert (finished / "predictions.csv").read_bytes() == before
@@ -58,9 +62,14 @@ def test_a_finished_run_is_reported_and_compared(finished, tmp_path):
 
 def test_weights_of_a_finished_run_give_its_predictions(finished, tmp_path):
     done = run_command(
-        "experiments.evaluate", "--model=ahmsa", f"--weights_dir={finished}/weights",
-        "--base_dim=6", "--blocks=1,1,1", SUBJECTS, f"--workdir={tmp_path}/given",
-    )  # fmt: skip
+        "experiments.evaluate",
+        "--model=ahmsa",
+        f"--weights_dir={finished}/weights",
+        "--base_dim=6",
+        "--blocks=1,1,1",
+        SUBJECTS,
+        f"--workdir={tmp_path}/given",
+    )
     assert done.status == 0, done.err
     ours = (tmp_path / "given" / "predictions.csv").read_text(encoding="utf-8").splitlines()
     stored = (finished / "predictions.csv").read_text(encoding="utf-8").splitlines()
@@ -93,8 +102,13 @@ def test_a_data_set_and_its_export_are_read_and_train(tmp_path):
     flow = hashlib.sha256(stored.flow_NxHxWxC.tobytes()).hexdigest()
     assert flow == hashlib.sha256(exported.flow_NxHxWxC.tobytes()).hexdigest()
     done = run_command(
-        "experiments.loso", f"--arrays={FIXTURE}/casme2.npz", "--base_dim=6", "--blocks=1,1,1",
-        "--epochs=1", "--subjects=casme2/sub01,casme2/sub03", f"--workdir={tmp_path}/run",
-    )  # fmt: skip
+        "experiments.loso",
+        f"--arrays={FIXTURE}/casme2.npz",
+        "--base_dim=6",
+        "--blocks=1,1,1",
+        "--epochs=1",
+        "--subjects=casme2/sub01,casme2/sub03",
+        f"--workdir={tmp_path}/run",
+    )
     assert done.status == 0, done.err
     assert summary(tmp_path / "run")["pooled"]["n"] == 4

@@ -55,7 +55,7 @@ def test_a_copy_under_another_clip_s_name_is_not_used(two):
     assert cache.load(first).flow_SxSxC.max() == 1.0
     found = cache.unusable([first, second])
     assert found == (0, 1)
-    assert found.told() == [
+    assert found.sentences() == [
         "1 stored maps are those of another clip, of other settings or damaged, and are computed "
         "again."
     ]
@@ -91,7 +91,7 @@ def test_files_without_marks_are_counted_and_made_again(two, tmp_path):
     assert old.load(first) is None
     found = old.unusable([first, second])
     assert found == (1, 0)
-    assert "1 stored maps of an earlier version do not say whose they are" in found.told()[0]
+    assert "1 stored maps of an earlier version do not say whose they are" in found.sentences()[0]
     old.save(first, maps(1.0))
     assert old.unusable([first, second]) == (0, 0)
     # A file under today's name whose marks were lost counts as well.

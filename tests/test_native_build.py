@@ -176,8 +176,10 @@ def test_bad_clips_are_all_listed_and_nothing_is_written(damaged, tmp_path):
     assert not (tmp_path / "data" / "smic" / "five").exists()
     bad = {key: row for key, row in report(tmp_path / "data").items() if row["status"] == "bad"}
     assert [row["code"] for _, row in sorted(bad.items())] == [
-        "frame_damaged", "frame_empty", "frame_format",
-    ]  # fmt: skip
+        "frame_damaged",
+        "frame_empty",
+        "frame_format",
+    ]
     assert all(row["detail"] for row in bad.values())
 
 
@@ -282,9 +284,15 @@ def test_help_lists_the_command_s_own_flags(module, own):
 
 def test_a_built_data_set_trains(built, tmp_path):
     finished = run_command(
-        "experiments.loso", "--dataset=smic", f"--data_dir={built[0]}", "--base_dim=6",
-        "--blocks=0,0,1", "--epochs=1", "--learning_rate=1e-3", f"--workdir={tmp_path / 'run'}",
-    )  # fmt: skip
+        "experiments.loso",
+        "--dataset=smic",
+        f"--data_dir={built[0]}",
+        "--base_dim=6",
+        "--blocks=0,0,1",
+        "--epochs=1",
+        "--learning_rate=1e-3",
+        f"--workdir={tmp_path / 'run'}",
+    )
     assert finished.status == 0, finished.err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["pooled"]["n"] == 10

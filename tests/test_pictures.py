@@ -240,11 +240,21 @@ def test_the_sheet_of_faces_shows_where_no_motion_is(tmp_path):
         grey_SxS,
         Quality(1.0, 3.0, 0.0, 1, 2, ()),
     )
-    record = ClipRecord("smic", "s01", "c", 1, 2, 3, "x", 0, -1, -1, ())
+    record = ClipRecord(
+        database="smic",
+        subject="s01",
+        clip="c",
+        onset=1,
+        apex=2,
+        offset=3,
+        emotion="x",
+        label=0,
+        frames=(),
+    )
     (path,) = face_pages.write_pages("whole", [record], lambda _: maps, tmp_path, pretend=False)
     with Image.open(path) as page:
         pixels = np.asarray(page.convert("RGB")).astype(int)
-    top, left = face_pages.place(0, 4)
+    top, left = face_pages.GRID.place(0, 4)
     shown = pixels[top : top + 168, left : left + 168]
     assert shown[20, 82].tolist() == [255, 255, 255]
     assert shown[20, 20, 0] > shown[20, 20, 2] + 50

@@ -48,9 +48,10 @@ def test_casme2_leaves_out_what_the_protocol_leaves_out_by_name(tmp_path):
     assert keys(result) == ["sub05/EP12_03f"]
     assert result.outside_protocol == {"left out of the protocol by name": 2}
     assert [(c.field, c.old, c.new) for c in result.corrections] == [("protocol", "in", "out")] * 2
-    assert small.outside(result) == ["sub05/EP09_05f"]
-    assert small.codes(result) == {"sub04/EP12_01f": "apex_missing"}
-    assert result.unknown_faults == ()
+    # Both are clips of the database; the first one's apex is to be spotted.
+    assert small.outside(result) == ["sub04/EP12_01f", "sub05/EP09_05f"]
+    assert [clip.apex for clip in result.clips] == [None, 58, 71]
+    assert result.faults == ()
 
 
 def test_casme2_rows_of_other_copies_are_no_clips(tmp_path):

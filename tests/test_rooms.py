@@ -14,13 +14,22 @@ from command_runner import ROOT
 ORDER = {
     "ahmsa_jax": (("config", "metrics"), ("networks.parts",), ("networks",), ("training",), ("",)),
     "input_pipeline": (
-        ("core",), ("databases", "faces"), ("flow",), ("maps", "pretend"), ("storage", "reports"),
+        ("core",),
+        ("databases", "faces"),
+        ("flow",),
+        ("maps", "pretend"),
+        ("storage", "reports"),
         ("",),
     ),
     "experiments": (
-        ("run",), ("baselines",), ("files",), ("schedule", "scores"), ("cluster", "timing"), ("",),
+        ("run",),
+        ("baselines",),
+        ("files",),
+        ("schedule", "scores"),
+        ("cluster", "timing"),
+        ("",),
     ),
-}  # fmt: skip
+}
 COMMANDS = {
     "experiments": {
         "benchmark",
@@ -36,11 +45,18 @@ COMMANDS = {
 }
 # Packages that a package must not import.
 FORBIDDEN = {
-    "ahmsa_jax": {"cv2", "tensorflow", "tensorflow_datasets", "absl", "input_pipeline",
-                  "experiments", "torch"},
+    "ahmsa_jax": {
+        "cv2",
+        "tensorflow",
+        "tensorflow_datasets",
+        "absl",
+        "input_pipeline",
+        "experiments",
+        "torch",
+    },
     "input_pipeline": {"jax", "flax", "optax", "ahmsa_jax", "experiments", "tensorflow"},
     "experiments": {"cv2", "mediapipe", "dlib", "tensorflow"},
-}  # fmt: skip
+}
 # To be emptied: (importing module, room above it).
 STILL_UPWARDS: set[tuple[str, str]] = set()
 SOURCES = sorted(path for name in ORDER for path in (ROOT / name).rglob("*.py"))

@@ -95,8 +95,12 @@ def test_sighup_lets_the_work_save_first():
 def test_a_signal_inside_garbage_collection_is_not_lost(name, status):
     done = subprocess.run(
         [sys.executable, "-c", IN_GARBAGE_COLLECTION.format(name=name)],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=50,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
     assert done.returncode == status, done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("experiments.tried: stopped by ")

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import fake_maps
 import numpy as np
@@ -86,6 +87,14 @@ def test_a_data_set_and_its_export_give_every_task(whole, tmp_path, monkeypatch)
         loader.load("samm", "five", tmp_path, task="4")
 
 
+def test_a_changed_whole_hash_is_refused(whole, tmp_path):
+    path = tfds_builder.write_data_set(whole, tmp_path).path / "metadata.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(whole.whole_hash(), "0" * 64), encoding="utf-8")
+    with pytest.raises(InputError, match="the hash over all its clips differs"):
+        loader.load("samm", "five", tmp_path)
+
+
 def test_the_whole_hash_covers_every_label(whole):
     changed = [dataclasses.replace(whole, label_N=np.array([1, -1, 0, -1, 2, -1]))]
     for name in ("emotion", "label7", "objective_class"):
@@ -125,6 +134,8 @@ def test_a_build_stores_what_lies_outside_the_classes(tmp_path):
     raw = tmp_path / "raw"
     made = run_command("input_pipeline.fake_database", "--database=casme2", f"--output={raw}")
     assert made.status == 0, made.err
+    shutil.rmtree(raw / "CASME2-RAW/CASME2-RAW/sub26/EP11_03")
+    shutil.rmtree(raw / "CASME2_RAW_selected/CASME2_RAW_selected/sub26/EP11_03")
     finished = run_command(
         "input_pipeline.build", "--dataset=casme2", f"--raw_dir={raw}", f"--data_dir={tmp_path}"
     )
@@ -134,8 +145,8 @@ def test_a_build_stores_what_lies_outside_the_classes(tmp_path):
     )
     stored = loader.every_clip("casme2", "five", tmp_path)
     outside = stored.label_N == -1
-    assert stored.extras["emotion"][outside].tolist() == ["disgust", "others", "sadness", "fear"]
-    assert stored.extras["label7"][outside].tolist() == [4, 7, 3, 5]
+    assert stored.extras["emotion"][outside].tolist() == ["disgust", "disgust", "others", "sadness"]
+    assert stored.extras["label7"][outside].tolist() == [4, 4, 7, 3]
     assert (stored.extras["objective_class"] > 0).all()
     loaded = loader.load("casme2", "five", tmp_path)
     assert len(loaded) == len(stored) - 4
@@ -143,7 +154,9 @@ def test_a_build_stores_what_lies_outside_the_classes(tmp_path):
     assert not {"casme2/sub10", "casme2/sub26"} & set(loaded.subject_key_N)
     with (tmp_path / "casme2/reports/five/clips.csv").open(encoding="utf-8") as file:
         report = {row["clip"]: row for row in csv.DictReader(file)}
-    assert report["casme2/sub04/EP12_01f"]["status"] == "left out (outside the 3 classes)"
+    assert report["casme2/sub26/EP11_03"]["status"] == "left out (outside the 3 classes)"
+    # No apex is annotated.
+    assert report["casme2/sub04/EP12_01f"]["rules"] == "apex_spotted"
     assert report["casme2/sub10/EP01_01"]["status"] == "used"
     assert report["casme2/sub10/EP01_01"]["label"] == ""
 
@@ -182,9 +195,11 @@ def test_an_own_data_set_brings_its_classes(tmp_path, classes, names):
     assert words["EP19_05f"] == "tense"
     npz = tmp_path / "own.npz"
     exported = run_command(
-        "input_pipeline.export", "--dataset=mylab", f"--output={npz}",
+        "input_pipeline.export",
+        "--dataset=mylab",
+        f"--output={npz}",
         f"--data_dir={tmp_path}/written",
-    )  # fmt: skip
+    )
     assert exported.status == 0, exported.err
     assert loader.load_arrays(npz).content_hash() == clips.content_hash()
     assert loader.load_arrays(npz, "mylab").class_names == names

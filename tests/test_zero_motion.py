@@ -13,7 +13,18 @@ from input_pipeline.reports import build_report, zero_motion
 
 def clip(name: str, apex: int | None = 5) -> ClipRecord:
     frames = ((5, pathlib.Path("5.jpg")),)
-    return ClipRecord("casme3", "spNO.1", name, 5, apex, 134, "sad", 0, 3, -1, frames)
+    return ClipRecord(
+        database="casme3",
+        subject="spNO.1",
+        clip=name,
+        onset=5,
+        apex=apex,
+        offset=134,
+        emotion="sad",
+        label=0,
+        label7=3,
+        frames=frames,
+    )
 
 
 def outcome(name: str, apex: int, *rules: str) -> Outcome:

@@ -54,7 +54,7 @@ def run(
     def guarded(_: Sequence[str]) -> int:
         try:
             status = main()
-            # What a full disk does not take is to be said here, not when the interpreter ends.
+            # A full disk is reported here, not when the interpreter ends.
             sys.stdout.flush()
             return status
         except mistakes as error:
@@ -76,8 +76,11 @@ def run(
             text = str(error)
             if isinstance(error, ImportError) and "map segment" not in text:
                 raise
-            _leave(name, f"the memory allowed is used up ({text or 'by Python itself'}); allow "
-                   "more (ulimit -v) or ask for less.")  # fmt: skip
+            _leave(
+                name,
+                f"the memory allowed is used up ({text or 'by Python itself'}); allow "
+                "more (ulimit -v) or ask for less.",
+            )
         except OSError as error:
             if error.errno is None:
                 raise
@@ -109,18 +112,18 @@ def _parse(name: str, purpose: str, argv: Sequence[str]) -> list[str]:
             )
         if word.startswith(("--flagfile=", "-flagfile=")):
             _check_flagfile(name, word.partition("=")[2])
-    told = io.StringIO()
+    messages = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(messages):
             stray = flags.FLAGS(list(argv))[1:]
     except flags.Error as error:
         _leave(name, str(error))
     except UnicodeDecodeError as error:
         _leave(name, f"the file of --flagfile is no text in UTF-8: {error}.")
-    if "circular flagfile" in told.getvalue():
-        file = told.getvalue().strip().rpartition(" ")[2]
+    if "circular flagfile" in messages.getvalue():
+        file = messages.getvalue().strip().rpartition(" ")[2]
         _leave(name, f"--flagfile={file} names itself, by way of others or at once.")
-    sys.stderr.write(told.getvalue())
+    sys.stderr.write(messages.getvalue())
     if stray:
         _leave(name, f"unexpected argument '{stray[0]}'; every setting is a --flag=value.")
     for flag in flags.FLAGS.flag_values_dict():
@@ -132,6 +135,15 @@ def _parse(name: str, purpose: str, argv: Sequence[str]) -> list[str]:
     if flags.FLAGS["verbosity"].using_default_value:
         logging.set_verbosity(logging.WARNING)
     return list(argv[:1])
+
+
+def required(**examples: str) -> list[str]:
+    """The values of the flags named; `examples` say what to give. Raises InputError without one."""
+    missing = [name for name in examples if not flags.FLAGS[name].value]
+    if missing:
+        wanted = " and ".join(f"--{name}={example}" for name, example in examples.items())
+        raise InputError(f"--{missing[0]} is missing; give {wanted}.")
+    return [str(flags.FLAGS[name].value) for name in examples]
 
 
 def _check_flagfile(name: str, given: str) -> None:
@@ -176,7 +188,7 @@ def _print_help(name: str, text: str) -> int:
 
 
 def _reader_left() -> int:
-    """The reader of our output (head, less) has left; nothing remains to be said."""
+    """The reader of our output (head, less) has closed the pipe; exit quietly."""
     _drop_output()
     return 141
 

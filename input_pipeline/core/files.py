@@ -61,7 +61,15 @@ def temporary_target(name: str) -> str | None:
 
 
 class UnfitFileError(ValueError):
-    """What lies at a path is no regular file, or larger than such a file can be."""
+    """What lies at a path cannot be such a file; the text says why."""
+
+
+class IrregularFileError(UnfitFileError):
+    """What lies at a path is a folder, a pipe or a device."""
+
+
+class OversizedFileError(UnfitFileError):
+    """What lies at a path is larger than such a file can be."""
 
 
 def read_whole(path: pathlib.Path, most_bytes: int) -> bytes:
@@ -74,9 +82,9 @@ def read_whole(path: pathlib.Path, most_bytes: int) -> bytes:
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise UnfitFileError("it is no regular file")
+            raise IrregularFileError("it is no regular file")
         if found.st_size > most_bytes:
-            raise UnfitFileError(
+            raise OversizedFileError(
                 f"it has {found.st_size:,} bytes, and such a file at most {most_bytes:,}"
             )
         with os.fdopen(descriptor, "rb", closefd=False) as file:

@@ -4,7 +4,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-_SIGNATURE_BYTES = 8
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 # Length, name and check sum around a chunk's body.
 _FRAME_BYTES = 12
 # Adam7's passes: first column and row, and steps.
@@ -46,7 +47,7 @@ def has_all_pixels(data: bytes) -> bool:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = _SIGNATURE_BYTES
+    at = len(SIGNATURE)
     while at + _FRAME_BYTES <= len(data):
         length, name = struct.unpack_from(">I4s", data, at)
         yield name, data[at + 8 : at + 8 + length]

@@ -42,8 +42,10 @@ def check_annotation(record: ClipRecord) -> None:
     marks = [record.onset, record.apex, record.offset]
     known = [mark for mark in marks if mark is not None]
     if known != sorted(known):
-        told = ", ".join("none" if mark is None else str(mark) for mark in marks)
-        raise ClipFault("annotation_order", f"onset, apex and offset are {told}; they must ascend.")
+        shown = ", ".join("none" if mark is None else str(mark) for mark in marks)
+        raise ClipFault(
+            "annotation_order", f"onset, apex and offset are {shown}; they must ascend."
+        )
     if not record.frames:
         raise ClipFault("no_frames", "the clip's folder is missing or holds no frames.")
 
@@ -70,13 +72,15 @@ def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[s
     """The number of the apex, None where it is to be spotted, and the rules applied.
 
     SMIC annotates none: `smic_apex` takes the offset, the frame halfway from onset to offset
-    (rounded down), or spotting. Raises ClipFault apex_missing or annotation_missing where
-    nothing tells it.
+    (rounded down), or spotting. Elsewhere it is spotted outside the 3-class protocol. Raises
+    ClipFault apex_missing or annotation_missing where it is unknown.
     """
     if record.apex is not None:
         return record.apex, ()
     known = DATABASES.get(record.database)
     if known is None or known.has_apex:
+        if record.label < 0:
+            return None, ()
         raise ClipFault("apex_missing", "the clip has no apex, and its database annotates them.")
     if record.onset is None or record.offset is None:
         raise ClipFault("annotation_missing", "the clip has no onset or no offset.")
@@ -95,7 +99,7 @@ def spot(
 ) -> Chosen:
     """The frame in onset..offset with the largest mean flow against the onset, the first of equals.
 
-    `onset` is the number of the frame that serves as onset, `mean_flow` tells the mean magnitude
+    `onset` is the number of the frame that serves as onset, `mean_flow` gives the mean magnitude
     for a frame's file. The search ends `seconds` after the onset. More than 100 frames are
     searched in equal steps first, then around the best of them. Raises ClipFault
     annotation_missing, frame_missing or no_motion.

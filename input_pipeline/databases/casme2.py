@@ -1,9 +1,10 @@
 """Reads CASME II (Yan et al., 2014): coding sheet and frames, as unzipped."""
 
+import functools
 import pathlib
 import re
 
-from input_pipeline.databases import records, sheet_files, trees
+from input_pipeline.databases import records, sheet_files
 from input_pipeline.databases.database import Database
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
@@ -59,13 +60,8 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     rows_of_classes = objective.rows if objective else []
     classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
     found_trees = source.trees(frames)
-
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
-        folders = records.subject_and_clip_folders(found_trees, clip)
-        shown = f"{clip.subject}/{clip.clip}"
-        return records.first_with_frames(folders, _FRAME_NAMES[frames], numbers, shown)
-
-    layout = records.Layout(NAME, _names, frames_of)
+    folders = functools.partial(records.subject_and_clip_folders, found_trees=found_trees)
+    layout = records.Layout(NAME, _names, folders, DATABASE.frame_names[frames])
     rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
     also = (objective,) if objective else ()
     return source.noted(records.read_rows(rows, layout), (sheet, *also), found_trees)

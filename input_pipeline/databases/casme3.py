@@ -1,9 +1,10 @@
 """Reads CAS(ME)^3 Part A (Li et al., 2023): JpgIndex sheet and colour frames, as unzipped."""
 
 import dataclasses
+import functools
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import records, sheet_files, trees
@@ -50,7 +51,7 @@ LABELS = sheet_files.SheetForm(
     never=re.compile(r".*(error_list|wrongly_labeled|MaE_label|part_C).*", re.IGNORECASE),
 )
 _OLDER = re.compile(r".*_v1\.\w+", re.IGNORECASE)
-_OLDER_TOLD = (
+_OLDER_SHEET = (
     "the sheet {} is the older one of CAS(ME)^3 (755 clips of 89 subjects in the 3 classes), which "
     "its authors have corrected; name cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx (699 of 88)."
 )
@@ -62,19 +63,15 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     Both forms of the release are read, long videos and clip folders. A clip is named by the
     video's letter and the onset as written in the sheet: `b_166`.
     """
-    if frames == "cropped":
-        raise InputError("CAS(ME)^3 has no cropped frames; give --frames=raw.")
-    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    if frames not in DATABASE.frame_names:
+        raise InputError(f"CAS(ME)^3 has no {frames} frames; give --frames=raw.")
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, DATABASE.left_out)
     sheet = source.sheet(LABELS, given)
     found_trees = source.trees(frames)
-
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
-        folders = (folder for tree in found_trees for folder in _folders(tree.path, clip))
-        shown = f"{clip.subject}/{clip.clip.split('_')[0]}"
-        return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
-
+    folders = functools.partial(_folders, found_trees=found_trees)
     # Clips run on in the long videos, and single frames were dropped all over.
-    layout = records.Layout(NAME, _names, frames_of, offset_needed=False)
+    frame_name = DATABASE.frame_names[frames]
+    layout = records.Layout(NAME, _names, folders, frame_name, offset_needed=False)
     micro = [row for row in sheet.rows if not _is_macro(row.cells)]
     result = records.read_rows(micro, layout)
     if len(micro) < len(sheet.rows):
@@ -82,12 +79,12 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
         outside = {**result.outside_protocol, **macro}
         result = dataclasses.replace(result, outside_protocol=outside)
     if _OLDER.fullmatch(sheet.path.name):
-        older = _OLDER_TOLD.format(sheet.path.name)
+        older = _OLDER_SHEET.format(sheet.path.name)
         result = dataclasses.replace(result, deviations=(older,))
     renamed = [p.name for clip in result.clips for _, p in clip.frames if not p.stem.isdigit()]
     if renamed:
-        told = f"frames named like {renamed[0]} are taken for those of their numbers"
-        result = dataclasses.replace(result, notes=(*result.notes, told))
+        note = f"frames named like {renamed[0]} are taken for those of their numbers"
+        result = dataclasses.replace(result, notes=(*result.notes, note))
     return source.noted(result, (sheet,), found_trees)
 
 
@@ -109,13 +106,16 @@ def _spelling(name: str) -> str:
     return name.casefold().replace(".", "")
 
 
-def _folders(tree: pathlib.Path, clip: records.AnnotatedClip) -> Iterator[pathlib.Path]:
-    yield from trees.folders_named(tree, f"{clip.subject}_{clip.clip}", _spelling)
-    for subject in trees.subject_folders(tree, clip.subject, _spelling):
-        for video in trees.folders_named(subject, clip.clip.split("_")[0], _spelling):
-            # Beside the colour frames lie depth pictures; some copies have the frames right here.
-            yield from trees.folders_named(video, "color")
-            yield video
+def _folders(
+    clip: records.AnnotatedClip, found_trees: Iterable[trees.OuterFolder]
+) -> Iterator[pathlib.Path]:
+    for tree in found_trees:
+        yield from trees.folders_named(tree.path, f"{clip.subject}_{clip.clip}", _spelling)
+        for subject in trees.subject_folders(tree.path, clip.subject, _spelling):
+            for video in trees.folders_named(subject, clip.clip.split("_")[0], _spelling):
+                # Beside the colour frames lie depth pictures; some copies have frames right here.
+                yield from trees.folders_named(video, "color")
+                yield video
 
 
 DATABASE = Database(

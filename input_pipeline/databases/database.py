@@ -18,7 +18,7 @@ class Database:
     """A database as its authors deliver it.
 
     `subject` matches a subject as written, its number in the group, and `spelling` formats that
-    number as the composite list spells it. `frame_names` tells how frames are named in each tree
+    number as the composite list spells it. `frame_names` says how frames are named in each tree
     (raw, cropped). `read` takes the raw folder, the sheets given and the tree's name, and raises
     InputError where sheet or frames are not to be found.
     """

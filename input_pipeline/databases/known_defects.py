@@ -56,7 +56,7 @@ def _judged(
     result = [_excused(fault, named) for fault in faults]
     used = []
     for row in (row for row in rows if row["clip"] == _ANY):
-        # Clips outside the protocol need no excuse, and shall not use up what others need.
+        # Clips outside the protocol stop no build and do not count against the limit.
         covered = [i for i, fault in enumerate(result) if _covers(row, fault) and not fault.outside]
         covered.sort(key=lambda index: result[index].key)
         for index in covered[: int(row["most"])]:

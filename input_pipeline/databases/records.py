@@ -36,10 +36,10 @@ class AnnotatedClip(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Frame numbers of a clip, ascending."""
+    """Frame numbers of a clip, ascending; outside the protocol the apex may be unknown."""
 
     onset: int
-    apex: int
+    apex: int | None
     offset: int
 
 
@@ -48,13 +48,14 @@ class Layout:
     """How a database names and stores its clips.
 
     `names` turns subject and clip as written into the Contract's spelling, or raises ClipFault
-    (bad_name, annotation_number). `frames` lists the frames of a clip within the numbers given.
+    (bad_name, annotation_number). `folders` lists where a clip's frames may lie, best first.
     The offset frame must exist where `offset_needed`.
     """
 
     database: str
     names: Callable[[dict[str, str]], tuple[str, str]]
-    frames: Callable[[AnnotatedClip, tuple[int, int]], trees.Frames]
+    folders: Callable[[AnnotatedClip], Iterable[pathlib.Path]]
+    frame_name: trees.FrameName
     offset_needed: bool = True
 
 
@@ -135,10 +136,12 @@ def _by_key(
 def _record(
     clip: AnnotatedClip, layout: Layout, corrections: Corrections, label: int, label7: int
 ) -> ClipRecord:
-    numbers = _numbers(clip, corrections)
-    frames = layout.frames(clip, (numbers.onset - NEAREST, numbers.offset + NEAREST))
+    numbers = _numbers(clip, corrections, apex_needed=label >= 0)
+    within = (numbers.onset - NEAREST, numbers.offset + NEAREST)
+    shown = f"{clip.subject}/{clip.clip}"
+    frames = first_with_frames(layout.folders(clip), layout.frame_name, within, shown)
     for name, number in numbers._asdict().items():
-        if name != "offset" or layout.offset_needed:
+        if number is not None and (name != "offset" or layout.offset_needed):
             require_near(frames, name, number)
     return ClipRecord(
         database=layout.database,
@@ -172,12 +175,14 @@ def require_near(frames: trees.Frames, name: str, number: int) -> None:
     )
 
 
-def _numbers(clip: AnnotatedClip, corrections: Corrections) -> Numbers:
-    onset, apex, offset = (
-        frame_number(name, corrections.apply(clip.subject, clip.clip, name, getattr(clip, name)))
-        for name in Numbers._fields
-    )
-    if not onset <= apex <= offset:
+def _numbers(clip: AnnotatedClip, corrections: Corrections, *, apex_needed: bool) -> Numbers:
+    def number(name: str) -> int:
+        text = corrections.apply(clip.subject, clip.clip, name, getattr(clip, name))
+        return frame_number(name, text)
+
+    onset, offset = number("onset"), number("offset")
+    apex = None if clip.apex in _NOT_ANNOTATED and not apex_needed else number("apex")
+    if not onset <= (onset if apex is None else apex) <= offset:
         raise ClipFault(
             "annotation_order",
             f"onset {onset}, apex {apex}, offset {offset}: the apex must lie between the others.",
@@ -200,7 +205,7 @@ def frame_number(name: str, text: str) -> int:
 
 
 def subject_and_clip_folders(
-    found_trees: Iterable[trees.OuterFolder], clip: AnnotatedClip
+    clip: AnnotatedClip, found_trees: Iterable[trees.OuterFolder]
 ) -> Iterator[pathlib.Path]:
     """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
     for tree in found_trees:
@@ -214,11 +219,11 @@ def first_with_frames(
     numbers: tuple[int, int] | None,
     shown: str,
 ) -> trees.Frames:
-    """The frames of the first folder that holds any; `shown` names the clip's folder in faults.
+    """The frames of the first folder that holds any; `shown` names the clip in faults.
 
     Raises ClipFault as trees.numbered_frames.
     """
-    fault = ClipFault("no_frames", f"no folder is named '{shown}'.")
+    fault = ClipFault("no_frames", f"no folder of the clip '{shown}' is there.")
     for folder in folders:
         try:
             return trees.numbered_frames(folder, name, numbers)

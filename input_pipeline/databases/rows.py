@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipRecord:
     """One clip as annotated and as found on disk.
 
@@ -17,7 +17,7 @@ class ClipRecord:
     subject: str
     clip: str
     onset: int | None
-    # None where the database annotates no apex (SMIC).
+    # None where no apex is annotated: all of SMIC, single clips outside the 3-class protocol.
     apex: int | None
     offset: int | None
     # As written in the sheet, or the name of the clip's folder.
@@ -25,8 +25,8 @@ class ClipRecord:
     # Index into clips.CLASS_NAMES; -1 outside the 3-class protocol.
     label: int
     # -1 where the database has none.
-    label7: int
-    objective_class: int
+    label7: int = -1
+    objective_class: int = -1
     frames: tuple[tuple[int, pathlib.Path], ...]
 
     @property

@@ -1,10 +1,11 @@
 """Reads SAMM (Davison et al., 2018): FACS code sheet and frames, as unzipped."""
 
+import functools
 import pathlib
 import re
 
 from input_pipeline.core.errors import InputError
-from input_pipeline.databases import frame_choice, records, sheet_files, trees
+from input_pipeline.databases import frame_choice, records, sheet_files
 from input_pipeline.databases.database import Database
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.sheet_files import GivenSheets
@@ -41,7 +42,7 @@ CODES = sheet_files.SheetForm(
 
 def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of SAMM; raises InputError where sheet or frames are not to be found."""
-    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, DATABASE.left_out)
     sheet = source.sheet(CODES, given)
     try:
         found_trees = source.trees(frames)
@@ -52,13 +53,8 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
             f"{str(error).removesuffix('.')}; SAMM has no official crop: in the composite give "
             f"--frames={frame_choice.EXAMPLE}."
         ) from error
-
-    def frames_of(clip: records.AnnotatedClip, numbers: tuple[int, int]) -> trees.Frames:
-        folders = records.subject_and_clip_folders(found_trees, clip)
-        shown = f"{clip.subject}/{clip.clip}"
-        return records.first_with_frames(folders, _FRAME_NAME, numbers, shown)
-
-    layout = records.Layout(NAME, _names, frames_of)
+    folders = functools.partial(records.subject_and_clip_folders, found_trees=found_trees)
+    layout = records.Layout(NAME, _names, folders, DATABASE.frame_names[frames])
     return source.noted(records.read_rows(sheet.rows, layout), (sheet,), found_trees)
 
 

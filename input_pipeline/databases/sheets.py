@@ -6,10 +6,8 @@ declarations are refused, rows and columns are capped, and formulas are never ev
 
 import csv
 import io
-import os
 import pathlib
 import re
-import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +15,7 @@ from typing import Any, NamedTuple
 
 from input_pipeline.core import extras
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import UnfitFileError, read_whole
 
 SUFFIXES = (".xlsx", ".xls", ".csv")
 # The largest sheet of these databases (CAS(ME)^3, all expressions) has 4,206 rows and 0.5 MB.
@@ -132,7 +131,7 @@ def _too_many_rows(path: pathlib.Path) -> InputError:
     )
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """A cell as the sheet shows it; whole numbers without a decimal point."""
     if value is None:
         return ""
@@ -142,15 +141,10 @@ def _text(value: Any) -> str:
 
 
 def _checked_bytes(path: pathlib.Path) -> bytes:
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"'{path.name}' is no regular file; {_ADVICE}.")
-    if status.st_size > _MOST_BYTES:
-        raise InputError(
-            f"'{path.name}' has {status.st_size} bytes; an annotation sheet has at most "
-            f"{_MOST_BYTES}; check that it is the right file."
-        )
-    return path.read_bytes()
+    try:
+        return read_whole(path, _MOST_BYTES)
+    except UnfitFileError as error:
+        raise InputError(f"'{path.name}' is no annotation sheet: {error}; {_ADVICE}.") from error
 
 
 def _sheets(path: pathlib.Path) -> Iterable[Iterator[tuple[int, list[str]]]]:

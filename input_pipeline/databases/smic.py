@@ -1,4 +1,4 @@
-"""Reads SMIC-HS (Li et al., 2013), short clips: there is no sheet, folders tell everything."""
+"""Reads SMIC-HS (Li et al., 2013), short clips: without a sheet, by its folders alone."""
 
 import collections
 import pathlib
@@ -45,7 +45,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
             f"SMIC-HS needs no annotation sheet, got '{given.named[0].name}'; its classes are "
             "those of the folders; leave --annotations out."
         )
-    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, _OTHER_TREES)
+    source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, DATABASE.left_out)
     found_trees = source.trees(frames)
     _check_own_name(raw_dir.resolve().name, found_trees)
     clips: list[ClipRecord] = []
@@ -136,7 +136,7 @@ def _record(
             "label_conflict",
             f"the clip's name says {CLASS_NAMES[label]}, its folder {', '.join(sorted(classes))}.",
         )
-    found = records.first_with_frames(places, _FRAME_NAMES[frames], None, clip)
+    found = records.first_with_frames(places, DATABASE.frame_names[frames], None, clip)
     return ClipRecord(
         database=NAME,
         subject=subject,
@@ -147,7 +147,6 @@ def _record(
         emotion=CLASS_NAMES[label],
         label=label,
         label7=labels.classes_of(NAME, CLASS_NAMES[label]).label7,
-        objective_class=-1,
         frames=found,
     )
 

@@ -101,7 +101,7 @@ def _unseen(folders: Iterable[pathlib.Path], seen: set[pathlib.Path]) -> list[pa
 
 def kind_of(path: pathlib.Path, raw_dir: pathlib.Path) -> str:
     """`raw`, `selected` (raw frames from onset to offset) or `cropped`, by the folders' names."""
-    # The raw folder's own name counts where nothing below it tells.
+    # The raw folder's own name counts where nothing below it says so.
     for names in ("/".join(_below(path, raw_dir)), raw_dir.name):
         for word, kind in (("crop", "cropped"), ("select", "selected"), ("raw", "raw")):
             if word in names.casefold():

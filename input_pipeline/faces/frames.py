@@ -1,25 +1,21 @@
 """Strict reading of one video frame: what is not wholly there, or is no plain picture, is refused.
 
 OpenCV accepts a JPEG cut at any length and fills the rest with grey, which optical flow then
-reads as motion. So the size is judged from the header, the file is followed to its end marker,
-and only then decoded. Letters in array names: H rows, W columns.
+reads as motion; Pillow refuses it. Letters in array names: H rows, W columns.
 """
 
 import io
-import os
 import pathlib
 import queue
-import re
-import stat
-import struct
 import threading
 import warnings
-from typing import NamedTuple
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from input_pipeline.core import png_chunks
 from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.core.files import IrregularFileError, OversizedFileError, read_whole
 
 # The largest frame of the four databases has about 2.2 million pixels.
 MOST_PIXELS = 1 << 24
@@ -27,20 +23,10 @@ _MOST_BYTES = 6 * MOST_PIXELS + (1 << 20)
 READ_SECONDS = 30.0
 _STRIPE = 64
 _WANTED = "allowed are JPEG, PNG and BMP pictures; copy the frame again from the database"
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_PNG_COLOURS = {0, 2, 3, 4, 6}
-# In a JPEG's entropy-coded data a marker is an FF not followed by 00 (a stuffed byte), by a
-# restart number or by another FF (filling).
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_JPEG_START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-
-class _Header(NamedTuple):
-    kind: str
-    width: int
-    height: int
+_KIND_OF = {b"\xff\xd8\xff": "JPEG", png_chunks.SIGNATURE: "PNG", b"BM": "BMP"}
+_JPEG_END = b"\xff\xd9"
+# Of the first header that BMP files share today.
+_BMP_HEADER_BYTES = 40
 
 
 def read_frame(path: pathlib.Path, *, seconds: float = READ_SECONDS) -> np.ndarray:
@@ -55,15 +41,13 @@ def read_frame(path: pathlib.Path, *, seconds: float = READ_SECONDS) -> np.ndarr
     data = _read_bytes(path, seconds)
     if not data:
         raise ClipFault("frame_empty", f"{path.name} has no bytes; {_WANTED}.")
-    header = _header(path.name, data)
-    if header.width < 1 or header.height < 1:
-        raise _damaged(path.name, f"its header tells {header.width}x{header.height} pixels")
-    if header.width * header.height > MOST_PIXELS:
+    kind = next((kind for mark, kind in _KIND_OF.items() if data.startswith(mark)), None)
+    if kind is None:
         raise ClipFault(
-            "frame_too_large",
-            f"{path.name} has {header.width}x{header.height} pixels; allowed are 2^24 in all.",
+            "frame_format",
+            f"{path.name} is no picture, its first bytes are {data[:8]!r}; {_WANTED}.",
         )
-    return _decoded(path.name, data, header.kind)
+    return _decoded(path.name, data, kind)
 
 
 def grey(frame: np.ndarray) -> np.ndarray:
@@ -107,120 +91,64 @@ def _read_bytes(path: pathlib.Path, seconds: float) -> bytes:
 
 
 def _regular_file(path: pathlib.Path) -> bytes:
-    # Without waiting for a writer, should the path be a pipe.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ClipFault("frame_not_a_file", f"{path.name} is a folder, a pipe or a device.")
-        if status.st_size > _MOST_BYTES:
-            raise ClipFault(
-                "frame_too_large",
-                f"{path.name} has {status.st_size} bytes; allowed are {_MOST_BYTES}.",
-            )
-        with os.fdopen(descriptor, "rb", closefd=False) as stream:
-            return stream.read()
-    finally:
-        os.close(descriptor)
-
-
-def _header(name: str, data: bytes) -> _Header:
-    if data.startswith(b"\xff\xd8\xff"):
-        return _jpeg_header(name, data)
-    if data.startswith(_PNG_SIGNATURE):
-        return _png_header(name, data)
-    if data.startswith(b"BM"):
-        return _bmp_header(name, data)
-    raise ClipFault(
-        "frame_format", f"{name} is no picture, its first bytes are {data[:8]!r}; {_WANTED}."
-    )
-
-
-def _jpeg_header(name: str, data: bytes) -> _Header:
-    """Follows the file's segments from the start marker to the end marker."""
-    header, at = None, 2
-    while True:
-        while data[at : at + 2] == b"\xff\xff":
-            at += 1
-        if len(data) < at + 2:
-            raise _damaged(name, "it is cut off before the end of the picture")
-        if data[at] != 0xFF:
-            raise _damaged(name, f"a marker is missing at byte {at}")
-        marker = data[at + 1]
-        if marker == 0xD9:
-            break
-        at += 2
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
-            continue
-        if len(data) < at + 2:
-            raise _damaged(name, "it is cut off before the end of the picture")
-        length = struct.unpack_from(">H", data, at)[0]
-        if marker in _JPEG_START_OF_FRAME:
-            if length < 8 or len(data) < at + 8:
-                raise _damaged(name, "its header is cut off")
-            height, width, components = struct.unpack_from(">HHB", data, at + 3)
-            if components == 4:
-                raise ClipFault("frame_colour", f"{name} is CMYK; allowed are grey and RGB.")
-            header = _Header("JPEG", width, height)
-        at += length
-        if marker == 0xDA:
-            found = _JPEG_MARKER.search(data, at)
-            if not found:
-                raise _damaged(name, "it is cut off before the end of the picture")
-            at = found.start()
-    if header is None:
-        raise _damaged(name, "it holds no picture")
-    return header
-
-
-def _png_header(name: str, data: bytes) -> _Header:
-    if len(data) < 33 or data[8:16] != b"\x00\x00\x00\x0dIHDR":
-        raise _damaged(name, "its header is cut off")
-    width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
-    if colour not in _PNG_COLOURS:
-        raise _damaged(name, f"its colour type is {colour}")
-    # The size limit comes first: a picture may be refused for it however it ends.
-    if width * height <= MOST_PIXELS and not data.endswith(_PNG_END):
-        raise _damaged(name, "it is cut off before its end chunk")
-    if png_chunks.headers(data) > 1:
-        raise _damaged(name, "it has a second header")
-    return _Header("PNG", width, height)
-
-
-def _bmp_header(name: str, data: bytes) -> _Header:
-    if len(data) < 30:
-        raise _damaged(name, "its header is cut off")
-    told, header_size = struct.unpack_from("<I", data, 2)[0], struct.unpack_from("<I", data, 14)[0]
-    if header_size < 40:
-        raise ClipFault("frame_format", f"{name} is a BMP of an unsupported, ancient kind.")
-    if told > len(data):
-        raise _damaged(name, f"it has {len(data)} of {told} bytes")
-    width, height = struct.unpack_from("<ii", data, 18)
-    return _Header("BMP", abs(width), abs(height))
+        return read_whole(path, _MOST_BYTES)
+    except IrregularFileError:
+        raise ClipFault(
+            "frame_not_a_file", f"{path.name} is a folder, a pipe or a device."
+        ) from None
+    except OversizedFileError as error:
+        raise ClipFault("frame_too_large", f"{path.name}: {error}.") from None
 
 
 def _decoded(name: str, data: bytes, kind: str) -> np.ndarray:
-    from PIL import Image, ImageOps
-
+    _check_ends(name, data, kind)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if kind == "PNG":
                 # Loading alone leaves check sums unread.
-                with Image.open(io.BytesIO(data), formats=(kind,)) as picture:
+                with _opened(name, data, kind) as picture:
                     picture.verify()
-            with Image.open(io.BytesIO(data), formats=(kind,)) as picture:
+            with _opened(name, data, kind) as picture:
                 picture.load()
-                upright = ImageOps.exif_transpose(picture) if kind == "JPEG" else picture
-                return _plain(name, upright)
+                return _plain(name, ImageOps.exif_transpose(picture) if kind == "JPEG" else picture)
     except ClipFault:
         raise
+    except Image.DecompressionBombError:
+        raise _too_large(name, "far more") from None
     # Pillow reports damage as OSError, SyntaxError, ValueError, struct.error or zlib.error.
     except Exception as error:
         raise _damaged(name, str(error)) from error
 
 
-def _plain(name: str, picture) -> np.ndarray:
+def _check_ends(name: str, data: bytes, kind: str) -> None:
+    """What Pillow lets pass: headers that contradict each other, and a missing last mark."""
+    if kind == "PNG" and png_chunks.headers(data) > 1:
+        raise _damaged(name, "it has a second header")
+    if kind == "JPEG" and _JPEG_END not in data:
+        raise _damaged(name, "it is cut off before the end of the picture")
+    if kind == "BMP" and 0 < int.from_bytes(data[14:18], "little") < _BMP_HEADER_BYTES:
+        raise ClipFault("frame_format", f"{name} is a BMP of an unsupported, ancient kind.")
+
+
+def _opened(name: str, data: bytes, kind: str) -> Image.Image:
+    """The picture with its header read and its size checked, before any pixel is decoded."""
+    picture = Image.open(io.BytesIO(data), formats=(kind,))
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise _too_large(name, f"{width}x{height}")
+    # The size limit comes first: a picture may be refused for it however it ends.
+    if kind == "PNG" and not data.endswith(png_chunks.END):
+        raise _damaged(name, "it is cut off before its end chunk")
+    return picture
+
+
+def _too_large(name: str, size: str) -> ClipFault:
+    return ClipFault("frame_too_large", f"{name} has {size} pixels; allowed are 2^24 in all.")
+
+
+def _plain(name: str, picture: Image.Image) -> np.ndarray:
     """HxW or HxWx3 uint8 from Pillow's picture, by the rules of read_frame."""
     if picture.mode.startswith("I") or picture.mode == "F":
         return (np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8)

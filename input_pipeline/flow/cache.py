@@ -32,20 +32,20 @@ class Unusable(NamedTuple):
     unmarked: int
     foreign: int
 
-    def told(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """One sentence for each kind that is there."""
-        sentences = []
+        lines = []
         if self.unmarked:
-            sentences.append(
+            lines.append(
                 f"{self.unmarked} stored maps of an earlier version do not say whose they are and "
                 "are computed again; with a whole database that takes hours."
             )
         if self.foreign:
-            sentences.append(
+            lines.append(
                 f"{self.foreign} stored maps are those of another clip, of other settings or "
                 "damaged, and are computed again."
             )
-        return sentences
+        return lines
 
 
 class MapCache:
@@ -118,8 +118,8 @@ class MapCache:
         # It knew no limit of the search for an apex.
         settings = {name: v for name, v in self._provenance.items() if name != "spot_seconds"}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        told = [record.key, record.onset, record.apex, record.offset]
-        digest.update(json.dumps(told).encode())
+        annotated = [record.key, record.onset, record.apex, record.offset]
+        digest.update(json.dumps(annotated).encode())
         for frame in _frame_marks(record):
             digest.update(json.dumps(frame).encode())
         return self._folder / f"{digest.hexdigest()[:32]}.npz"

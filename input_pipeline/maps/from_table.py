@@ -2,9 +2,7 @@
 
 import csv
 import io
-import os
 import pathlib
-import stat
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy as np
 from input_pipeline.core import identifiers, progress_lines
 from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, MOST_CLASSES
 from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.core.files import UnfitFileError, read_whole
 from input_pipeline.databases import registry
 from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.maps import picture
@@ -134,15 +133,13 @@ def _samples(entries: list[tuple[int, _Entry]], class_names: tuple[str, ...]) ->
 
 
 def _text(path: pathlib.Path) -> str:
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
-        raise InputError(
-            f"'{path}' is no regular file of at most {_MOST_BYTES} bytes; expected is a table "
-            f"with the columns {', '.join(COLUMNS)}."
-        )
     try:
         # -sig: spreadsheets put a byte order mark in front.
-        return path.read_text(encoding="utf-8-sig")
+        return read_whole(path, _MOST_BYTES).decode("utf-8-sig")
+    except UnfitFileError as error:
+        raise InputError(
+            f"'{path}' is no table: {error}; expected is one with the columns {', '.join(COLUMNS)}."
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError(
             f"'{path}' is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8."

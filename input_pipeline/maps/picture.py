@@ -3,17 +3,16 @@
 import io
 import os
 import pathlib
-import stat
 import struct
 
 import numpy as np
+from PIL import Image
 
 from input_pipeline.core import png_chunks
 from input_pipeline.core.clips import MAP_SIZE
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.files import UnfitFileError, read_whole
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_END_CHUNK = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _RGB = 2
 _COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
 # A 28x28 map takes 3 KB; anything near this size is no map.
@@ -24,13 +23,9 @@ _WANTED = f"allowed is a {MAP_SIZE}x{MAP_SIZE} RGB PNG with 8 bits a channel"
 def read_bytes(path: pathlib.Path) -> bytes:
     """A map file's bytes; raises InputError on what is missing or is no regular, small file."""
     try:
-        # Before opening: a FIFO would wait for a writer for ever.
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"the map is no regular file but a folder or device; {_WANTED}.")
-        if status.st_size > _MOST_BYTES:
-            raise InputError(f"the map has {status.st_size} bytes; {_WANTED}, about 3,000 bytes.")
-        return path.read_bytes()
+        return read_whole(path, _MOST_BYTES)
+    except UnfitFileError as error:
+        raise InputError(f"the map is no map: {error}; {_WANTED}.") from error
     except OSError as error:
         raise InputError(
             f"the map cannot be opened ({error.strerror}); {_WANTED} inside the source folder."
@@ -45,15 +40,13 @@ def decode(data: bytes) -> np.ndarray:
     """
     _check_header(data)
     # Pillow checks every chunk but the last.
-    if not data.endswith(_END_CHUNK):
+    if not data.endswith(png_chunks.END):
         raise InputError(f"the map is cut off or damaged at its end; {_WANTED}; copy it again.")
     if not png_chunks.has_all_pixels(data):
         raise InputError(
             f"the map is damaged (its data hold other than {MAP_SIZE} rows); {_WANTED}; copy it "
             "again."
         )
-    from PIL import Image
-
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             picture.verify()
@@ -67,7 +60,7 @@ def decode(data: bytes) -> np.ndarray:
 def _check_header(data: bytes) -> None:
     if not data:
         raise InputError(f"the map is an empty file; {_WANTED}; copy it again.")
-    if not data.startswith(_SIGNATURE):
+    if not data.startswith(png_chunks.SIGNATURE):
         raise InputError(f"the map is no PNG file, whatever its name says; {_WANTED}.")
     if len(data) < 33 or data[8:16] != b"\x00\x00\x00\x0dIHDR":
         raise InputError(f"the map is cut off within its header; {_WANTED}; copy it again.")

@@ -3,15 +3,14 @@
 import os
 import pathlib
 
+from input_pipeline.core import progress_lines
 from input_pipeline.core.clips import CLASS_NAMES, Clips
 from input_pipeline.core.errors import InputError
+from input_pipeline.maps import from_folds, from_table, sample
 
 
 def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
     """The published maps of a folder in either form; raises InputError on any fault in it."""
-    # These load NumPy's slower parts, which --help has no use for.
-    from input_pipeline.maps import from_folds, from_table, sample
-
     if not source.is_dir():
         raise InputError(f"the source folder '{source}' does not exist; check --source.")
     if os.path.lexists(source / from_table.TABLE_NAME):
@@ -32,4 +31,11 @@ def read_maps(source: pathlib.Path, dataset: str, layout: str) -> Clips:
         "landmarks": "from the table's columns" if has_landmarks else "mean positions",
         "values": "as published, channels (u, v, strain)",
     }
-    return sample.to_clips(samples, dataset, layout, provenance, class_names)
+    return sample.to_clips(
+        progress_lines.over(samples, "regions"),
+        where="the source folder",
+        dataset=dataset,
+        layout=layout,
+        provenance=provenance,
+        class_names=class_names,
+    )

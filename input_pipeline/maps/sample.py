@@ -1,20 +1,22 @@
-"""One published map with its identifiers, and the step from many of them to Clips."""
+"""One whole-face map with its identifiers, and the step from many of them to Clips."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from input_pipeline.core import progress_lines
-from input_pipeline.core.clips import CLASS_NAMES, Clips, sorted_and_checked
+from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, Clips, sorted_and_checked
 from input_pipeline.core.errors import Faults
 from input_pipeline.maps import layouts
 
 
 @dataclasses.dataclass(frozen=True)
 class MapSample:
-    """A published whole-face map: map_HxWxC is 28x28x3 uint8 in (u, v, strain) order.
+    """A whole-face map, square and at least 28 pixels a side: (u, v, strain) as 0..255.
 
-    landmarks_5x2 is in map pixels, or None where the publication names none.
+    landmarks_5x2 is in map pixels, or None where nobody names them; `extras` are further columns
+    of the clip.
     """
 
     database: str
@@ -23,6 +25,7 @@ class MapSample:
     label: int
     map_HxWxC: np.ndarray
     landmarks_5x2: np.ndarray | None = None
+    extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -50,40 +53,53 @@ def check_unshared(samples: list[MapSample]) -> None:
 
 
 def to_clips(
-    samples: list[MapSample],
+    samples: Iterable[MapSample],
+    *,
+    where: str,
     dataset: str,
     layout: str,
     provenance: dict[str, str],
+    pretend: bool = False,
     class_names: tuple[str, ...] = CLASS_NAMES,
+    every_clip: bool = False,
 ) -> Clips:
-    """The samples composed in a layout, checked and in key order; their values stay as published.
+    """The samples composed in a layout, checked and in key order; `where` names them in messages.
 
-    Mean landmark positions stand in where a sample has none.
+    Only one sample's whole map is in memory at a time. Mean landmark positions stand in where a
+    sample has none.
     """
-    landmarks_Nx5x2 = np.stack(
-        [
-            layouts.MEAN_LANDMARKS_5x2 if sample.landmarks_5x2 is None else sample.landmarks_5x2
-            for sample in samples
-        ]
-    )
-    whole_NxHxWxC = np.stack([sample.map_HxWxC for sample in samples]).astype(np.float32)
-    pairs = list(zip(whole_NxHxWxC, landmarks_Nx5x2, strict=True))
+    rows: list[dict[str, Any]] = []
+    for sample in samples:
+        size = sample.map_HxWxC.shape[0]
+        landmarks_5x2 = sample.landmarks_5x2
+        if landmarks_5x2 is None:
+            landmarks_5x2 = layouts.MEAN_LANDMARKS_5x2 * (size / MAP_SIZE)
+        rows.append(
+            {
+                "flow": layouts.compose(layout, sample.map_HxWxC, landmarks_5x2),
+                "whole": layouts.area_average(sample.map_HxWxC, MAP_SIZE, MAP_SIZE),
+                "label": sample.label,
+                "database": sample.database,
+                "subject": sample.subject,
+                "clip": sample.clip,
+                "landmarks": np.asarray(landmarks_5x2 * (MAP_SIZE / size), np.float32),
+                **sample.extras,
+            }
+        )
+    columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     clips = Clips(
         dataset=dataset,
         layout=layout,
-        flow_NxHxWxC=np.stack(
-            [
-                layouts.compose(layout, face, landmarks)
-                for face, landmarks in progress_lines.over(pairs, "regions")
-            ]
-        ),
-        flow_whole_NxHxWxC=whole_NxHxWxC,
-        label_N=np.array([sample.label for sample in samples]),
-        database_N=np.array([sample.database for sample in samples]),
-        subject_N=np.array([sample.subject for sample in samples]),
-        clip_N=np.array([sample.clip for sample in samples]),
-        extras={"landmarks": landmarks_Nx5x2.astype(np.float32)},
+        flow_NxHxWxC=columns.pop("flow"),
+        flow_whole_NxHxWxC=columns.pop("whole"),
+        label_N=columns.pop("label"),
+        database_N=columns.pop("database"),
+        subject_N=columns.pop("subject"),
+        clip_N=columns.pop("clip"),
+        extras=columns,
         provenance=provenance,
+        pretend=pretend,
         class_names=class_names,
+        every_clip=every_clip,
     )
-    return sorted_and_checked(clips, where="the source folder")
+    return sorted_and_checked(clips, where=where, stored=every_clip)

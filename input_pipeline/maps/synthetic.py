@@ -9,10 +9,11 @@ import dataclasses
 
 import numpy as np
 
-from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips, sorted_and_checked
+from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips
 from input_pipeline.core.errors import InputError
 from input_pipeline.flow import strain
 from input_pipeline.maps import layouts
+from input_pipeline.maps.sample import MapSample, to_clips
 
 SIZES = ("small", "composite")
 DATASET = "synthetic"
@@ -94,36 +95,23 @@ def make(layout: str, size: str) -> Clips:
         raise InputError(f"unknown synthetic size '{size}'; allowed are {', '.join(SIZES)}.")
     rng = np.random.Generator(np.random.PCG64([_SEED, SIZES.index(size)]))
     label_N = rng.permutation(np.repeat(np.arange(len(CLASS_NAMES)), _CLASS_SIZES[size]))
-    rows: list[tuple] = []
+    samples: list[MapSample] = []
     for database, subject_sizes in _SUBJECT_SIZES[size].items():
         for number, clips_of_subject in enumerate(subject_sizes, start=1):
             subject_name = f"{database[-1]}{number:02d}"
             subject = _new_subject(rng)
             for clip_number in range(1, clips_of_subject + 1):
                 ids = (database, subject_name, f"{subject_name}_{clip_number:02d}")
-                rows.append(ids + _new_clip(rng, subject, int(label_N[len(rows)]), layout))
-    database_N, subject_N, clip_N, flow_N, whole_N, landmarks_N, emotion_N, flow_max_N = zip(
-        *rows, strict=True
-    )
-    clips = Clips(
+                samples.append(_new_clip(rng, subject, ids, int(label_N[len(samples)])))
+    return to_clips(
+        samples,
+        where=f"the synthetic data set ({size})",
         dataset=DATASET,
         layout=layout,
-        flow_NxHxWxC=np.stack(flow_N),
-        flow_whole_NxHxWxC=np.stack(whole_N),
-        label_N=label_N,
-        database_N=np.array(database_N),
-        subject_N=np.array(subject_N),
-        clip_N=np.array(clip_N),
-        extras={
-            "emotion": np.array(emotion_N),
-            "landmarks": np.stack(landmarks_N),
-            "flow_max": np.array(flow_max_N, np.float32),
-        },
         provenance={"source": f"synthetic motion fields, size {size}, seed {_SEED}"},
         pretend=True,
         every_clip=True,
     )
-    return sorted_and_checked(clips, where=f"the synthetic data set ({size})")
 
 
 def _new_subject(rng: np.random.Generator) -> _Subject:
@@ -134,7 +122,9 @@ def _new_subject(rng: np.random.Generator) -> _Subject:
     )
 
 
-def _new_clip(rng: np.random.Generator, subject: _Subject, label: int, layout: str) -> tuple:
+def _new_clip(
+    rng: np.random.Generator, subject: _Subject, ids: tuple[str, str, str], label: int
+) -> MapSample:
     names = [
         name for name, (class_name, _) in _EXPRESSIONS.items() if class_name == CLASS_NAMES[label]
     ]
@@ -158,12 +148,13 @@ def _new_clip(rng: np.random.Generator, subject: _Subject, label: int, layout: s
     # platforms' exponentials differ, and 2x2 means of them are exact.
     face_SxSxC = np.rint(face_SxSxC)
     landmarks_5x2 = np.round(landmarks_5x2, 3).astype(np.float32)
-    return (
-        layouts.compose(layout, face_SxSxC, landmarks_5x2 * (_FACE_SIZE / MAP_SIZE)),
-        layouts.area_average(face_SxSxC, MAP_SIZE, MAP_SIZE),
-        landmarks_5x2,
-        emotion,
-        np.round(np.hypot(u_SxS, v_SxS).max(), 3),
+    flow_max = np.float32(np.round(np.hypot(u_SxS, v_SxS).max(), 3))
+    return MapSample(
+        *ids,
+        label=label,
+        map_HxWxC=face_SxSxC,
+        landmarks_5x2=landmarks_5x2 * (_FACE_SIZE / MAP_SIZE),
+        extras={"emotion": emotion, "flow_max": flow_max},
     )
 
 

@@ -4,8 +4,16 @@ import os
 import pathlib
 
 from input_pipeline.core.errors import InputError
+from input_pipeline.databases import reading
 from input_pipeline.databases.registry import DATABASES_OF
+from input_pipeline.pretend import casme2, casme3, samm, smic
 
+_WRITERS = {
+    "casme2": casme2.write,
+    "samm": samm.write,
+    "smic": smic.write,
+    "casme3": casme3.write,
+}
 _LIST = "combined_3class_gt.csv"
 # The second official list lacks this clip.
 _NOT_IN_SECOND = "032_3_1"
@@ -17,30 +25,19 @@ def write_database(database: str, output: pathlib.Path) -> None:
     The same bytes on every call. Faces are a free portrait's, numbers are invented. Raises
     InputError where `output` holds something already.
     """
-    # These load NumPy's slower parts, which --help has no use for.
-    from input_pipeline.pretend import casme2, casme3, samm, smic
-
-    writers = {
-        "casme2": casme2.write,
-        "samm": samm.write,
-        "smic": smic.write,
-        "casme3": casme3.write,
-    }
     if output.exists() and (not output.is_dir() or any(os.scandir(output))):
         raise InputError(f"'{output}' holds something already; name a new or empty folder.")
     databases = DATABASES_OF[database]
     for name in databases:
         root = output if databases == (database,) else output / name
         root.mkdir(parents=True, exist_ok=True)
-        writers[name](root)
+        _WRITERS[name](root)
     if len(databases) > 1:
         _write_list(output)
 
 
 def _write_list(output: pathlib.Path) -> None:
     """The composite list as delivered: no header, CRLF, SAMM's subjects without zeros."""
-    from input_pipeline.databases import reading
-
     result = reading.read_databases("megc2019", output)
     lines = []
     # In the order of the official list.

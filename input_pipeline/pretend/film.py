@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from PIL import Image
 
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.databases import expected_counts, labels
@@ -124,8 +125,6 @@ def _noise(number: int) -> np.ndarray:
 
 def encoded(picture: np.ndarray, suffix: str) -> bytes:
     """A picture file's bytes: HxWx3 or HxW uint8, or HxW uint16 as PNG."""
-    from PIL import Image
-
     buffer = io.BytesIO()
     form = {".jpg": "JPEG", ".bmp": "BMP", ".png": "PNG"}[suffix]
     options = {"quality": 92} if form == "JPEG" else {}

@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+from PIL import Image
 
 from input_pipeline.pretend import film
 from input_pipeline.pretend.film import Film, PretendClip
@@ -55,7 +56,5 @@ def write(root: pathlib.Path) -> None:
 
 
 def _smaller(picture: np.ndarray) -> np.ndarray:
-    from PIL import Image
-
     size = (picture.shape[1] * 3 // 4, picture.shape[0] * 3 // 4)
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))

@@ -1,8 +1,6 @@
 """The report of a build: one line per clip with reason code and quality, and the counts."""
 
 import collections
-import csv
-import io
 import pathlib
 from collections.abc import Sequence
 
@@ -10,15 +8,14 @@ from input_pipeline.core import escaping, invocation
 from input_pipeline.core.clip_faults import REASONS, RULES
 from input_pipeline.core.clips import CLASS_NAMES, entitled
 from input_pipeline.core.files import write_whole
+from input_pipeline.core.tables import Table
 from input_pipeline.databases import known_defects
 from input_pipeline.databases.rows import FaultyClip, ReadResult
 from input_pipeline.flow.workers import Outcome
 from input_pipeline.reports import zero_motion
 
-COLUMNS = (
-    "clip", "label", "status", "code", "detail", "rules", "onset_frame", "apex_frame",
-    "detector_score", "flow_max_px", "strain_mean",
-)  # fmt: skip
+_QUALITY = ("onset_frame", "apex_frame", "detector_score", "flow_max_px", "strain_mean")
+COLUMNS = ("clip", "label", "status", "code", "detail", "rules", *_QUALITY)
 
 
 def all_faults(result: ReadResult, outcomes: Sequence[Outcome], frames: str) -> list[FaultyClip]:
@@ -71,26 +68,18 @@ def _clips_csv(
         if outcome.quality is None:
             continue
         quality = outcome.quality
-        rows.append(
-            (
-                outcome.key, _word(label_of.get(outcome.key, -1)), "used", "", "",
-                " ".join(quality.rules), str(quality.onset_frame), str(quality.apex_frame),
-                f"{quality.detector_score:.4f}", f"{quality.flow_max_px:.3f}",
-                f"{quality.strain_mean:.5f}",
-            )
-        )  # fmt: skip
+        measured = (quality.detector_score, quality.flow_max_px, quality.strain_mean)
+        numbers = map("{:.{}f}".format, measured, (4, 3, 5))
+        word = _word(label_of.get(outcome.key, -1))
+        frames = (str(quality.onset_frame), str(quality.apex_frame))
+        rows.append((outcome.key, word, "used", "", "", " ".join(quality.rules), *frames, *numbers))
     for fault in faults:
-        status = "left out (known defect)" if fault.known else "bad"
-        status = "left out (outside the 3 classes)" if fault.outside and not fault.known else status
+        status = "left out (outside the 3 classes)" if fault.outside else "bad"
+        status = "left out (known defect)" if fault.known else status
         detail = f"{fault.detail} {fault.known}".strip()
-        rows.append(
-            (fault.key, _word(fault.label), status, fault.code, detail, *[""] * 6)
-        )  # fmt: skip
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(tuple(map(escaping.csv_cell, row)) for row in sorted(rows))
-    return text.getvalue()
+        empty = [""] * (1 + len(_QUALITY))
+        rows.append((fault.key, _word(fault.label), status, fault.code, detail, *empty))
+    return Table("", COLUMNS, sorted(rows)).csv()
 
 
 def _word(label: int) -> str:
@@ -170,9 +159,4 @@ def _list(title: str, lines: Sequence[str]) -> str:
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return ""
-    lines = [_bars(columns), _bars(["---"] * len(columns)), *(_bars(row) for row in rows)]
-    return f"## {title}\n\n" + "".join(f"{line}\n" for line in lines)
-
-
-def _bars(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(escaping.markdown, cells)) + " |"
+    return Table(title, columns, rows).markdown()

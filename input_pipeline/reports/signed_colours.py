@@ -2,6 +2,7 @@
 
 import functools
 
+import matplotlib
 import numpy as np
 
 
@@ -26,8 +27,6 @@ def zero_of(flow_SxS: np.ndarray) -> float:
 
 @functools.cache
 def _palette() -> np.ndarray:
-    import matplotlib
-
     colours = matplotlib.colormaps["RdBu_r"].resampled(255)(np.arange(255), bytes=True)[:, :3]
     colours[127] = 255
     return colours

@@ -4,7 +4,6 @@ import json
 import math
 import pathlib
 import zipfile
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ _MAIN_FEATURES = ("flow", "flow_whole", "label", "database", "subject", "clip")
 ARRAY_NAMES = (*_MAIN_FEATURES, "dataset", "layout", "provenance", "content_hash")
 # Members that files written by earlier versions lack.
 _LATER_NAMES = ("pretend", "file_hash", "whole_hash", "class_names", "every_clip")
+_FACTS = (*ARRAY_NAMES[len(_MAIN_FEATURES) :], *_LATER_NAMES)
 EXTRA_PREFIX = "extra_"
 _MOST_BYTES = 4 << 30
 # Of anything that is no map: a clip's entry in a column, or a text about all clips.
@@ -59,7 +59,8 @@ def every_clip(
     set that is not built yet (with the command that builds it), and on records that are damaged or
     differ from what the build stored.
     """
-    if dataset not in (*DATASETS, *(own := tfds_folder.own_data_sets(data_dir))):
+    own = () if dataset in DATASETS else tfds_folder.own_data_sets(data_dir)
+    if dataset not in (*DATASETS, *own):
         raise InputError(f"unknown data set '{dataset}'; known are {', '.join((*DATASETS, *own))}.")
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(LAYOUTS)}.")
@@ -108,38 +109,54 @@ def _checked_against_build(
         raise InputError(f"{_damaged(path)} (no records, or features are missing).")
     columns = {name: _column([record[name] for record in records]) for name in records[0]}
     metadata = tfds_folder.stored_metadata(path)
-    clips = Clips(
-        dataset=dataset,
-        layout=layout,
-        flow_NxHxWxC=columns.pop("flow"),
-        flow_whole_NxHxWxC=columns.pop("flow_whole"),
-        label_N=columns.pop("label"),
-        database_N=columns.pop("database"),
-        subject_N=columns.pop("subject"),
-        clip_N=columns.pop("clip"),
-        extras=columns,
-        provenance=_provenance(metadata.get("provenance")),
-        # Anything but a plain no counts as the mark.
-        pretend=metadata.get("pretend", False) is not False,
-        class_names=_class_names(metadata.get("class_names", CLASS_NAMES), _damaged(path)),
-        every_clip=metadata.get("every_clip") is True,
-    )
-    clips = sorted_and_checked(clips, where=f"'{path}'", stored=True)
-    found = {"content_hash": tasks.selected(clips).content_hash()}
-    if "whole_hash" in metadata:
-        found["whole_hash"] = clips.whole_hash()
-    for name, digest in found.items():
-        if metadata.get(name) != digest:
-            shown = name.replace("_", " ")
-            raise InputError(f"{_damaged(path)} (its {shown} differs from the stored one).")
+    # Anything but a plain no counts as the mark.
+    metadata["pretend"] = metadata.get("pretend", False) is not False
+    names = {"dataset": dataset, "layout": layout, "where": f"'{path}'"}
+    clips = _stored_clips(columns, metadata, _damaged(path), **names)
+    _check_whole_hash(clips, metadata, _damaged(path))
     return clips
 
 
-def _class_names(stored: Iterable[object], complaint: str) -> tuple[str, ...]:
-    names = tuple(map(str, stored)) if isinstance(stored, list | tuple) else ()
-    if not MOST_CLASSES >= len(set(names)) == len(names) >= 2 or not all(names):
-        raise InputError(f"{complaint} (its class names are {str(stored)[:40]!a}).")
-    return names
+def _stored_clips(
+    columns: dict[str, np.ndarray],
+    facts: dict[str, Any],
+    complaint: str,
+    *,
+    dataset: str,
+    layout: str,
+    where: str,
+) -> Clips:
+    """All clips of a data set or export, held against the hash of those in its classes.
+
+    `facts` are what is stored beside the columns; earlier versions stored fewer of them.
+    """
+    class_names = facts.get("class_names", list(CLASS_NAMES))
+    if not isinstance(class_names, list) or not 2 <= len(set(class_names)) <= MOST_CLASSES:
+        raise InputError(f"{complaint} (its class names are {str(class_names)[:40]!a}).")
+    clips = Clips(
+        dataset=dataset,
+        layout=layout,
+        flow_NxHxWxC=columns["flow"],
+        flow_whole_NxHxWxC=columns["flow_whole"],
+        label_N=columns["label"],
+        database_N=columns["database"],
+        subject_N=columns["subject"],
+        clip_N=columns["clip"],
+        extras={name: c for name, c in columns.items() if name not in _MAIN_FEATURES},
+        provenance=_provenance(facts.get("provenance")),
+        pretend=bool(facts.get("pretend", False)),
+        class_names=tuple(map(str, class_names)),
+        every_clip=facts.get("every_clip") is True,
+    )
+    clips = sorted_and_checked(clips, where=where, stored=True)
+    if facts.get("content_hash") != tasks.selected(clips).content_hash():
+        raise InputError(f"{complaint} (its content hash differs from the stored one).")
+    return clips
+
+
+def _check_whole_hash(clips: Clips, facts: dict[str, Any], complaint: str) -> None:
+    if "whole_hash" in facts and facts["whole_hash"] != clips.whole_hash():
+        raise InputError(f"{complaint} (the hash over all its clips differs from the stored one).")
 
 
 def _column(values: list[Any]) -> np.ndarray:
@@ -238,39 +255,24 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
         raise InputError(
             f"{_no_export(path)} (it names the data set {dataset[:40]}/{layout[:40]})."
         )
-    clips = Clips(
-        dataset=dataset,
-        layout=layout,
-        flow_NxHxWxC=arrays["flow"],
-        flow_whole_NxHxWxC=arrays["flow_whole"],
-        label_N=arrays["label"],
-        database_N=arrays["database"],
-        subject_N=arrays["subject"],
-        clip_N=arrays["clip"],
-        extras={
-            name.removeprefix(EXTRA_PREFIX): array
-            for name, array in arrays.items()
-            if name.startswith(EXTRA_PREFIX)
-        },
-        provenance=_provenance(_parsed(str(arrays["provenance"]))),
-        # Synthetic maps are made up, whichever version exported them.
-        pretend=bool(arrays.get("pretend", False)) or dataset == synthetic.DATASET,
-        class_names=_class_names(
-            arrays.get("class_names", np.array(CLASS_NAMES)).tolist(), _no_export(path)
-        ),
-        every_clip=bool(arrays.get("every_clip", False)),
-    )
-    clips = sorted_and_checked(clips, where=f"'{path}'", stored=True)
-    if str(arrays["content_hash"]) != tasks.selected(clips).content_hash():
-        raise InputError(f"{_no_export(path)} (its content hash differs from the stored one).")
+    columns = {
+        name.removeprefix(EXTRA_PREFIX): array
+        for name, array in arrays.items()
+        if name in _MAIN_FEATURES or name.startswith(EXTRA_PREFIX)
+    }
+    facts = {name: array.tolist() for name, array in arrays.items() if name in _FACTS}
+    facts["provenance"] = _parsed(facts["provenance"])
+    # Synthetic maps are made up, whichever version exported them.
+    facts["pretend"] = facts.get("pretend", False) or dataset == synthetic.DATASET
+    names = {"dataset": dataset, "layout": layout, "where": f"'{path}'"}
+    clips = _stored_clips(columns, facts, _no_export(path), **names)
     others = {name: array for name, array in arrays.items() if name != "file_hash"}
     if "file_hash" in arrays and str(arrays["file_hash"]) != npz_members.content_hash(others):
         raise InputError(
             f"{_no_export(path)} (its maps are whole, but something beside them was changed: the "
             "hash over all arrays differs from the stored one)."
         )
-    if str(arrays.get("whole_hash", whole := clips.whole_hash())) != whole:
-        raise InputError(f"{_no_export(path)} (its whole hash differs from the stored one).")
+    _check_whole_hash(clips, facts, _no_export(path))
     return clips
 
 
@@ -281,7 +283,7 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _provenance(stored: Any) -> dict[str, str]:
+def _provenance(stored: object) -> dict[str, str]:
     """What a file says of its origin, as text that every report can hold."""
     if not isinstance(stored, dict):
         return {}

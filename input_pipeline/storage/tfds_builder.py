@@ -90,7 +90,7 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
             metadata=tfds.core.MetadataDict(_metadata(self._clips)),
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         del dl_manager
         if self._clips is None:
             raise InputError(

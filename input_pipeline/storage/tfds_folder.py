@@ -35,16 +35,11 @@ def dataset_path(data_dir: pathlib.Path, dataset: str, layout: str) -> pathlib.P
     return data_dir / dataset / layout / VERSION
 
 
-def own_data_sets(data_dir: pathlib.Path) -> list[str]:
+def own_data_sets(data_dir: pathlib.Path) -> tuple[str, ...]:
     """The data sets under names of one's own that lie in data_dir, sorted."""
-    if not data_dir.is_dir():
-        return []
-    return sorted(
-        folder.name
-        for folder in data_dir.iterdir()
-        if is_data_set_name(folder.name) and folder.name not in DATASETS
-        if any(dataset_path(data_dir, folder.name, layout).is_dir() for layout in LAYOUTS)
-    )
+    built = [path.parent for path in data_dir.glob(f"*/*/{VERSION}")]
+    names = {layout.parent.name for layout in built if layout.name in LAYOUTS} - {*DATASETS}
+    return tuple(sorted(filter(is_data_set_name, names)))
 
 
 def stored_metadata(path: pathlib.Path) -> dict[str, Any]:
