@@ -1,6 +1,7 @@
 """Summary, tables and pictures of a run, written and printed from its records."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from experiments.run.recipes import size_in_words
@@ -142,7 +143,7 @@ def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Pat
     print(f"\nfiles: {output}", flush=True)
 
 
-def aligned(rows: list[tuple[str, ...]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Columns under each other, the first to the left and the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(

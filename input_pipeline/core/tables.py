@@ -26,8 +26,8 @@ class Table:
     """Text cells under a title, which says so where the data are made up."""
 
     title: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
     pretend: bool = False
     key: str = ""  # tells it from others in LaTeX's labels
 
