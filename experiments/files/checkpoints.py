@@ -21,6 +21,7 @@ from absl import logging
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.training.protocols import Job
 from experiments.files import sealed
+from experiments.files.chunks import history_arrays, history_of
 from experiments.files.sealed import Arrays, SealError
 from experiments.run.chunk import History
 from input_pipeline.core.files import read_whole, require_free_space, write_whole
@@ -48,7 +49,7 @@ def save(
     needed = sum(array.nbytes for array in state.values())
     require_free_space(folder, needed)
     _write_state(folder / _STATE, state, needed)
-    arrays = sealed.history_arrays(history, jobs) | {"size": np.int64(_places(state))}
+    arrays = history_arrays(history, jobs) | {"size": np.int64(_places(state))}
     write_whole(folder / _HISTORY, sealed.npz(arrays))
     sealed.seal_folder(folder)
     for old in _newest_first(workdir, number)[KEPT:]:
@@ -160,7 +161,7 @@ def _load(folder: pathlib.Path, jobs: Sequence[Job], expected: Arrays) -> tuple[
     except (OSError, ValueError) as error:
         raise SealError(f"{_HISTORY} cannot be read: {error}") from None
     arrays = sealed.from_npz(data, _HISTORY)
-    history = sealed.history_of(arrays, jobs, _HISTORY)
+    history = history_of(arrays, jobs, _HISTORY)
     if (places := arrays.get("size", np.zeros(0)).tolist()) != _places(expected):
         raise SealError(f"it has {places} places, the chunk here {_places(expected)}")
     try:

@@ -1,4 +1,7 @@
-"""Results of finished chunks on disk: one .npz each, trusted only with its SHA-256 beside it."""
+"""Results of finished chunks on disk: one .npz each, trusted only with its SHA-256 beside it.
+
+Checkpoints hold a chunk's history in the same arrays.
+"""
 
 import pathlib
 from collections.abc import Sequence
@@ -7,7 +10,7 @@ import numpy as np
 
 from ahmsa_jax.training.protocols import Job
 from experiments.files import sealed
-from experiments.run.chunk import Chunk, ChunkResult
+from experiments.run.chunk import Chunk, ChunkResult, History
 from experiments.run.workdir import CONFIG_FILE, read_config
 
 FOLDER = "chunks"
@@ -15,7 +18,7 @@ FOLDER = "chunks"
 
 def save(workdir: pathlib.Path, number: int, jobs: Sequence[Job], result: ChunkResult) -> None:
     """Write a chunk's results; they count once the hash beside them is there."""
-    arrays = sealed.history_arrays(result, jobs) | {
+    arrays = history_arrays(result, jobs) | {
         "probability": np.concatenate(result.probability).astype(np.float32),
         "run": _run_of(workdir),
     }
@@ -39,7 +42,7 @@ def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult
     path = _path(workdir, number)
     try:
         arrays = sealed.read(path)
-        history = sealed.history_of(arrays, jobs, path.name)
+        history = history_of(arrays, jobs, path.name)
     except sealed.SealError:
         return None
     counts = [len(job.fold.test_index) for job in jobs]
@@ -52,6 +55,41 @@ def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult
     if not fit:
         return None
     return ChunkResult(**vars(history), probability=np.split(probability, np.cumsum(counts)[:-1]))
+
+
+def history_arrays(history: History, jobs: Sequence[Job]) -> dict[str, object]:
+    """A chunk's history and the jobs it is of, as a file holds them."""
+    return {
+        "seed": np.array([job.seed for job in jobs], np.int64),
+        "subject": np.array([job.fold.key for job in jobs]),
+        "loss": history.loss_SxE.astype(np.float32),
+        "evaluated": history.evaluated_V.astype(np.int64),
+        "confusion": history.confusion_SxVxKxK.astype(np.int64),
+        "seconds": np.float64(history.seconds),
+    }
+
+
+def history_of(arrays: sealed.Arrays, jobs: Sequence[Job], name: str) -> History:
+    """The history that a file holds; raises SealError where it is of other jobs or shapes."""
+    try:
+        stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
+        if stored != [(job.seed, job.fold.key) for job in jobs]:
+            raise sealed.SealError("it is of other folds")
+        loss, evaluated, confusion = (arrays[part] for part in ("loss", "evaluated", "confusion"))
+        fit = (
+            loss.shape[:-1] == (len(jobs),)
+            and evaluated.ndim == 1
+            and confusion.shape == (len(jobs), len(evaluated), *2 * confusion.shape[-1:])
+            and loss.dtype == np.float32
+            and evaluated.dtype == confusion.dtype == np.int64
+        )
+        if not fit:
+            raise sealed.SealError(f"{name} holds arrays of other shapes")
+        return History(loss, evaluated, confusion, float(arrays["seconds"]))
+    except sealed.SealError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise sealed.SealError(f"{name} cannot be read: {error}") from None
 
 
 def _run_of(workdir: pathlib.Path) -> str:

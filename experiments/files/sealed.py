@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ahmsa_jax.training.protocols import Job
-from experiments.run.chunk import History
 from input_pipeline.core.files import read_text, read_whole, write_whole
 
 SUMS = "SHA256SUMS"
@@ -127,38 +125,3 @@ def _hash(path: pathlib.Path) -> str:
         raise OSError(errno.EINVAL, "it is no regular file", path.name)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def history_arrays(history: History, jobs: Sequence[Job]) -> dict[str, object]:
-    """A chunk's history and the jobs it is of, as a file holds them."""
-    return {
-        "seed": np.array([job.seed for job in jobs], np.int64),
-        "subject": np.array([job.fold.key for job in jobs]),
-        "loss": history.loss_SxE.astype(np.float32),
-        "evaluated": history.evaluated_V.astype(np.int64),
-        "confusion": history.confusion_SxVxKxK.astype(np.int64),
-        "seconds": np.float64(history.seconds),
-    }
-
-
-def history_of(arrays: Arrays, jobs: Sequence[Job], name: str) -> History:
-    """The history that a file holds; raises SealError where it is of other jobs or shapes."""
-    try:
-        stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
-        if stored != [(job.seed, job.fold.key) for job in jobs]:
-            raise SealError("it is of other folds")
-        loss, evaluated, confusion = (arrays[part] for part in ("loss", "evaluated", "confusion"))
-        fit = (
-            loss.shape[:-1] == (len(jobs),)
-            and evaluated.ndim == 1
-            and confusion.shape == (len(jobs), len(evaluated), *2 * confusion.shape[-1:])
-            and loss.dtype == np.float32
-            and evaluated.dtype == confusion.dtype == np.int64
-        )
-        if not fit:
-            raise SealError(f"{name} holds arrays of other shapes")
-        return History(loss, evaluated, confusion, float(arrays["seconds"]))
-    except SealError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise SealError(f"{name} cannot be read: {error}") from None
