@@ -9,9 +9,13 @@ from command_runner import Finished, run_command
 SUBJECTS = ("a05", "a08", "b04", "b08", "c05", "c08")
 KEYS = tuple(f"synthetic-{name[0]}/{name}" for name in SUBJECTS)
 SMALL = (
-    "--dataset=synthetic", "--base_dim=6", "--blocks=1,1,1", "--epochs=2", "--folds_at_once=3",
+    "--dataset=synthetic",
+    "--base_dim=6",
+    "--blocks=1,1,1",
+    "--epochs=2",
+    "--folds_at_once=3",
     f"--subjects={','.join(KEYS)}",
-)  # fmt: skip
+)
 
 
 def loso(workdir: pathlib.Path, *arguments: object, prepare=None) -> Finished:

@@ -112,9 +112,12 @@ def test_a_finished_run_is_shown_without_its_cluster(local):
 
 def test_chunks_that_do_not_fit_are_halved_and_a_diverged_fold_fails_alone(tmp_path, nodes):
     finished = loso(
-        tmp_path / "run", SHALLOW, f"--cluster={nodes.address}", f"--subjects={','.join(KEYS[:3])}",
+        tmp_path / "run",
+        SHALLOW,
+        f"--cluster={nodes.address}",
+        f"--subjects={','.join(KEYS[:3])}",
         prepare=cluster_faults.second_folds_diverge_and_three_do_not_fit,
-    )  # fmt: skip
+    )
     assert finished.status == 3, finished.err
     plan = json.loads((tmp_path / "run" / "plan.json").read_text())
     assert sorted(len(chunk["jobs"]) for chunk in plan["chunks"]) == [1, 2]
@@ -144,9 +147,12 @@ def test_ctrl_c_reaches_ray_too_and_leaves_one_line(tmp_path):
     words = [sys.executable, "-m", "experiments.loso", "--cluster=auto", "--epochs=100000"]
     process = subprocess.Popen(
         [*words, "--base_dim=6", SHALLOW, f"--workdir={tmp_path / 'run'}"],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
     assert process.stderr
     said = []
     for line in process.stderr:

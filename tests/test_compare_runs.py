@@ -24,9 +24,13 @@ POOR = {key: (truth, (0, 0)) for key, truth in TRUTH.items()}
     ("first", "second", "expected"),
     [
         # 2 (1 + 9) / 2^9; 2 (1) / 2^5; an even split; nobody.
-        (1, 8, 20 / 512), (8, 1, 20 / 512), (0, 5, 2 / 32), (3, 3, 1.0), (0, 0, 1.0),
+        (1, 8, 20 / 512),
+        (8, 1, 20 / 512),
+        (0, 5, 2 / 32),
+        (3, 3, 1.0),
+        (0, 0, 1.0),
     ],
-)  # fmt: skip
+)
 def test_mcnemar_by_hand(first, second, expected):
     assert paired.mcnemar(first, second) == expected
 
@@ -61,8 +65,10 @@ def test_bootstrap_interval_is_that_of_all_draws():
 
 
 def test_paired_by_hand(tmp_path):
-    workdirs = [written_runs.write(tmp_path / "good", [GOOD, POOR]),
-                written_runs.write(tmp_path / "poor", [POOR])]  # fmt: skip
+    workdirs = [
+        written_runs.write(tmp_path / "good", [GOOD, POOR]),
+        written_runs.write(tmp_path / "poor", [POOR]),
+    ]
     first, second = (read_predictions(workdir)[1] for workdir in workdirs)
     assert paired.difference_of_clips(first, second) is None
     found = paired.compare(first, second, 3)
@@ -95,17 +101,29 @@ def test_published_rows_are_those_of_the_papers():
         (("HTNet", "2", "HTNet", "casme2"), "0.9532", "0.9516", "best epoch on test"),
         (("HTNet", "2", "HTNet", "samm"), "0.8131", "0.8124", "best epoch on test"),
         # Its authors' own list of predictions gives other figures than their paper.
-        (("HTNet code", "prediction list", "HTNet", "pooled"), "0.8313", "0.8175",
-         "best epoch on test"),
-        (("HTNet code", "prediction list", "HTNet", "samm"), "0.7870", "0.7590",
-         "best epoch on test"),
+        (
+            ("HTNet code", "prediction list", "HTNet", "pooled"),
+            "0.8313",
+            "0.8175",
+            "best epoch on test",
+        ),
+        (
+            ("HTNet code", "prediction list", "HTNet", "samm"),
+            "0.7870",
+            "0.7590",
+            "best epoch on test",
+        ),
         (("HTNet", "3", "STSTNet", "pooled"), "0.3795", "0.3792", "not stated"),
         (("MFDAN", "III", "MFDAN", "casme2"), "0.9134", "0.9326", "not stated"),
         (("MFDAN", "IV", "FeatRef", "pooled"), "0.7838", "0.7824", "not stated"),
         (("HSTA", "5", "HSTA", "pooled"), "0.925", "0.922", "not stated"),
-        (("STSTNet code", "results", "STSTNet (PyTorch)", "pooled"), "0.7209", "0.7250",
-         "last epoch"),
-    ):  # fmt: skip
+        (
+            ("STSTNet code", "results", "STSTNet (PyTorch)", "pooled"),
+            "0.7209",
+            "0.7250",
+            "last epoch",
+        ),
+    ):
         row = found[key]
         assert (row["uf1"], row["uar"], row["selection"]) == (uf1, uar, rule), key
     seven = [row for row in rows if row["classes"] == "7"]
@@ -116,8 +134,10 @@ def test_published_rows_are_those_of_the_papers():
         assert row["row"].isdecimal()
         assert row["selection"] in ("last epoch", "best epoch on test", "not stated")
         assert all(value == "" or 0 < float(value) < 1 for value in (row["uf1"], row["uar"]))
-    counts = {key: sum((row["paper"], row["table"]) == key for row in rows)
-              for key in {(row["paper"], row["table"]) for row in rows}}  # fmt: skip
+    counts = {
+        key: sum((row["paper"], row["table"]) == key for row in rows)
+        for key in {(row["paper"], row["table"]) for row in rows}
+    }
     assert counts["HTNet", "2"] == 13 * 4
     assert counts["AHMSA-Net", "4"] == 9 * 4
     assert (counts["MFDAN", "III"], counts["MFDAN", "IV"]) == (8 * 4 - 2, 9 * 4)
@@ -147,8 +167,9 @@ def test_the_command(tmp_path):
     mine = [row for row in rows if row["source"] == "run good" and row["part"] == "pooled"]
     # 1 and 1/6 over the seeds; picked on the test clips, both seeds' best epochs.
     assert [(row["uf1"], row["uf1_std"], row["selection"]) for row in mine] == [
-        ("0.5833", "0.5893", "last epoch"), ("0.5833", "", "best epoch on test"),
-    ]  # fmt: skip
+        ("0.5833", "0.5893", "last epoch"),
+        ("0.5833", "", "best epoch on test"),
+    ]
     assert "0.5833 ± 0.5893" in text
     assert "| HTNet | MEGC 2019 | 442 | 0.8603 / 0.8475 | 0.9532 / 0.9516 |" in text
     assert "| OFF-ApexNet, epoch picked | MEGC 2019 |  | 0.8390 / - |" in text

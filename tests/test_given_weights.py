@@ -40,9 +40,11 @@ def test_published_names_find_their_folds(folder):
     found = find(folder)
     assert found.seeds == [0]
     assert {key: path.name for (_, key), path in found.path_of.items()} == {
-        "casme2/sub01": "sub01.pth", "casme2/sub02": "sub02.pth", "samm/006": "006.pth",
+        "casme2/sub01": "sub01.pth",
+        "casme2/sub02": "sub02.pth",
+        "samm/006": "006.pth",
         "smic/s01": "s01.pth",
-    }  # fmt: skip
+    }
     expected = twins.from_torch(CONFIG, state(2))
     read = found.read(0, "samm/006")
     assert read.keys() == expected.keys()
@@ -62,8 +64,7 @@ def test_missing_surplus_and_double_files_are_all_listed(folder, capsys):
         find(folder)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    for part in ("sub99.pth' is of no subject", "both of casme2/sub01",
-                 "no weights of samm/006"):  # fmt: skip
+    for part in ("sub99.pth' is of no subject", "both of casme2/sub01", "no weights of samm/006"):
         assert sum(part in line for line in lines) == 1
 
 
@@ -175,17 +176,22 @@ def test_weights_of_another_network_or_size_are_refused(tmp_path):
 def test_conversion_both_ways_keeps_every_bit(folder, tmp_path):
     there, back = tmp_path / "there", tmp_path / "back"
     finished = run_command(
-        "experiments.convert_weights", "--model=ststnet", f"--weights_dir={folder}",
+        "experiments.convert_weights",
+        "--model=ststnet",
+        f"--weights_dir={folder}",
         f"--output={there}",
-    )  # fmt: skip
+    )
     assert finished.status == 0, finished.err
     assert "converted 4 files" in finished.out
     found = find(there)
     assert found.path_of[0, "samm/006"].name == "samm_006.safetensors"
     finished = run_command(
-        "experiments.convert_weights", "--model=ststnet", f"--weights_dir={there / 'seed-0'}",
-        f"--output={back}", "--to=torch",
-    )  # fmt: skip
+        "experiments.convert_weights",
+        "--model=ststnet",
+        f"--weights_dir={there / 'seed-0'}",
+        f"--output={back}",
+        "--to=torch",
+    )
     assert finished.status == 0, finished.err
     assert sorted(path.name for path in back.iterdir()) == sorted(
         path.name for path in folder.glob("*.pth")
@@ -197,11 +203,14 @@ def test_conversion_both_ways_keeps_every_bit(folder, tmp_path):
     before = (back / "sub01.pth").read_bytes()
     assert_mistake(
         run_command(
-            "experiments.convert_weights", "--model=ststnet", f"--weights_dir={there / 'seed-0'}",
-            f"--output={back}", "--to=torch",
+            "experiments.convert_weights",
+            "--model=ststnet",
+            f"--weights_dir={there / 'seed-0'}",
+            f"--output={back}",
+            "--to=torch",
         ),
         "sub01.pth' exists (4 such files) and would be replaced",
-    )  # fmt: skip
+    )
     assert (back / "sub01.pth").read_bytes() == before
 
 
@@ -244,13 +253,25 @@ def test_mistakes_of_the_commands(folder, tmp_path):
     for module, arguments, parts in (
         ("evaluate", ("--model=ststnet",), ("--weights_dir is missing",)),
         ("evaluate", ("--model=ststnet", f"--weights_dir={tmp_path / 'no'}"), ("is no folder",)),
-        ("evaluate", ("--model=ststnet", f"--weights_dir={folder}"),
-         ("is of no subject of the data set", "more faults")),
-        ("evaluate", ("--model=ststnet", "--base_dim=3", f"--weights_dir={folder}"),
-         ("--base_dim is no setting of --model=ststnet",)),
-        ("convert_weights", ("--model=ststnet", f"--weights_dir={folder}"),
-         ("--output is missing",)),
-        ("convert_weights", ("--model=htnet", f"--weights_dir={folder}", "--output=x"),
-         ("is of another network", "3 more faults")),
-    ):  # fmt: skip
+        (
+            "evaluate",
+            ("--model=ststnet", f"--weights_dir={folder}"),
+            ("is of no subject of the data set", "more faults"),
+        ),
+        (
+            "evaluate",
+            ("--model=ststnet", "--base_dim=3", f"--weights_dir={folder}"),
+            ("--base_dim is no setting of --model=ststnet",),
+        ),
+        (
+            "convert_weights",
+            ("--model=ststnet", f"--weights_dir={folder}"),
+            ("--output is missing",),
+        ),
+        (
+            "convert_weights",
+            ("--model=htnet", f"--weights_dir={folder}", "--output=x"),
+            ("is of another network", "3 more faults"),
+        ),
+    ):
         assert_mistake(run_command(f"experiments.{module}", *arguments), *parts)

@@ -195,12 +195,16 @@ def weights(path, kind: str, size: int, facts: str) -> None:
         ("F32", 16, "[" * 100_000 + "]" * 100_000, "recursion"),
         ("F32", 16, '{"sha256": 1}', "another SHA-256"),
         *[
-            ("F32", 16, json.dumps({"sha256": "SUM", "model": "ahmsa", "model_config": odd}),
-             "header's model_config is")
+            (
+                "F32",
+                16,
+                json.dumps({"sha256": "SUM", "model": "ahmsa", "model_config": odd}),
+                "header's model_config is",
+            )
             for odd in (None, [], "x")
         ],
     ],
-)  # fmt: skip
+)
 def test_weights_with_an_odd_header_are_one_line(tmp_path, kind, size, facts, part):
     path = tmp_path / "lab_a.safetensors"
     right = sealed.digest({"w": np.zeros(4, np.float32)})

@@ -147,16 +147,20 @@ def test_out_of_memory_halves_the_rest_and_the_run_goes_on(tmp_path):
     whole = loso(tmp_path / "whole", *SHALLOW)
     assert whole.status == 0, whole.err
     finished = loso(
-        tmp_path / "run", *SHALLOW, "--checkpoint_minutes=0.00001",
+        tmp_path / "run",
+        *SHALLOW,
+        "--checkpoint_minutes=0.00001",
         prepare=restart_faults.no_memory_for_three_folds_in_the_second_chunk,
-    )  # fmt: skip
+    )
     assert finished.status == 0, finished.err
     said = "out of memory: chunk 1 of 3 folds, 2 at once from there on: RESOURCE_EXHAUSTED"
     assert said in finished.err
     stored = json.loads((tmp_path / "run" / "plan.json").read_text())
     assert [(chunk["number"], chunk["size"]) for chunk in stored["chunks"]] == [
-        (0, 3), (2, 2), (3, 2),
-    ]  # fmt: skip
+        (0, 3),
+        (2, 2),
+        (3, 2),
+    ]
     assert len(stored["halvings"]) == 1
     ours, theirs = (rows(tmp_path / name / "predictions.csv") for name in ("run", "whole"))
     assert [row["clip"] for row in ours] == [row["clip"] for row in theirs]
@@ -176,9 +180,11 @@ def test_out_of_memory_halves_the_rest_and_the_run_goes_on(tmp_path):
 
 def test_one_fold_that_does_not_fit_is_told_what_to_lower(tmp_path):
     finished = loso(
-        tmp_path / "run", *SHALLOW, "--folds_at_once=1",
+        tmp_path / "run",
+        *SHALLOW,
+        "--folds_at_once=1",
         prepare=restart_faults.no_memory_to_compile,
-    )  # fmt: skip
+    )
     assert finished.status == 2, finished.err
     last = finished.err.splitlines()[-1]
     assert last.startswith("experiments.loso: error: even one fold per device does not fit the")
@@ -189,9 +195,12 @@ def test_one_fold_that_does_not_fit_is_told_what_to_lower(tmp_path):
 
 def test_a_dry_run_tells_plan_memory_time_and_disk_from_the_compiled_need(tmp_path):
     finished = loso(
-        tmp_path / "run", *SHALLOW, "--folds_at_once=0", "--dry_run",
+        tmp_path / "run",
+        *SHALLOW,
+        "--folds_at_once=0",
+        "--dry_run",
         prepare=restart_faults.ten_mebibytes_a_fold_of_fifty,
-    )  # fmt: skip
+    )
     assert finished.status == 0, finished.err
     # Six folds of 10 MiB do not fit into 50 MiB: two chunks of three.
     assert "plan: 2 chunk(s) of 3 folds at once, 1 step(s) per epoch" in finished.out
@@ -203,9 +212,11 @@ def test_a_dry_run_tells_plan_memory_time_and_disk_from_the_compiled_need(tmp_pa
 
 def test_an_explicit_size_above_the_memory_is_refused(tmp_path):
     finished = loso(
-        tmp_path / "run", *SHALLOW, "--folds_at_once=6",
+        tmp_path / "run",
+        *SHALLOW,
+        "--folds_at_once=6",
         prepare=restart_faults.ten_mebibytes_a_fold_of_fifty,
-    )  # fmt: skip
+    )
     assert finished.status == 2, finished.err
     assert "lower --folds_at_once (now 6)" in finished.err.splitlines()[-1]
 

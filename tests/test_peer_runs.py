@@ -34,9 +34,13 @@ def probabilities(workdir):
 def ststnet(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("ststnet") / "run"
     finished = run_command(
-        "experiments.loso", "--model=ststnet", *SMALL, "--eval_every=1", "--save_weights",
+        "experiments.loso",
+        "--model=ststnet",
+        *SMALL,
+        "--eval_every=1",
+        "--save_weights",
         f"--workdir={workdir}",
-    )  # fmt: skip
+    )
     assert finished.status == 0, finished.err
     return workdir, finished
 
@@ -45,9 +49,13 @@ def ststnet(tmp_path_factory):
 def by_torch(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("torch") / "run"
     finished = run_command(
-        "experiments.torch_loso", "--model=ststnet", *SMALL, "--eval_every=1", "--save_weights",
+        "experiments.torch_loso",
+        "--model=ststnet",
+        *SMALL,
+        "--eval_every=1",
+        "--save_weights",
         f"--workdir={workdir}",
-    )  # fmt: skip
+    )
     assert finished.status == 0, finished.err
     return workdir, finished
 
@@ -57,9 +65,14 @@ def test_a_network_brings_its_papers_settings(ststnet):
     stored = config(workdir)
     assert (stored["model"], stored["layout"]) == ("ststnet", "whole")
     assert stored["model_config"] == {
-        "image_size": 28, "dropout": 0.5, "norm_momentum": 0.1, "norm_eps": 1e-5,
-        "channel_order": "svu", "input_scale": 1.0, "num_classes": 3,
-    }  # fmt: skip
+        "image_size": 28,
+        "dropout": 0.5,
+        "norm_momentum": 0.1,
+        "norm_eps": 1e-5,
+        "channel_order": "svu",
+        "input_scale": 1.0,
+        "num_classes": 3,
+    }
     assert stored["train_config"]["shuffle"] is False
     assert stored["train_config"]["batch_size"] == 160
     assert "network: ststnet, 1,683 parameters" in finished.out
@@ -83,12 +96,20 @@ def test_flags_of_a_run_start_it_again(ststnet):
         (("--model=htnet",), "quad_htnet", ("svu", False, 5e-5, 256, [2, 2, 8])),
         (("--model=htnet", "--recipe=described"), "quad", ("uvs", True, 5e-5, 256, [2, 2, 8])),
         (
-            ("--model=htnet", "--recipe=described", "--noshuffle", "--layout=five",
-             "--channel_order=svu", "--learning_rate=1e-3", "--blocks=2,2,10"),
-            "five", ("svu", False, 1e-3, 256, [2, 2, 10]),
+            (
+                "--model=htnet",
+                "--recipe=described",
+                "--noshuffle",
+                "--layout=five",
+                "--channel_order=svu",
+                "--learning_rate=1e-3",
+                "--blocks=2,2,10",
+            ),
+            "five",
+            ("svu", False, 1e-3, 256, [2, 2, 10]),
         ),
     ],
-)  # fmt: skip
+)
 def test_recipes_and_single_flags(arguments, layout, settings):
     """Settings only: what a run of a data set other than the synthetic one would take."""
     import subprocess
@@ -111,8 +132,11 @@ def test_recipes_and_single_flags(arguments, layout, settings):
     )
     run = subprocess.run(
         [sys.executable, "-c", script, *arguments],
-        capture_output=True, text=True, cwd=ROOT, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
     found = json.loads(run.stdout)
     names = ("channel_order", "shuffle", "learning_rate", "base_dim", "blocks")
     assert tuple(found[name] for name in names) == settings
@@ -146,8 +170,10 @@ def test_torch_loso_writes_the_same_files(ststnet, by_torch):
     for name in ("predictions.csv", "folds.csv", "subjects.csv", "scores.csv"):
         headers = [(workdir / name).read_text().splitlines()[0] for workdir in (ours, theirs)]
         assert headers[0] == headers[1], name
-    keys = [[(row["subject"], row["clip"], row["label"]) for row in answers(workdir)]
-            for workdir in (ours, theirs)]  # fmt: skip
+    keys = [
+        [(row["subject"], row["clip"], row["label"]) for row in answers(workdir)]
+        for workdir in (ours, theirs)
+    ]
     assert keys[0] == keys[1]
     summary = json.loads((theirs / "summary.json").read_text(encoding="utf-8"))
     assert summary["optimistic_best_epoch_on_test"]["n"] == summary["pooled"]["n"]
@@ -180,9 +206,13 @@ def test_evaluate_gives_a_runs_own_predictions(whose, tmp_path, request):
     trained = request.getfixturevalue(whose)[0]
     workdir = tmp_path / "run"
     finished = run_command(
-        "experiments.evaluate", "--model=ststnet", "--dataset=synthetic", f"--subjects={SUBJECTS}",
-        f"--weights_dir={trained / 'weights'}", f"--workdir={workdir}",
-    )  # fmt: skip
+        "experiments.evaluate",
+        "--model=ststnet",
+        "--dataset=synthetic",
+        f"--subjects={SUBJECTS}",
+        f"--weights_dir={trained / 'weights'}",
+        f"--workdir={workdir}",
+    )
     assert finished.status == 0, finished.err
     assert "of the weights given, however they were chosen" in finished.out
     assert answers(workdir) == answers(trained)
@@ -193,9 +223,13 @@ def test_evaluate_gives_a_runs_own_predictions(whose, tmp_path, request):
     # Exactly those of the fold: without one, nothing is evaluated.
     next(trained.glob("weights/seed-0/*_a05.*")).rename(tmp_path / "hidden")
     missing = run_command(
-        "experiments.evaluate", "--model=ststnet", "--dataset=synthetic", f"--subjects={SUBJECTS}",
-        f"--weights_dir={trained / 'weights'}", f"--workdir={tmp_path / 'other'}",
-    )  # fmt: skip
+        "experiments.evaluate",
+        "--model=ststnet",
+        "--dataset=synthetic",
+        f"--subjects={SUBJECTS}",
+        f"--weights_dir={trained / 'weights'}",
+        f"--workdir={tmp_path / 'other'}",
+    )
     assert_mistake(missing, "no weights of synthetic-a/a05")
     assert not (tmp_path / "other").exists()
     compared = run_command(

@@ -89,9 +89,11 @@ def test_a_dispatch_without_end_is_left_with_the_checkpoint_before_it(
 
 def test_without_checkpoints_a_signal_leaves_the_finished_chunks(tmp_path):
     stopped = loso(
-        tmp_path / "run", *LONG, "--checkpoint_minutes=0",
+        tmp_path / "run",
+        *LONG,
+        "--checkpoint_minutes=0",
         prepare=restart_faults.sigterm_after_five_epochs,
-    )  # fmt: skip
+    )
     assert stopped.status == 143, stopped.err
     assert_one_line(stopped, r".*; 0 of 6 folds are finished; the same command goes on.*")
     assert not (tmp_path / "run" / checkpoints.FOLDER).exists()

@@ -258,17 +258,19 @@ def test_shards_merge_to_the_whole_and_missing_folds_are_named(tmp_path):
     for name in ("pooled", "by_database", "confusion", "per_subject_mean"):
         assert first[name] == second[name], name
     twice = run_command(
-        "experiments.report", f"--workdir={tmp_path / 'part0'},{tmp_path / 'part0'}",
+        "experiments.report",
+        f"--workdir={tmp_path / 'part0'},{tmp_path / 'part0'}",
         f"--output={merged}",
-    )  # fmt: skip
+    )
     assert twice.status == 2
     assert "twice" in twice.err
     other = loso(tmp_path / "other", "--shard=1/2", "--seed=5", "--eval_every=2")
     assert other.status == 0
     mixed = run_command(
-        "experiments.report", f"--workdir={tmp_path / 'part0'},{tmp_path / 'other'}",
+        "experiments.report",
+        f"--workdir={tmp_path / 'part0'},{tmp_path / 'other'}",
         f"--output={merged}",
-    )  # fmt: skip
+    )
     assert mixed.status == 2
     assert "eval_every: stored 0, now 2" in mixed.err
 

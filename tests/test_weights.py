@@ -80,9 +80,12 @@ def test_weights_under_another_subjects_name_are_refused(workdir, tmp_path):
         (tmp_path / files[place - 1].name).write_bytes(path.read_bytes())
     arguments = ("--dataset=synthetic", "--base_dim=6", "--blocks=0,0,1")
     finished = run_command(
-        "experiments.evaluate", *arguments, f"--subjects={','.join(KEYS)}",
-        f"--weights_dir={tmp_path}", f"--workdir={tmp_path / 'run'}",
-    )  # fmt: skip
+        "experiments.evaluate",
+        *arguments,
+        f"--subjects={','.join(KEYS)}",
+        f"--weights_dir={tmp_path}",
+        f"--workdir={tmp_path / 'run'}",
+    )
     assert finished.status == 2
     assert f"of {KEYS[1]}, which have seen the clips of {KEYS[0]};" in finished.out
     assert not (tmp_path / "run").exists()
@@ -90,9 +93,11 @@ def test_weights_under_another_subjects_name_are_refused(workdir, tmp_path):
 
 def test_weights_of_other_data_are_evaluated_with_a_note(workdir, tmp_path):
     arguments = (
-        "--base_dim=6", "--blocks=0,0,1", f"--subjects={','.join(KEYS)}",
+        "--base_dim=6",
+        "--blocks=0,0,1",
+        f"--subjects={','.join(KEYS)}",
         f"--weights_dir={workdir / 'weights' / 'seed-0'}",
-    )  # fmt: skip
+    )
     note = "6 of 6 weights were trained on another data set or layout"
     for layout, noted in (("five", False), ("quad", True)):
         run = tmp_path / layout
@@ -106,10 +111,15 @@ def test_weights_of_other_data_are_evaluated_with_a_note(workdir, tmp_path):
 
 def test_batches_spread_over_devices_give_the_same_run(workdir, tmp_path):
     finished = loso(
-        tmp_path / "run", "--blocks=0,0,1", "--epochs=3", "--parallel=batch", "--folds_at_once=0",
-        "--eval_every=1", f"--subjects={KEYS[0]},{KEYS[3]}",
+        tmp_path / "run",
+        "--blocks=0,0,1",
+        "--epochs=3",
+        "--parallel=batch",
+        "--folds_at_once=0",
+        "--eval_every=1",
+        f"--subjects={KEYS[0]},{KEYS[3]}",
         prepare=restart_faults.two_devices,
-    )  # fmt: skip
+    )
     assert finished.status == 0, finished.err
     assert "device: 2 x cpu" in finished.out
     whole, ours = probabilities(workdir), probabilities(tmp_path / "run")

@@ -28,14 +28,24 @@ def write(
     With `pretend` None it looks like a run of a version that did not know the mark.
     """
     config = {
-        "dataset": dataset, "layout": "five", "model": model, "seeds": list(range(len(by_seed))),
+        "dataset": dataset,
+        "layout": "five",
+        "model": model,
+        "seeds": list(range(len(by_seed))),
         "eval_every": 1 if earlier else 0,
-        "train_config": {"epochs": 2, "learning_rate": 1e-3}, "shuffled_labels": False,
-        "model_config": {"base_dim": 6}, "data_sha256": "0" * 64,
-    }  # fmt: skip
+        "train_config": {"epochs": 2, "learning_rate": 1e-3},
+        "shuffled_labels": False,
+        "model_config": {"base_dim": 6},
+        "data_sha256": "0" * 64,
+    }
     keys = sorted(by_seed[0])
-    stored = {"config": config, "config_hash": config_hash(config), "folds": keys, "notes": [],
-              "subjects_in_data_set": len(keys)}  # fmt: skip
+    stored = {
+        "config": config,
+        "config_hash": config_hash(config),
+        "folds": keys,
+        "notes": [],
+        "subjects_in_data_set": len(keys),
+    }
     if pretend is not None:
         stored["pretend"] = pretend
     workdir.mkdir()
