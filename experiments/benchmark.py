@@ -20,7 +20,8 @@ from ahmsa_jax.config import ConfigError, NetworkConfig, Precision, TrainConfig,
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.networks.ststnet import STSTNetConfig
-from experiments.run import compile_cache, jax_settings
+from experiments.run import flags as run_flags
+from experiments.run import jax_settings
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
@@ -193,7 +194,7 @@ def _define_flags() -> None:
     flags.DEFINE_integer("folds", 8, "Folds per round, and the largest chunk on a CPU.")
     flags.DEFINE_integer("steps", 2, "Optimizer steps per fold and round; even.")
     # Its compiling is measured too.
-    compile_cache.define_flag(default=compile_cache.OFF)
+    run_flags.define_compile_cache_flag(default="off")
     flags.DEFINE_integer("rounds", 5, "Rounds, each of all contenders in turn.")
 
 

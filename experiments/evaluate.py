@@ -10,7 +10,7 @@ from absl import flags
 
 from ahmsa_jax.config import ConfigError, plain
 from ahmsa_jax.training.protocols import loso_folds
-from experiments.run import compile_cache, environment, jax_settings
+from experiments.run import environment, jax_settings
 from experiments.run import flags as run_flags
 from experiments.run.request import from_data, read_clips, requested_folds
 from experiments.run.spec import RunSpec
@@ -90,7 +90,7 @@ def start() -> None:
     run_flags.define_data_flags()
     run_flags.define_model_flags()
     run_flags.define_workdir_flags()
-    compile_cache.define_flag()
+    run_flags.define_compile_cache_flag()
     flags.DEFINE_string(
         "weights_dir",
         None,

@@ -6,8 +6,8 @@ python -m experiments.loso --dataset=casme3
 from typing import TYPE_CHECKING
 
 from ahmsa_jax.config import ConfigError
-from experiments.run import compile_cache, header, jax_settings
 from experiments.run import flags as run_flags
+from experiments.run import header, jax_settings
 from experiments.run.chunk import Plan
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
@@ -195,7 +195,7 @@ def _train_and_report(
 def start() -> None:
     """Define the flags and run the command; own extensions call this after registering theirs."""
     run_flags.define_run_flags()
-    compile_cache.define_flag()
+    run_flags.define_compile_cache_flag()
     command.run(
         main,
         name=NAME,

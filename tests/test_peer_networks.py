@@ -206,7 +206,9 @@ def test_htnet_holds_q_and_k_out_of_the_optimizer_at_every_level():
     assert sum(is_frozen(path, HTNET) for path in shapes) == 2 * sum(HTNET.blocks)
     config, flow = HTNET, data()[0]
     params = random_params(config)
-    other = {name: value + 1 if "/query/" in name or "/key/" in name else value
-             for name, value in params.items()}  # fmt: skip
+    other = {
+        name: value + 1 if "/query/" in name or "/key/" in name else value
+        for name, value in params.items()
+    }
     logits = [np.asarray(apply(config)(variables(p), flow)[0]) for p in (params, other)]
     np.testing.assert_array_equal(*logits)

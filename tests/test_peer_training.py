@@ -90,9 +90,13 @@ def test_running_statistics_are_torchs_averages_of_the_real_clips():
     @jax.jit
     def one_step(flow, real_B):
         return model.apply(
-            variables, flow, real_B=real_B, train=True, rngs={"dropout": jax.random.key(1)},
+            variables,
+            flow,
+            real_B=real_B,
+            train=True,
+            rngs={"dropout": jax.random.key(1)},
             mutable=["batch_stats"],
-        )  # fmt: skip
+        )
 
     (_, _), changed = one_step(flow, jnp.asarray(real))
     kernel = np.asarray(variables["params"]["conv2"]["kernel"], np.float64)

@@ -1,35 +1,18 @@
-"""Each package's rooms stand in an order, and a module imports from rooms below its own alone.
+"""The rules of the house: room order, imports, flags in two files, commands alone on top.
 
-The source is read, not run: an import inside a function counts as well.
+The source is read, not run: an import inside a function counts as well. The order of the rooms
+stands in docs/draw_architecture.py, which draws it.
 """
 
 import ast
 import pathlib
+import re
 
+import draw_architecture
 import pytest
-from command_runner import ROOT
+from draw_architecture import MODULES, ORDER, SOURCES, dotted, imported, level_of, room_of
 
-# Rooms from the ground up; those of one line do not import each other. "" are the files that lie
-# directly in the package: the commands, and what ahmsa_jax shows of itself.
-ORDER = {
-    "ahmsa_jax": (("config", "metrics"), ("networks.parts",), ("networks",), ("training",), ("",)),
-    "input_pipeline": (
-        ("core",),
-        ("databases", "faces"),
-        ("flow",),
-        ("maps", "pretend"),
-        ("storage", "reports"),
-        ("",),
-    ),
-    "experiments": (
-        ("run",),
-        ("baselines",),
-        ("files",),
-        ("schedule", "scores"),
-        ("cluster", "timing"),
-        ("",),
-    ),
-}
+ROOT = draw_architecture.ROOT
 COMMANDS = {
     "experiments": {
         "benchmark",
@@ -46,52 +29,25 @@ COMMANDS = {
 # Packages that a package must not import.
 FORBIDDEN = {
     "ahmsa_jax": {
-        "cv2",
-        "tensorflow",
-        "tensorflow_datasets",
-        "absl",
-        "input_pipeline",
-        "experiments",
-        "torch",
+        *("cv2", "tensorflow", "tensorflow_datasets", "absl", "torch"),
+        *("input_pipeline", "experiments"),
     },
     "input_pipeline": {"jax", "flax", "optax", "ahmsa_jax", "experiments", "tensorflow"},
     "experiments": {"cv2", "mediapipe", "dlib", "tensorflow"},
 }
-# To be emptied: (importing module, room above it).
-STILL_UPWARDS: set[tuple[str, str]] = set()
-SOURCES = sorted(path for name in ORDER for path in (ROOT / name).rglob("*.py"))
+# Packages of extras, and TFDS: imported where they are used, since they may be missing or slow.
+OPTIONAL = {
+    *("tensorflow_datasets", "torch", "ray", "cv2", "dlib", "mediapipe"),
+    *("skimage", "openpyxl", "xlrd", "defusedxml", "matplotlib"),
+}
 
 
-def dotted(path: pathlib.Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-MODULES = {dotted(path) for path in SOURCES}
-
-
-def imported(path: pathlib.Path) -> set[str]:
-    """Every module that a file names in an import, wherever in the file that stands."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            # `from package import name`: the module of that name, or something of the package.
-            names |= inner & MODULES or {node.module}
-    return names
-
-
-def room_of(module: str) -> str:
-    """The room of a module in ORDER's words, "" for one directly in its package."""
-    package, _, inner = module.partition(".")
-    rooms = [room for level in ORDER[package] for room in level if room]
-    holding = [room for room in rooms if inner == room or inner.startswith(f"{room}.")]
-    return max(holding, key=len, default="")
-
-
-def level_of(package: str, room: str) -> int:
-    return next(number for number, level in enumerate(ORDER[package]) if room in level)
+# The two files whose purpose is to load something with the right settings, or a word of advice.
+LOADERS = {
+    ("experiments.run.jax_settings", "jax"),
+    ("experiments.run.jax_settings", "experiments.run"),
+    ("experiments.baselines.torch_extra", "experiments.baselines"),
+}
 
 
 def upward(path: pathlib.Path) -> set[tuple[str, str]]:
@@ -108,18 +64,10 @@ def upward(path: pathlib.Path) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=dotted)
-def test_no_file_imports_what_its_package_must_not(path):
+def test_imports(path):
     package = dotted(path).split(".")[0]
     assert not {name.split(".")[0] for name in imported(path)} & FORBIDDEN[package]
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=dotted)
-def test_imports_lead_downwards(path):
-    assert upward(path) <= STILL_UPWARDS
-
-
-def test_what_is_excused_still_stands():
-    assert {one for path in SOURCES for one in upward(path)} == STILL_UPWARDS
+    assert not upward(path)
 
 
 @pytest.mark.parametrize("package", ORDER)
@@ -139,10 +87,53 @@ def test_only_commands_stand_on_the_top_floor(package):
 
 
 def test_an_upward_import_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    monkeypatch.setattr(draw_architecture, "ROOT", tmp_path)
     path = tmp_path / "input_pipeline" / "core" / "files.py"
     path.parent.mkdir(parents=True)
     path.write_text(
         "def late():\n    from input_pipeline.storage import loader\n", encoding="utf-8"
     )
     assert upward(path) == {("input_pipeline.core.files", "input_pipeline.storage")}
+
+
+def test_flags_are_read_in_two_files():
+    readers = {dotted(path) for path in SOURCES if "flags.FLAGS" in path.read_text("utf-8")}
+    assert readers == {"experiments.run.flags", "input_pipeline.core.command"}
+
+
+def inner_imports(path: pathlib.Path) -> list[str]:
+    """What a file imports inside functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = []
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    found.append(node.module)
+                elif isinstance(node, ast.Import):
+                    found += [alias.name for alias in node.names]
+    return found
+
+
+def test_rooms_import_late_only_what_may_be_missing_or_slow():
+    commands = {f"{package}.{name}" for package, names in COMMANDS.items() for name in names}
+    late = {
+        (dotted(path), name)
+        for path in SOURCES
+        if dotted(path) not in commands
+        for name in inner_imports(path)
+        if name.split(".")[0] not in OPTIONAL
+    }
+    assert late == LOADERS
+
+
+def test_nothing_is_kept_from_the_formatter():
+    everywhere = [*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").rglob("*.py")]
+    mark = re.compile(r"#\s*fmt:")
+    assert [path for path in everywhere if mark.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_page_shows_the_imports_as_they_are():
+    page = draw_architecture.PAGE.read_text(encoding="utf-8")
+    shown = page.partition(draw_architecture.BEGIN)[2].partition(draw_architecture.END)[0]
+    assert shown.strip() == draw_architecture.table(), "run python docs/draw_architecture.py"

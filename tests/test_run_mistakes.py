@@ -163,9 +163,15 @@ def arrays_file(tmp_path, labels, subjects):
     count = len(labels)
     faces = rng.uniform(0, 255, (count, 28, 28, 3)).astype(np.float32)
     clips = Clips(
-        "smic", "five", faces, faces, np.array(labels), np.array(["smic"] * count),
-        np.array(subjects), np.array([f"c{index}" for index in range(count)]),
-    )  # fmt: skip
+        "smic",
+        "five",
+        faces,
+        faces,
+        np.array(labels),
+        np.array(["smic"] * count),
+        np.array(subjects),
+        np.array([f"c{index}" for index in range(count)]),
+    )
     path = tmp_path / "clips.npz"
     save_arrays(clips, path)
     return path
@@ -206,9 +212,11 @@ def test_exported_arrays_give_the_same_run_as_the_data_set(tmp_path):
     assert loso(tmp_path / "direct").status == 0
     words = [word for word in SMALL if "--dataset" not in word]
     finished = run_command(
-        "experiments.loso", *words, f"--arrays={tmp_path / 'clips.npz'}",
+        "experiments.loso",
+        *words,
+        f"--arrays={tmp_path / 'clips.npz'}",
         f"--workdir={tmp_path / 'arrays'}",
-    )  # fmt: skip
+    )
     assert finished.status == 0, finished.err
     assert (tmp_path / "arrays" / "predictions.csv").read_bytes() == (
         tmp_path / "direct" / "predictions.csv"

@@ -162,9 +162,14 @@ def test_dispatches_of_any_length_are_one_training():
 def test_evaluation_inside_a_dispatch_is_that_epochs_prediction_and_changes_nothing():
     jobs = ALL_JOBS[:CHUNK]
     program = Engine(
-        small_problem.MODEL, FAST, engine(CHUNK).shape, size=CHUNK, test_places=7, eval_every=2,
+        small_problem.MODEL,
+        FAST,
+        engine(CHUNK).shape,
+        size=CHUNK,
+        test_places=7,
+        eval_every=2,
         devices=jax.local_devices()[:1],
-    )  # fmt: skip
+    )
     placed = program.place_data(*inputs())
     chunk = program.start(jobs)
     losses = program.run_epochs(chunk, placed, 0, 4)[: len(jobs)]

@@ -18,11 +18,11 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from absl import flags
+import filelock
+import jax
 
 from ahmsa_jax.config import ConfigError
 
-OFF = "off"
 MOST_BYTES = 2 * 2**30
 # JAX's variable for the same; a user's own setting wins over our default.
 _VARIABLE = "JAX_COMPILATION_CACHE_DIR"
@@ -30,29 +30,18 @@ _HIT = "/jax/compilation_cache/cache_hits"
 _hits = 0
 
 
-def define_flag(default: str | None = None) -> None:
-    """Define --compile_cache; call once, before parsing."""
-    flags.DEFINE_string(
-        "compile_cache", default,
-        "Folder for compiled programs, which later starts read instead of compiling; off: none. By "
-        "default below the user's cache folder ($XDG_CACHE_HOME, else ~/.cache).",
-    )  # fmt: skip
-
-
 def use(wanted: str | None) -> None:
     """Tell JAX where to keep programs, as --compile_cache says; one note where that cannot be.
 
     Raises ConfigError where the flag is empty.
     """
-    import jax
-
     if wanted == "":
         raise ConfigError("--compile_cache is empty; name a folder, or off for none.")
     jax.monitoring.register_event_listener(_count)
     if wanted is None and (named := os.environ.get(_VARIABLE)):
         _tell_once_of_faults(pathlib.Path(named), is_ours=False)
         return
-    if wanted == OFF:
+    if wanted == "off":
         jax.config.update("jax_enable_compilation_cache", False)
         return
     base = pathlib.Path(wanted).expanduser() if wanted else _users_folder()
@@ -117,7 +106,6 @@ def _odd_entry(folder: pathlib.Path) -> str | None:
 
 def _drop_half_written(folder: pathlib.Path) -> None:
     """Remove programs of a process that was killed while it wrote them: they have no time yet."""
-    import filelock
 
     # As JAX holds it while it writes.
     lock = filelock.FileLock(folder / ".lockfile", timeout=0)

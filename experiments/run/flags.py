@@ -83,6 +83,16 @@ def define_model_flags() -> None:
         _define_settings(network.config)
 
 
+def define_compile_cache_flag(default: str | None = None) -> None:
+    """Define --compile_cache; call once, before parsing."""
+    flags.DEFINE_string(
+        "compile_cache",
+        default,
+        "Folder for compiled programs, which later starts read instead of compiling; off: none. By "
+        "default below the user's cache folder ($XDG_CACHE_HOME, else ~/.cache).",
+    )
+
+
 def define_workdir_flags() -> None:
     """Define the flags that name a run's folder and folds; call once, before parsing."""
     flags.DEFINE_string(

@@ -4,7 +4,6 @@ import os
 from typing import Any
 
 from ahmsa_jax.config import ConfigError
-from experiments.run import compile_cache
 
 # JAX reads each of these from a JAX_ variable too. They change numbers, random streams or what the
 # networks may write; a result is to follow from the command's flags alone.
@@ -46,6 +45,8 @@ def local_devices(programs: str | None) -> list[Any]:
     """
     try:
         jax = load()
+        from experiments.run import compile_cache
+
         compile_cache.use(programs)
         return jax.local_devices()
     # JAX_PLATFORMS of blanks alone, and cuda without a CUDA plugin, end in an assertion.

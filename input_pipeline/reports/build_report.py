@@ -156,7 +156,7 @@ def _list(title: str, lines: Sequence[str]) -> str:
     return f"## {title}\n\n" + "".join(f"- {escaping.markdown_line(line)}\n" for line in lines)
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     if not rows:
         return ""
     return Table(title, columns, rows).markdown()

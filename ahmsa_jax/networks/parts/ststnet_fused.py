@@ -165,9 +165,17 @@ def _forward(
     inverse_std_F = jax.lax.rsqrt(statistics.variance_F + eps)
     pooled = (best - statistics.mean_F) * (inverse_std_F * scale_F) + shift_F
     saved = _Saved(
-        windows, matrix_VxQF, strip_BxLx9, edge_BxLxF, best, place, scale_F, inverse_std_F,
-        real_B, statistics,
-    )  # fmt: skip
+        windows,
+        matrix_VxQF,
+        strip_BxLx9,
+        edge_BxLxF,
+        best,
+        place,
+        scale_F,
+        inverse_std_F,
+        real_B,
+        statistics,
+    )
     return (pooled, statistics), saved
 
 
