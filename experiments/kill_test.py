@@ -181,10 +181,6 @@ class Fault:
     place: int = 0  # of the byte, where a bit is flipped
     bit: int = 0
 
-    def __str__(self) -> str:
-        what = f"bit {self.bit} of byte {self.place} of " if self.how == "flip" else ""
-        return f"{what}{self.path} {self.how}"
-
 
 def _faults(clean: pathlib.Path, flips: int, chance: random.Random) -> list[Fault]:
     files = sorted(path for path in clean.rglob("*") if path.is_file())
