@@ -38,7 +38,8 @@ def main() -> int:
         f"{len(common)} clips in both, {len(ours) - len(common)} only in the data set, "
         f"{len(theirs) - len(common)} only in the folder"
     )
-    unlike = int((ours.label_N[common] != theirs.label_N[foreign]).sum())
+    pairs = zip(common, foreign, strict=True)
+    unlike = sum(ours.class_of(own) != theirs.class_of(other) for own, other in pairs)
     print(f"{unlike} of them are labelled differently")
     found = likeness.compare(ours.flow_whole_NxHxWxC[common], theirs.flow_whole_NxHxWxC[foreign])
     print("\n".join(likeness.describe(found)))

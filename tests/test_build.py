@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 
-import fake_maps
 import numpy as np
+import pretend_maps
 import pytest
 from command_runner import ROOT, assert_mistake, run_command
-from fake_clips import few, made, shifted
 from PIL import Image
+from stored_clips import few, made, shifted
 
 from input_pipeline.core.clips import Clips
 from input_pipeline.core.errors import InputError
@@ -139,8 +139,8 @@ def test_two_builds_at_once(stored, tmp_path):
     first = start_writer(tmp_path, "wait")
     assert first.stdout.readline() == "building\n"
     unfinished = [name for name in os.listdir(path.parent) if name.startswith("incomplete.")]
-    source = fake_maps.write_table(
-        tmp_path / "source", [row for row in fake_maps.rows() if row["database"] == "samm"]
+    source = pretend_maps.write_table(
+        tmp_path / "source", [row for row in pretend_maps.rows() if row["database"] == "samm"]
     )
     begin = time.monotonic()
     second = run_command(
@@ -184,7 +184,7 @@ def test_a_disk_that_fills_up_in_the_middle(stored, tmp_path, limit):
 
 
 def test_an_unusable_data_dir_is_named(tmp_path):
-    source = fake_maps.write_table(tmp_path / "source")
+    source = pretend_maps.write_table(tmp_path / "source")
     (tmp_path / "file").write_text("no folder")
     arguments = [f"--source={source}", "--dataset=megc2019"]
     finished = run_command(IMPORT, *arguments, f"--data_dir={tmp_path}/file/data")
@@ -195,7 +195,7 @@ def test_an_unusable_data_dir_is_named(tmp_path):
 
 
 def test_import_end_to_end(tmp_path):
-    source = fake_maps.write_table(tmp_path / "source", fake_maps.rows_with_landmarks())
+    source = pretend_maps.write_table(tmp_path / "source", pretend_maps.rows_with_landmarks())
     arguments = [f"--source={source}", "--dataset=megc2019", f"--data_dir={tmp_path}"]
     finished = run_command(IMPORT, *arguments)
     assert (finished.status, finished.err) == (0, "")
@@ -209,7 +209,7 @@ def test_import_end_to_end(tmp_path):
         assert part in finished.out
     clips = loader.load("megc2019", "five", tmp_path)
     first = clips.flow_whole_NxHxWxC[clips.clip_key_N.index("casme2/sub01/EP02_01f")]
-    np.testing.assert_array_equal(first, fake_maps.values(0))
+    np.testing.assert_array_equal(first, pretend_maps.values(0))
     page = tmp_path / "megc2019" / "reports" / "five" / "contact_sheet_01.png"
     with Image.open(page) as picture:
         assert picture.size[1] > 8 * 28
@@ -226,7 +226,7 @@ def test_import_end_to_end(tmp_path):
     assert run_command(IMPORT, *arguments, "--overwrite").status == 0
     assert loader.load("megc2019", "five", tmp_path).content_hash() == clips.content_hash()
 
-    (source / "maps" / "sub01_EP02_01f.png").write_bytes(fake_maps.png(fake_maps.values(50)))
+    (source / "maps" / "sub01_EP02_01f.png").write_bytes(pretend_maps.png(pretend_maps.values(50)))
     assert_mistake(run_command(IMPORT, *arguments), "--overwrite", "another version")
     assert run_command(IMPORT, *arguments, "--overwrite").status == 0
     assert loader.load("megc2019", "five", tmp_path).content_hash() != clips.content_hash()

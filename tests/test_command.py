@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-import fake_maps
+import pretend_maps
 import pytest
 from command_runner import ROOT, assert_mistake, run_command
 
@@ -102,7 +102,7 @@ def test_libraries_keep_their_progress_notes_to_themselves(monkeypatch, capsys):
 
 
 def test_output_to_a_full_disk_is_one_line(tmp_path):
-    fake_maps.write_table(tmp_path / "source")
+    pretend_maps.write_table(tmp_path / "source")
     done = [f"--source={tmp_path / 'source'}", "--dataset=megc2019", f"--data_dir={tmp_path}"]
     for words in (["--help"], done):
         with open("/dev/full", "w") as full:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
-from fake_maps import write_table
+from pretend_maps import write_table
 
 from input_pipeline.maps.likeness import compare, describe
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from command_runner import ROOT
-from fake_clips import few, made
+from stored_clips import few, made
 
 from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, Clips, sorted_and_checked
 from input_pipeline.core.errors import InputError

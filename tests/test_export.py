@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
-from fake_clips import few
+from stored_clips import few
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.maps import synthetic

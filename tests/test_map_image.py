@@ -4,8 +4,8 @@ import io
 import struct
 import zlib
 
-import fake_maps
 import numpy as np
+import pretend_maps
 import pytest
 from command_runner import assert_mistake, run_command
 from PIL import Image
@@ -40,7 +40,7 @@ def second_header(data: bytes, width: int, place: bytes) -> bytes:
     return data[:at] + chunk(b"IHDR", body) + data[at:]
 
 
-MAP = fake_maps.png(fake_maps.values(0))
+MAP = pretend_maps.png(pretend_maps.values(0))
 
 
 @pytest.mark.parametrize("width", [27, 28, 20_000])
@@ -80,9 +80,9 @@ def test_an_interlaced_map_is_read(tmp_path):
         (b"", "empty file"),
         (b"<html><body>404</body></html>", "no PNG"),
         (b"\xff\xd8\xff\xe0 a JPEG by its first bytes", "no PNG"),
-        (fake_maps.png(fake_maps.values(0))[:20], "header"),
-        (fake_maps.png(np.zeros((28, 29, 3), np.uint8)), "29x28"),
-        (fake_maps.png(np.zeros((1, 1, 3), np.uint8)), "1x1"),
+        (pretend_maps.png(pretend_maps.values(0))[:20], "header"),
+        (pretend_maps.png(np.zeros((28, 29, 3), np.uint8)), "29x28"),
+        (pretend_maps.png(np.zeros((1, 1, 3), np.uint8)), "1x1"),
         (huge_png(), "20000x20000"),
         (picture_of_mode("L"), "grey"),
         (picture_of_mode("P"), "palette"),
@@ -93,7 +93,7 @@ def test_an_interlaced_map_is_read(tmp_path):
     ],
 )
 def test_other_pictures_are_refused(tmp_path, data, part):
-    source = fake_maps.write_table(tmp_path / "source")
+    source = pretend_maps.write_table(tmp_path / "source")
     (source / "maps" / "sub01_EP02_01f.png").write_bytes(data)
     finished = run_command(
         "input_pipeline.import_maps",
@@ -108,7 +108,7 @@ def test_other_pictures_are_refused(tmp_path, data, part):
 def test_every_cut_and_every_flipped_bit_of_a_picture_is_refused():
     smooth = np.zeros((28, 28, 3), np.uint8)
     smooth[5:9, 3:20] = (200, 100, 50)
-    data = fake_maps.png(smooth)
+    data = pretend_maps.png(smooth)
     np.testing.assert_array_equal(picture.decode(data), smooth)
     for length in range(len(data)):
         with pytest.raises(InputError):

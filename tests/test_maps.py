@@ -4,11 +4,11 @@ import os
 import pathlib
 import shutil
 
-import fake_maps
 import numpy as np
+import pretend_maps
 import pytest
 from command_runner import assert_mistake
-from fake_maps import import_maps, rewrite
+from pretend_maps import import_maps, rewrite
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import registry
@@ -18,12 +18,12 @@ from input_pipeline.maps import from_table as map_table
 
 @pytest.fixture
 def table(tmp_path) -> pathlib.Path:
-    return fake_maps.write_table(tmp_path / "source")
+    return pretend_maps.write_table(tmp_path / "source")
 
 
 @pytest.fixture
 def split(tmp_path) -> pathlib.Path:
-    return fake_maps.write_split(tmp_path / "source")
+    return pretend_maps.write_split(tmp_path / "source")
 
 
 # What is read.
@@ -36,14 +36,14 @@ def test_table_is_read_as_it_stands(table):
     assert (first.database, first.subject, first.clip) == ("casme2", "sub01", "EP02_01f")
     assert [sample.label for sample in samples] == [1, 0, 2, 0, 1, 0, 2, 1]
     for seed, sample in enumerate(samples):
-        np.testing.assert_array_equal(sample.map_HxWxC, fake_maps.values(seed))
+        np.testing.assert_array_equal(sample.map_HxWxC, pretend_maps.values(seed))
         assert sample.landmarks_5x2 is None
 
 
 def test_landmark_columns_are_x_then_y(tmp_path):
-    source = fake_maps.write_table(tmp_path, fake_maps.rows_with_landmarks())
+    source = pretend_maps.write_table(tmp_path, pretend_maps.rows_with_landmarks())
     (sample, *_), _ = map_table.read_table(source, "megc2019")
-    expected = np.array(fake_maps.LANDMARKS).reshape(5, 2)
+    expected = np.array(pretend_maps.LANDMARKS).reshape(5, 2)
     np.testing.assert_allclose(sample.landmarks_5x2, expected)
     assert layouts.LANDMARKS == ("eye_left", "eye_right", "nose", "lip_left", "lip_right")
 
@@ -61,10 +61,10 @@ def test_spreadsheets_habits_are_accepted(table):
 
 @pytest.mark.parametrize("blank", ["", " "])
 def test_split_form_equals_table_form(tmp_path, blank):
-    split = fake_maps.write_split(tmp_path / "split", blank)
+    split = pretend_maps.write_split(tmp_path / "split", blank)
     (split / ".DS_Store").write_bytes(b"left by a file manager")
     (split / "006" / "__pycache__").mkdir()
-    from_table, _ = map_table.read_table(fake_maps.write_table(tmp_path / "table"), "megc2019")
+    from_table, _ = map_table.read_table(pretend_maps.write_table(tmp_path / "table"), "megc2019")
     from_split = from_folds.read_split(split, "megc2019")
     assert len(from_split) == 8
     by_key = {(s.database, s.subject, s.clip): s for s in from_table}
@@ -111,9 +111,9 @@ def test_the_database_follows_from_the_subjects_form(subject, database):
 
 
 def test_constant_channels_are_counted_and_kept(table):
-    values = fake_maps.values(0)
+    values = pretend_maps.values(0)
     values[..., 1] = 128
-    (table / "maps" / "sub01_EP02_01f.png").write_bytes(fake_maps.png(values))
+    (table / "maps" / "sub01_EP02_01f.png").write_bytes(pretend_maps.png(values))
     finished = import_maps(table)
     assert finished.status == 0
     assert "constant channels: 1 of 24" in finished.out
@@ -150,7 +150,7 @@ def test_constant_channels_are_counted_and_kept(table):
     ],
 )
 def test_faulty_table_is_refused_in_one_line(table, old, new, parts):
-    (table.parent / "outside.png").write_bytes(fake_maps.png(fake_maps.values(0)))
+    (table.parent / "outside.png").write_bytes(pretend_maps.png(pretend_maps.values(0)))
     rewrite(table, old, new)
     assert_mistake(import_maps(table), *parts)
 
@@ -192,17 +192,18 @@ def test_row_cap(table):
 
 @pytest.mark.parametrize("value", ["", "x", "nan", "inf", "-1", "28.5"])
 def test_landmark_that_is_no_position_in_the_map(tmp_path, value):
-    rows = fake_maps.rows_with_landmarks()
+    rows = pretend_maps.rows_with_landmarks()
     rows[4]["nose_y"] = value
-    source = fake_maps.write_table(tmp_path / "source", rows)
+    source = pretend_maps.write_table(tmp_path / "source", rows)
     assert_mistake(import_maps(source), "row 6", "nose_y", f"'{value}'", "0 to 28")
 
 
 def test_landmark_columns_all_or_none(tmp_path):
     rows = [
-        {k: v for k, v in row.items() if k != "nose_y"} for row in fake_maps.rows_with_landmarks()
+        {k: v for k, v in row.items() if k != "nose_y"}
+        for row in pretend_maps.rows_with_landmarks()
     ]
-    source = fake_maps.write_table(tmp_path / "source", rows)
+    source = pretend_maps.write_table(tmp_path / "source", rows)
     assert_mistake(import_maps(source), "nose_y", "all ten or none")
 
 
@@ -223,7 +224,7 @@ def test_a_fifo_does_not_hang_the_import(table):
 
 @pytest.mark.parametrize("target", ["../outside.png", "loop.png"])
 def test_symbolic_links_out_of_the_source_or_in_a_loop(table, target):
-    (table.parent / "outside.png").write_bytes(fake_maps.png(fake_maps.values(0)))
+    (table.parent / "outside.png").write_bytes(pretend_maps.png(pretend_maps.values(0)))
     link = table / "maps" / "sub01_EP02_01f.png"
     link.unlink()
     (table / "maps" / "loop.png").symlink_to(link)
@@ -277,7 +278,7 @@ def test_folds_that_disagree_are_refused(split, new, remove, parts):
 
 
 def test_another_picture_in_one_fold(split):
-    (split / TRAINING_CLIP).write_bytes(fake_maps.png(fake_maps.values(99)))
+    (split / TRAINING_CLIP).write_bytes(pretend_maps.png(pretend_maps.values(99)))
     assert_mistake(import_maps(split), "another picture", "sub01_EP02_01f")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import written_runs
 from command_runner import run_command
-from fake_clips import few
+from stored_clips import few
 
 from experiments.scores import figures, published
 from experiments.scores.summary import read_records

@@ -4,7 +4,7 @@ import io
 import re
 import sys
 
-import fake_maps
+import pretend_maps
 import pytest
 
 from input_pipeline.core import progress_lines
@@ -101,9 +101,9 @@ def test_a_build_writes_them(monkeypatch, capsys):
 @pytest.mark.parametrize("form", ["table", "split"])
 def test_an_import_writes_them(tmp_path, capsys, form):
     if form == "table":
-        fake_maps.write_table(tmp_path)
+        pretend_maps.write_table(tmp_path)
     else:
-        fake_maps.write_split(tmp_path)
+        pretend_maps.write_split(tmp_path)
     published.read_maps(tmp_path, "megc2019", "five")
     out = capsys.readouterr().out
     first = ("maps", 8) if form == "table" else ("folds", 5)

@@ -5,11 +5,11 @@ import dataclasses
 import json
 import shutil
 
-import fake_maps
 import numpy as np
+import pretend_maps
 import pytest
 from command_runner import assert_mistake, run_command
-from fake_clips import few
+from stored_clips import few
 
 from input_pipeline.core import tasks
 from input_pipeline.core.clips import CLASS_NAMES, Clips, sorted_and_checked
@@ -165,7 +165,7 @@ def test_a_build_stores_what_lies_outside_the_classes(tmp_path):
 
 
 def own_rows(*words: str) -> list[dict[str, str]]:
-    rows = fake_maps.rows()
+    rows = pretend_maps.rows()
     return [
         row | {"database": "Lab", "subject": f"p{n // 2}", "label": words[n % len(words)]}
         for n, row in enumerate(rows)
@@ -173,10 +173,10 @@ def own_rows(*words: str) -> list[dict[str, str]]:
 
 
 def imported(source, *words: str, classes: str | None = None):
-    fake_maps.write_table(source, own_rows(*words))
+    pretend_maps.write_table(source, own_rows(*words))
     if classes is not None:
         (source / "classes.txt").write_text(classes, encoding="utf-8")
-    return fake_maps.import_maps(source, "mylab")
+    return pretend_maps.import_maps(source, "mylab")
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_faulty_classes_are_refused_in_one_line(tmp_path, words, classes, parts)
 
 @pytest.mark.parametrize("name", ["my-lab", "synthetic", "../x", "a" * 65, "a b"])
 def test_names_that_no_own_data_set_may_have(tmp_path, name):
-    fake_maps.write_table(tmp_path / "source")
-    assert_mistake(fake_maps.import_maps(tmp_path / "source", name), "or a name of your own")
+    pretend_maps.write_table(tmp_path / "source")
+    assert_mistake(pretend_maps.import_maps(tmp_path / "source", name), "or a name of your own")
 
 
 def test_an_unknown_name_shows_the_known_ones(tmp_path):

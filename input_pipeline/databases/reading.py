@@ -177,7 +177,7 @@ def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, 
         clips=tuple(
             dataclasses.replace(clip, label=-1) if clip.key in unlisted else clip for clip in clips
         ),
-        faults=tuple(sorted([*_outside(faults, unlisted), *conflicts, *absent], key=_key)),
+        faults=(*_outside(faults, unlisted), *conflicts, *absent),
         outside_protocol=outside,
         deviations=(
             *result.deviations,
@@ -185,10 +185,6 @@ def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, 
         ),
         notes=(*result.notes, f"composite list: {official.name}"),
     )
-
-
-def _key(fault: FaultyClip) -> str:
-    return fault.key
 
 
 def _outside(faults: Sequence[FaultyClip], keys: Sequence[str]) -> list[FaultyClip]:
@@ -200,11 +196,10 @@ def _outside(faults: Sequence[FaultyClip], keys: Sequence[str]) -> list[FaultyCl
 
 
 def _without_shared(result: ReadResult) -> ReadResult:
-    shared = shared_frames.find(result.clips)
     # A clip of the protocol is not lost to one outside it that shows the same pictures.
-    inside = [clip for clip in result.clips if clip.label >= 0]
-    lost = {key for key in shared if key not in {clip.key for clip in inside}}
-    shared = {key: shared[key] for key in lost} | shared_frames.find(inside)
+    shared = shared_frames.find(clip for clip in result.clips if clip.label >= 0)
+    every = shared_frames.find(result.clips)
+    shared |= {c.key: every[c.key] for c in result.clips if c.label < 0 and c.key in every}
     faults = [
         FaultyClip(
             clip.key,
@@ -219,5 +214,5 @@ def _without_shared(result: ReadResult) -> ReadResult:
     return dataclasses.replace(
         result,
         clips=tuple(clip for clip in result.clips if clip.key not in shared),
-        faults=tuple(sorted([*result.faults, *faults], key=_key)),
+        faults=(*result.faults, *faults),
     )

@@ -94,8 +94,8 @@ def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: Layout) -> Rea
         if why_outside:
             not_counted[why_outside] += len(clips)
     return ReadResult(
-        clips=tuple(sorted(records, key=lambda record: record.key)),
-        faults=tuple(sorted(faults, key=lambda fault: fault.key)),
+        clips=tuple(records),
+        faults=tuple(faults),
         corrections=tuple(corrections.applied),
         outside_protocol=dict(sorted(not_counted.items())),
     )

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import operator
 import pathlib
 
 
@@ -96,6 +97,11 @@ class ReadResult:
     notes: tuple[str, ...] = ()
     pretend: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("clips", "faults"):
+            in_order = tuple(sorted(getattr(self, name), key=operator.attrgetter("key")))
+            object.__setattr__(self, name, in_order)
+
     @property
     def unknown_faults(self) -> tuple[FaultyClip, ...]:
         """The faults that stop a build unless bad clips are skipped."""
@@ -113,8 +119,8 @@ def merged(results: list[ReadResult]) -> ReadResult:
     for result in results:
         outside.update(result.outside_protocol)
     return ReadResult(
-        clips=tuple(sorted((c for r in results for c in r.clips), key=lambda clip: clip.key)),
-        faults=tuple(sorted((f for r in results for f in r.faults), key=lambda fault: fault.key)),
+        clips=tuple(c for r in results for c in r.clips),
+        faults=tuple(f for r in results for f in r.faults),
         corrections=tuple(c for r in results for c in r.corrections),
         outside_protocol=dict(sorted(outside.items())),
         deviations=tuple(d for r in results for d in r.deviations),

@@ -58,7 +58,6 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
         except ClipFault as fault:
             key = f"{NAME}/{subject}/{clip}"
             faults.append(FaultyClip(key, fault.code, fault.detail, label))
-    faults.sort(key=lambda fault: fault.key)
     return source.noted(ReadResult(clips=tuple(clips), faults=tuple(faults)), (), found_trees)
 
 

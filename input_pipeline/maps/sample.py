@@ -25,7 +25,7 @@ class MapSample:
     label: int
     map_HxWxC: np.ndarray
     landmarks_5x2: np.ndarray | None = None
-    extras: dict[str, Any] = dataclasses.field(default_factory=dict)
+    extras: dict[str, str | int | np.float32] = dataclasses.field(default_factory=dict)
 
     @property
     def key(self) -> str:
