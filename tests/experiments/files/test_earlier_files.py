@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import pathlib
 import shutil
 
 import pytest
-from command_runner import assert_mistake, run_command
+from command_runner import ROOT, assert_mistake, run_command
 
 from input_pipeline.storage import loader
 
-FIXTURE = pathlib.Path(__file__).parent / "fixture"
+FIXTURE = ROOT / "tests" / "fixture"
 CONTENT_HASH = "b0f0edf78ab1038e960d55c97ecb084be1373806b69e345327307919ed5bef12"
 SUBJECTS = "--subjects=synthetic-a/a05,synthetic-a/a08,synthetic-b/b04,synthetic-b/b08"
 SMALL = ("--base_dim=6", "--blocks=1,1,1", "--folds_at_once=2", SUBJECTS)

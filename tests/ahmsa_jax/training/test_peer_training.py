@@ -36,7 +36,7 @@ def together(model):
 
 
 def test_fold_does_not_depend_on_the_chunk(model, together):
-    """As in test_training.py, with the same tolerances and for the same reasons."""
+    """As in test_engine.py, with the same tolerances and for the same reasons."""
     program = engine(1, model=model)
     start = program.parameters(program.start([JOBS[2]]), [JOBS[2]])[0]
     alone = trained([JOBS[2]], 5, size=1, model=model)

@@ -1,13 +1,13 @@
 """The settings of a run as a value: stored as before, hashed as before, read back whole."""
 
 import json
-import pathlib
 
 import pytest
+from command_runner import ROOT
 
 from experiments.run.spec import RunSpec, config_hash, differences
 
-FIXTURE = pathlib.Path(__file__).parent / "fixture"
+FIXTURE = ROOT / "tests" / "fixture"
 SPEC = RunSpec(
     kind="jax",
     dataset="synthetic",

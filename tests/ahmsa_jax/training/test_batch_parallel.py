@@ -41,7 +41,7 @@ def test_spread_batch_equals_one_device_over_ten_steps():
     parameters = program.parameters(chunk, [JOB])[0]
     alone, alone_losses, alone_probability = trained([JOB], EPOCHS, size=1)
     initial = program.parameters(program.start([JOB]), [JOB])[0]
-    # The tolerances of test_training: losses 1e-4, each leaf 2 % of the way it was moved.
+    # The tolerances of test_engine: losses 1e-4, each leaf 2 % of the way it was moved.
     np.testing.assert_allclose(losses, alone_losses, rtol=1e-4)
     assert parameters.keys() == alone[0].keys()
     for name, value in alone[0].items():

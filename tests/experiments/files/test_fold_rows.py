@@ -2,9 +2,9 @@
 
 import dataclasses
 
-import fake_clips
 import numpy as np
 import pytest
+import stored_clips
 from written_runs import write
 
 from ahmsa_jax.config import ConfigError
@@ -28,7 +28,7 @@ SUBJECTS = np.array(["007", "007", "008", "008", "009", "009"])
 def run(tmp_path):
     """Two folds of three clips each, of two subjects each, one of them cut in two."""
     clips = dataclasses.replace(
-        fake_clips.few(), label_N=LABELS, subject_N=SUBJECTS, class_names=NAMES
+        stored_clips.few(), label_N=LABELS, subject_N=SUBJECTS, class_names=NAMES
     )
     finished = []
     for number, key in enumerate(("kfold/0", "kfold/1")):

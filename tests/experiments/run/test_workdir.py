@@ -7,7 +7,7 @@ import re
 import shutil
 
 import pytest
-from command_runner import assert_mistake, run_command
+from command_runner import ROOT, assert_mistake, run_command
 from small_runs import loso
 from written_runs import write
 
@@ -18,7 +18,7 @@ from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import UnfitFileError, read_whole
 from input_pipeline.storage import tfds_folder
 
-FIXTURE = pathlib.Path(__file__).parent / "fixture"
+FIXTURE = ROOT / "tests" / "fixture"
 CONFIG = {"seeds": [0]}
 FACTS = {"folds": ["lab/a"], "notes": [], "subjects_in_data_set": 1}
 HIDDEN = {".env.local": "KEY=1", ".pre-commit-config.yaml": "repos: []", ".data.csv.backup01": "x"}

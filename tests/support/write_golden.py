@@ -1,4 +1,4 @@
-"""Writes the golden values anew: python tests/write_golden.py. The commit says why."""
+"""Writes the golden values anew: python tests/support/write_golden.py. The commit says why."""
 
 import json
 import pathlib

@@ -1,8 +1,8 @@
 """The commands whose results are kept, and where: what the project gives must not drift unseen.
 
 On a machine whose fingerprint is known, results must be the same bytes; on every machine they must
-lie close to the stored numbers. `python tests/write_golden.py` writes them anew; a commit that
-does so says why.
+lie close to the stored numbers. `python tests/support/write_golden.py` writes them anew; a commit
+that does so says why.
 """
 
 import functools
@@ -14,10 +14,10 @@ import pathlib
 import platform
 
 import numpy as np
-from command_runner import run_command
+from command_runner import ROOT, run_command
 from small_runs import KEYS
 
-FOLDER = pathlib.Path(__file__).parent / "golden"
+FOLDER = ROOT / "tests" / "golden"
 VALUES = FOLDER / "values.json"
 NETWORKS = ("ahmsa", "htnet", "ststnet")
 # One step an epoch: the kept weights are those after two optimizer steps.
