@@ -1,4 +1,8 @@
-"""experiments.compare: paired statistics by hand, the published rows, and what the command says."""
+"""experiments.compare: paired statistics by hand, the published rows, and what the command says.
+
+Modules tried here without being imported:
+experiments.scores.comparison.
+"""
 
 import csv
 import re

@@ -1,4 +1,9 @@
-"""Pretend databases: native layout and dirt, readable by the readers, with known true motion."""
+"""Pretend databases: native layout and dirt, readable by the readers, with known true motion.
+
+Modules tried here without being imported:
+input_pipeline.pretend.film, input_pipeline.pretend.casme2, input_pipeline.pretend.casme3,
+input_pipeline.pretend.samm, input_pipeline.pretend.smic.
+"""
 
 import csv
 import hashlib

@@ -137,3 +137,25 @@ def test_the_page_shows_the_imports_as_they_are():
     page = draw_architecture.PAGE.read_text(encoding="utf-8")
     shown = page.partition(draw_architecture.BEGIN)[2].partition(draw_architecture.END)[0]
     assert shown.strip() == draw_architecture.table(), "run python docs/draw_architecture.py"
+
+
+def found_tests() -> dict[str, set[pathlib.Path]]:
+    """The test files that import a module or name it in full."""
+    found: dict[str, set[pathlib.Path]] = {module: set() for module in MODULES}
+    for path in (ROOT / "tests").rglob("*.py"):
+        named = imported(path) | set(re.findall(r"\w+(?:\.\w+)+", path.read_text("utf-8")))
+        for module in named & MODULES:
+            found[module].add(path)
+    return found
+
+
+def test_every_module_is_found_from_its_test_and_back():
+    found = found_tests()
+    packages = {dotted(path) for path in SOURCES if path.name == "__init__.py"}
+    assert {module for module in MODULES - packages if not found[module]} == set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        folder = path.parent.relative_to(ROOT / "tests")
+        if folder.parts[0] != "project":
+            room = ".".join(folder.parts)
+            here = {module.rpartition(".")[0] for module, tests in found.items() if path in tests}
+            assert room in here, f"{path} names no module of {room}"

@@ -1,4 +1,8 @@
-"""AHMSA-Net as a whole: its size, shapes, intermediates, and what each setting changes."""
+"""AHMSA-Net as a whole: its size, shapes, intermediates, and what each setting changes.
+
+Modules tried here without being imported:
+ahmsa_jax.networks.hierarchy, ahmsa_jax.networks.modules.ahmsa.
+"""
 
 import dataclasses
 

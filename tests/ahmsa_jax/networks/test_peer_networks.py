@@ -1,4 +1,11 @@
-"""HTNet and STSTNet compute what their PyTorch twins do, in values, gradients and training."""
+"""HTNet and STSTNet compute what their PyTorch twins do, in values, gradients and training.
+
+Modules tried here without being imported:
+ahmsa_jax.networks.modules.htnet, ahmsa_jax.networks.modules.ststnet,
+ahmsa_jax.networks.published_code, ahmsa_jax.networks.parts.ststnet_windows,
+experiments.baselines.torch_htnet, experiments.baselines.torch_norm,
+experiments.baselines.torch_ststnet.
+"""
 
 import functools
 

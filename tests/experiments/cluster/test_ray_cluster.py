@@ -1,4 +1,8 @@
-"""Chunks on the nodes of a real Ray cluster: the same bytes, whatever befalls nodes or driver."""
+"""Chunks on the nodes of a real Ray cluster: the same bytes, whatever befalls nodes or driver.
+
+Modules tried here without being imported:
+experiments.cluster.executor.
+"""
 
 import functools
 import json

@@ -1,4 +1,8 @@
-"""Runs, data sets, exports and weights of an earlier version are read; see fixture/README.md."""
+"""Runs, data sets, exports and weights of an earlier version are read; see fixture/README.md.
+
+Modules tried here without being imported:
+experiments.files.run_files, experiments.files.chunks, experiments.files.checkpoints.
+"""
 
 import hashlib
 import json

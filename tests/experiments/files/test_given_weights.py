@@ -1,4 +1,8 @@
-"""Weights from elsewhere: matched with folds, every kind of bad file refused, converted exactly."""
+"""Weights from elsewhere: matched with folds, every kind of bad file refused, converted exactly.
+
+Modules tried here without being imported:
+experiments.schedule.prediction.
+"""
 
 import os
 import pickle

@@ -1,4 +1,8 @@
-"""The files of a run against damage: other scores never come out of a cut or edited file."""
+"""The files of a run against damage: other scores never come out of a cut or edited file.
+
+Modules tried here without being imported:
+experiments.files.run_files.
+"""
 
 import os
 import shutil

@@ -1,4 +1,8 @@
-"""A folder given as --workdir or --data_dir: whose it is, and what of it may be removed."""
+"""A folder given as --workdir or --data_dir: whose it is, and what of it may be removed.
+
+Modules tried here without being imported:
+experiments.files.consistency, input_pipeline.core.lock_file, experiments.run.output_folder.
+"""
 
 import json
 import os

@@ -1,4 +1,8 @@
-"""The plan follows the memory: what a chunk may take, how many folds that is, and halving."""
+"""The plan follows the memory: what a chunk may take, how many folds that is, and halving.
+
+Modules tried here without being imported:
+experiments.schedule.planning.
+"""
 
 import json
 import re

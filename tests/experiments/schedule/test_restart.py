@@ -1,4 +1,8 @@
-"""A run ended at any moment goes on to the same bytes; what cannot be trusted is not used."""
+"""A run ended at any moment goes on to the same bytes; what cannot be trusted is not used.
+
+Modules tried here without being imported:
+experiments.schedule.trainer.
+"""
 
 import os
 import re

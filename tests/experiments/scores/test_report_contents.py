@@ -1,4 +1,8 @@
-"""What summary.md tells: chance, intervals, clips, order of databases, and how the run was made."""
+"""What summary.md tells: chance, intervals, clips, order of databases, and how the run was made.
+
+Modules tried here without being imported:
+input_pipeline.core.invocation.
+"""
 
 import itertools
 import json

@@ -1,4 +1,8 @@
-"""CAS(ME)^3 as unzipped: what its reader takes, and what is known of its release."""
+"""CAS(ME)^3 as unzipped: what its reader takes, and what is known of its release.
+
+Modules tried here without being imported:
+input_pipeline.databases.casme3.
+"""
 
 import shutil
 

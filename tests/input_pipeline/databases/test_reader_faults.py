@@ -1,4 +1,8 @@
-"""Bad rows, hostile names, missing frames and sheets: a reason for each, nothing passed over."""
+"""Bad rows, hostile names, missing frames and sheets: a reason for each, nothing passed over.
+
+Modules tried here without being imported:
+input_pipeline.databases.shared_frames.
+"""
 
 import shutil
 import sys

@@ -1,4 +1,10 @@
-"""CASME II, SAMM and SMIC as unzipped: what their readers take from sheets and folders."""
+"""CASME II, SAMM and SMIC as unzipped: what their readers take from sheets and folders.
+
+Modules tried here without being imported:
+input_pipeline.databases.casme2, input_pipeline.databases.samm, input_pipeline.databases.smic,
+input_pipeline.databases.composite, input_pipeline.databases.records,
+input_pipeline.databases.database, input_pipeline.databases.corrections.
+"""
 
 import shutil
 

@@ -1,4 +1,8 @@
-"""Which sheet is read: by columns and name, whatever one cell says; all others are named."""
+"""Which sheet is read: by columns and name, whatever one cell says; all others are named.
+
+Modules tried here without being imported:
+input_pipeline.databases.sheet_files.
+"""
 
 import pytest
 import small_releases as small

@@ -1,4 +1,8 @@
-"""Databases as people unpack them: doubled subjects, links, archives, a folder one level off."""
+"""Databases as people unpack them: doubled subjects, links, archives, a folder one level off.
+
+Modules tried here without being imported:
+input_pipeline.databases.wrong_folder.
+"""
 
 import shutil
 

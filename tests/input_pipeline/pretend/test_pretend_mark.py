@@ -1,4 +1,8 @@
-"""Made-up data are called so wherever they go: data set, export, run, reports and pictures."""
+"""Made-up data are called so wherever they go: data set, export, run, reports and pictures.
+
+Modules tried here without being imported:
+input_pipeline.pretend.database.
+"""
 
 import dataclasses
 import json
