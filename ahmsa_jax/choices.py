@@ -1,4 +1,4 @@
-"""What a recipe can choose by name: losses, optimizers, augmentations, selections.
+"""What a recipe can choose by name: losses, optimizers, augmentations.
 
 An entry is a function, or "module:function" of one that is loaded when it is first asked for, so
 that help texts answer without JAX. Add an own one with `LOSSES["name"] = function`: it is then a
@@ -23,8 +23,6 @@ OPTIMIZERS: dict[str, Any] = {
 }
 # (key, inputs of ONE clip by name) -> the same inputs, changed; None changes nothing.
 AUGMENTATIONS: dict[str, Any] = {"none": None}
-# (number of epochs) -> the epoch, from 1, whose parameters give a fold's result.
-SELECTIONS: dict[str, Any] = {"last": f"{_TRAINING}.selection:last"}
 
 
 def loaded(entry: Any) -> Any:

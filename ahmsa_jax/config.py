@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection
 from typing import Any, Literal, get_args
 
-from ahmsa_jax.choices import AUGMENTATIONS, LOSSES, OPTIMIZERS, SELECTIONS
+from ahmsa_jax.choices import AUGMENTATIONS, LOSSES, OPTIMIZERS
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 Order = Literal["data", "class", "class_021", "class_210"]
@@ -148,9 +148,6 @@ class TrainConfig(Settings):
     )
     augment: str = setting(
         "none", "Change of each training clip in each step.", choices=AUGMENTATIONS, later=True
-    )
-    select: str = setting(
-        "last", "Which epoch's parameters give a fold's result.", choices=SELECTIONS, later=True
     )
 
     def validate(self) -> None:

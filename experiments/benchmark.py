@@ -127,7 +127,7 @@ def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str
     _say("measuring the machine's ceilings")
     ceilings = floors.measure_ceilings(device, compared)
     rows = timed.rows(settings["rounds"], ceilings)
-    _say("comparing compared on a small synthetic LOSO")
+    _say("comparing precisions on a small synthetic LOSO")
     parity = precisions.parity_table(
         model_config if quick else precisions.MODELS[type(model_config)],
         ("tf32", "bfloat16") if len(compared) > 1 else ("bfloat16",),

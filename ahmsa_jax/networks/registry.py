@@ -1,4 +1,4 @@
-"""The networks by the name after --model. A new one is one file and one line here."""
+"""The networks by the name after --model. A new one: settings, module, an entry here."""
 
 from ahmsa_jax.config import NetworkConfig
 from ahmsa_jax.networks import ahmsa, htnet, ststnet

@@ -19,15 +19,14 @@ def rank_of_clips(
 ) -> np.ndarray | None:
     """Place of each clip, 0 to N-1, under `order`; None where that is the data set's own.
 
-    `class` lists the classes by number, the other two as their names say. Subjects are compared
-    without their database, as folder names are.
+    `class` lists the classes by number, the other two as their names say; further classes follow
+    by number. Subjects are compared without their database, as folder names are.
     """
     if order == "data":
         return None
-    listed = _LISTED.get(order, tuple(range(int(np.max(label_N)) + 1)))
-    place_of = {label: place for place, label in enumerate(listed)}
+    place_of = {label: place for place, label in enumerate(_LISTED.get(order, ()))}
     keys = [
-        (place_of[int(label)], str(subject), str(clip), index)
+        (place_of.get(int(label), int(label)), str(subject), str(clip), index)
         for index, (label, subject, clip) in enumerate(zip(label_N, subject_N, clip_N, strict=True))
     ]
     rank_N = np.zeros(len(keys), np.int32)

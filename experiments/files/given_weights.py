@@ -156,7 +156,7 @@ def read_file(
         name = differing[0]
         raise InputError(
             f"'{path}' is of a network with {name} {weights.model_config[name]}, not "
-            f"{given[name]}; give --{name} accordingly."
+            f"{given[name]}; give --{'classes' if name == 'num_classes' else name} accordingly."
         )
     _check(path, weights.params, config)
     return weights.params

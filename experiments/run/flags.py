@@ -286,28 +286,3 @@ def check_count(given: Values, name: str, most: int, *, least: int = 0) -> None:
     value: Any = given[name].value
     if not least <= value <= most:
         raise ConfigError(f"--{name}={value} is out of range; allowed are {least} to {most}.")
-
-
-def as_flagfile(given: Values, network_config: NetworkConfig, train_config: TrainConfig) -> str:
-    """The run's flags, one a line, usable with --flagfile; settings as they came to be."""
-    current = {**vars(network_config), **vars(train_config)}
-    names = setting_names()
-    lines = [
-        f"--{name}={_as_text(current[name])}" for name in names if name in current and name in given
-    ]
-    for module, owned in given.flags_by_module_dict().items():
-        if not module.startswith(("input_pipeline", "experiments")):
-            continue
-        for flag in owned:
-            if flag.value is None or flag.name in (*names, "workdir", "dry_run", "help"):
-                continue
-            if flag.name == "dataset" and given.arrays:
-                continue
-            lines.append(flag.serialize())
-    return "".join(f"{line}\n" for line in sorted(lines) if line)
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)

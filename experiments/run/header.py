@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.run import environment
-from experiments.run.flags import Values, as_flagfile
+from experiments.run.flagfile import as_flagfile
+from experiments.run.flags import Values
 from experiments.run.recipes import size_in_words
 from experiments.run.request import Run
 from experiments.run.workdir import canonical_json
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FLAGS_FILE = "flags.txt"
 _SEEDS_SHOWN = 10
+_SPLITS = {"loso": "subjects; each fold holds one subject out and trains on all others"}
 
 
 def print_header(
@@ -33,8 +35,7 @@ def print_header(
     )
     lines = [
         f"data: {clips.dataset}/{clips.layout}, {len(clips)} clips ({classes})",
-        f"folds: {len(run.here)} of {len(run.folds)} subjects; each fold holds one subject out "
-        "and trains on all others",
+        f"folds: {len(run.here)} of {len(run.folds)} {_SPLITS.get(spec.split, spec.split)}",
         f"network: {spec.model}, {size_in_words(spec.network)}{network}",
         f"training: {training.epochs} epochs, batch {training.batch_size}, learning rate "
         f"{training.learning_rate:g}, {precision}, seeds "

@@ -68,10 +68,11 @@ def our_row(name: str, records: Records) -> Row:
     scores |= {part: _score(value) for part, value in summary["by_database"].items()}
     picked = summary["optimistic_best_epoch_on_test"]
     spec, clips = records.spec, published.clips_of(records)
+    split = "" if spec.split == "loso" else f", split {spec.split}"
     return Row(
         is_ours=True,
         dataset=spec.dataset,
-        method=f"{spec.model} ({spec.layout}{_OF_KIND[spec.kind]})",
+        method=f"{spec.model} ({spec.layout}{_OF_KIND[spec.kind]}{split})",
         source=f"run {name}",
         origin=name,
         scores=scores,

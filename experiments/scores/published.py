@@ -72,13 +72,14 @@ def clips_of(records: Records) -> ClipCount:
 def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
     """Our row under those that the AHMSA-Net paper prints for this data set, or None.
 
-    None too where our run is a control, of other classes or on pretend data: that does not compare.
+    None too where our run is a control, of other classes, another split or on pretend data.
     Of a part of the data set the clips are given beside the published ones.
     """
     found = [
         row for row in rows() if row["paper"] == PAPER and row["dataset"] == records.spec.dataset
     ]
-    alike = records.class_names == CLASS_NAMES and not records.spec.shuffled_labels
+    spec = records.spec
+    alike = records.class_names == CLASS_NAMES and not spec.shuffled_labels and spec.split == "loso"
     if not found or records.pretend or not alike:
         return None
     parts = ["pooled", *in_order(row["part"] for row in found if row["part"] != "pooled")]

@@ -59,16 +59,20 @@ def _link(picture: str) -> str:
     return f"![{words}]({picture}.png)\n\n[{words} as PDF]({picture}.pdf)\n"
 
 
+_SPLITS = {"loso": "leave one subject out"}
+
+
 def title(records: Records) -> str:
     """One line that names network, data set, width and training."""
     spec, how = records.spec, "given weights"
     if spec.is_trained:
         rate = f"learning rate {spec.training['learning_rate']:g}"
         how = f"{spec.epochs} epochs, {rate}, {len(records.seeds)} seed(s)"
+    split = _SPLITS.get(spec.split, f"split {spec.split}")
     framework = ", in PyTorch" if spec.kind == "pytorch" else ""
     return entitled(
         f"{spec.model} on {in_words(spec.dataset)} ({spec.layout}), "
-        f"leave one subject out: {size_in_words(spec.network)}{how}{framework}",
+        f"{split}: {size_in_words(spec.network)}{how}{framework}",
         pretend=records.pretend,
     )
 

@@ -1,4 +1,4 @@
-"""Losses, optimizers, augmentations and selections: by hand, and chosen by name."""
+"""Losses, optimizers and augmentations: by hand, and chosen by name."""
 
 import dataclasses
 
@@ -13,7 +13,6 @@ from ahmsa_jax import choices
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.training import losses, optimizers, step
 from ahmsa_jax.training.protocols import Job
-from ahmsa_jax.training.selection import last
 
 JOB = Job(0, folds()[0])
 
@@ -101,7 +100,6 @@ def test_an_augmentation_changes_each_clip_by_its_own_key(monkeypatch):
         ({"optimizer": "sgd"}, "--optimizer=sgd: allowed are adam, adamw and adan"),
         ({"weight_decay": 0.1}, "--weight_decay=0.1 is for --optimizer=adamw or adan"),
         ({"optimizer": "adamw", "weight_decay": -1.0}, "allowed are 0 to 10"),
-        ({"select": "best"}, "--select=best: allowed are last"),
     ],
 )
 def test_choices_are_checked(settings, words):
@@ -109,13 +107,7 @@ def test_choices_are_checked(settings, words):
         TrainConfig(**settings).validate()
 
 
-def test_the_last_epoch_is_the_default_selection():
-    assert TrainConfig().select == "last"
-    assert [choices.loaded(choices.SELECTIONS["last"])(epochs) for epochs in (1, 800)] == [1, 800]
-    assert last(3) == 3
-
-
 def test_every_entry_of_the_tables_can_be_loaded():
-    for table in (choices.LOSSES, choices.OPTIMIZERS, choices.SELECTIONS):
+    for table in (choices.LOSSES, choices.OPTIMIZERS):
         assert all(callable(choices.loaded(entry)) for entry in table.values())
     assert optimizers.adan(TrainConfig()).init({"x": jnp.zeros(2)})

@@ -54,7 +54,7 @@ class MultiScaleAttention(nn.Module):
 
 
 class AHMSANet(nn.Module):
-    """The network: flow maps (B, 28, 28, 3) in 0..255 -> logits (B, 3) and intermediates.
+    """The network: flow maps (B, 28, 28, 3) in 0..255 -> logits (B, K) and intermediates.
 
     With three levels of 4x4, 2x2 and 1x1 patches at the defaults. The intermediates are
     `level_<l>/block_<b>/channel_weights` (B, D) and `.../attention` (B, H, T, T), for pictures;

@@ -38,7 +38,7 @@ class TransformerBlock(nn.Module):
 
 
 class HTNet(nn.Module):
-    """The network: flow maps (B, 28, 28, 3) in 0..255, channels (u, v, strain) -> logits (B, 3).
+    """The network: flow maps (B, 28, 28, 3) in 0..255, channels (u, v, strain) -> logits (B, K).
 
     `dtype` is the compute type; parameters are float32. Clips of a batch do not touch.
     """

@@ -63,7 +63,7 @@ class BatchNorm(nn.Module):
 
 
 class STSTNet(nn.Module):
-    """The network: flow maps (B, 28, 28, 3) in 0..255, channels (u, v, strain) -> logits (B, 3).
+    """The network: flow maps (B, 28, 28, 3) in 0..255, channels (u, v, strain) -> logits (B, K).
 
     `dtype` is the compute type of the convolutions; parameters are float32. In training the clips
     of a batch share their statistics, in which only real clips count.

@@ -62,6 +62,13 @@ def test_the_composites_batches_hold_few_classes():
     assert all(min(counts) > 0 for counts in mixed)
 
 
+def test_further_classes_follow_by_number():
+    label = np.array([4, 0, 3, 2, 1])
+    same = np.array(["a"] * 5)
+    assert rank_of_clips("class_210", label, same, same).tolist() == [4, 2, 3, 0, 1]
+    assert rank_of_clips("class", label, same, same).tolist() == [4, 0, 3, 2, 1]
+
+
 def test_an_order_trains_as_the_data_set_sorted_that_way():
     subjects = [f"lab/{name}" for name in "aabbccddaabb"]
     rng = np.random.default_rng(1)
