@@ -111,11 +111,11 @@ def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str
     device = jax_settings.local_devices(command.values().compile_cache)[0]
     from experiments.run import environment
     from experiments.timing import floors, precisions, rounds
-    from experiments.timing.contenders import Problem
+    from experiments.timing.contenders import TimedProblem
 
     quick = command.values().quick
     training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
-    problem = Problem(model_config, training, settings["folds"], settings["steps"])
+    problem = TimedProblem(model_config, training, settings["folds"], settings["steps"])
     compared: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
     if device.platform == "cpu":
         compared = compared[:1]

@@ -20,7 +20,7 @@ from experiments.baselines.torch_step import descend, pick_device, set_tf32
 from experiments.run.chunk import ChunkResult, empty_history
 
 # Told after each epoch: the epoch and its mean loss.
-Report = Callable[[int, float], None]
+AfterEpoch = Callable[[int, float], None]
 
 
 class FoldTrainer:
@@ -49,7 +49,7 @@ class FoldTrainer:
         self._label_N = torch.as_tensor(label_N, dtype=torch.int64, device=self.device)
         set_tf32(train_config.precision == "tf32")
 
-    def train(self, job: Job, report: Report) -> tuple[ChunkResult, dict[str, np.ndarray]]:
+    def train(self, job: Job, report: AfterEpoch) -> tuple[ChunkResult, dict[str, np.ndarray]]:
         """Train one fold from scratch; returns its results and its Flax parameters by path."""
         began = time.monotonic()
         config = self._train_config

@@ -23,7 +23,7 @@ from experiments.schedule.interruption import Interruption
 from experiments.schedule.memory import machine_bytes
 from experiments.schedule.programs import Need, Problem, Programs
 from experiments.schedule.progress import Report
-from experiments.schedule.trainer import Settings, Trainer
+from experiments.schedule.trainer import Trainer, TrainerSettings
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -146,7 +146,7 @@ def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
 def train_chunk(work: Work, chunk: Chunk, board: "ActorHandle") -> ChunkResult | OutOfMemory:
     """The results of a chunk, or why it does not fit the memory."""
     # No run's files lie here, and none are written: the driver does that.
-    settings = Settings(workdir=None, automatic=work.automatic)
+    settings = TrainerSettings(workdir=None, automatic=work.automatic)
     trainer = Trainer(_programs(work), settings, Interruption("worker"))
     return trainer.train(chunk, _Reporter(board))
 

@@ -71,7 +71,7 @@ def find(
     """Match the folder's files with the folds; raises InputError naming missing and surplus ones.
 
     `known` are the keys of all subjects of the data set, `requested` those to be evaluated: a file
-    of another known subject is left alone, one of nobody is a fault.
+    of another known subject is left alone, one of an unknown subject is a fault.
     """
     if not folder.is_dir():
         raise InputError(f"--weights_dir='{folder}' is no folder; name the folder of the weights.")

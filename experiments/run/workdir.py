@@ -126,7 +126,7 @@ def _store(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any])
 
 
 def _sweep(workdir: pathlib.Path) -> None:
-    """Remove what a killed run left half written; whoever holds the lock knows its owner dead."""
+    """Remove what a killed run left half written; the caller holds the lock."""
     for pattern in (".*", "chunks/.*", "weights/seed-*/.*"):
         for leftover in workdir.glob(pattern):
             # A link named so is somebody's, and so is a folder.

@@ -10,7 +10,7 @@ from experiments.schedule import plan
 from experiments.schedule.executor import LocalExecutor
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.programs import Needs, Problem, Programs
-from experiments.schedule.trainer import Settings, Trainer
+from experiments.schedule.trainer import Trainer, TrainerSettings
 
 
 def jobs_of(run: Run) -> list[Job]:
@@ -59,7 +59,7 @@ def local_executor(
         "model_config": dict(run.spec.network),
         "data_sha256": run.spec.data_sha256,
     }
-    settings = Settings(
+    settings = TrainerSettings(
         execution.workdir,
         execution.checkpoint_minutes,
         automatic=not execution.folds_at_once,

@@ -24,7 +24,7 @@ DISPATCH_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class TrainerSettings:
     """Settings that do not affect compilation."""
 
     workdir: pathlib.Path | None  # None: nothing is written while a chunk is in training
@@ -36,7 +36,9 @@ class Settings:
 class Trainer:
     """Trains chunks of one data set and one configuration; shares programs between chunks."""
 
-    def __init__(self, programs: Programs, settings: Settings, interruption: Interruption) -> None:
+    def __init__(
+        self, programs: Programs, settings: TrainerSettings, interruption: Interruption
+    ) -> None:
         """Programs that are not compiled yet are compiled at the first chunk of each shape."""
         self._programs = programs
         self._settings = settings

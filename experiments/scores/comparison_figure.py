@@ -18,7 +18,7 @@ from experiments.scores.comparison_rows import (
 )
 from experiments.scores.published import PAPER
 from input_pipeline.core.clips import entitled
-from input_pipeline.core.database_names import in_picture, picture_text
+from input_pipeline.databases.names import in_picture, picture_text
 
 # Which shape a mark has tells how the epoch was chosen.
 MARKERS = {LAST: "o", PICKED: "^", NOT_STATED: "s"}

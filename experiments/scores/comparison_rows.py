@@ -8,8 +8,8 @@ from experiments.scores import published
 from experiments.scores.summary import Records, summarise
 from experiments.scores.tables import epoch_rule
 from input_pipeline.core import escaping
-from input_pipeline.core.database_names import in_order, in_words
 from input_pipeline.core.tables import Table, csv_text
+from input_pipeline.databases.names import in_order, in_words
 
 POOLED = "pooled"
 COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")

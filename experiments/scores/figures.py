@@ -19,7 +19,7 @@ from experiments.scores import chance, palette, picture_files
 from experiments.scores.summary import Records, mean_scores, scores_by_seed
 from experiments.scores.tables import clips_per_class, predictions_by_subject, summed_over
 from input_pipeline.core.clips import entitled
-from input_pipeline.core.database_names import in_order, in_picture, picture_text
+from input_pipeline.databases.names import in_order, in_picture, picture_text
 
 # Subjects in one row of bars.
 BARS_PER_ROW = 40

@@ -6,7 +6,7 @@ Okabe and Ito, Color Universal Design, 2008 (https://jfly.uni-koeln.de/color/).
 import itertools
 from collections.abc import Iterable
 
-from input_pipeline.core.database_names import in_order
+from input_pipeline.databases.names import in_order
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"

@@ -11,9 +11,9 @@ from typing import Any
 from experiments.scores.summary import Records
 from experiments.scores.tables import epoch_rule
 from input_pipeline.core.clips import CLASS_NAMES
-from input_pipeline.core.database_names import in_order, in_words
 from input_pipeline.core.tables import Table
 from input_pipeline.databases import packaged_table
+from input_pipeline.databases.names import in_order, in_words
 from input_pipeline.databases.registry import DATABASES_OF
 
 # The one whose network this is.

@@ -11,8 +11,8 @@ from experiments.scores.published import clips_of, published_table
 from experiments.scores.summary import Records, read_records, summarise
 from input_pipeline.core import escaping
 from input_pipeline.core.clips import entitled
-from input_pipeline.core.database_names import in_words
 from input_pipeline.core.files import write_whole
+from input_pipeline.databases.names import in_words
 
 SUMMARY_FILE = "summary.json"
 # Folds named one by one in a sentence; the rest are counted.

@@ -9,8 +9,8 @@ from ahmsa_jax.metrics import subject_scores
 from experiments.files.run_files import Prediction
 from experiments.scores import chance, paired
 from experiments.scores.summary import Records
-from input_pipeline.core.database_names import in_order, in_words, place
 from input_pipeline.core.tables import Table
+from input_pipeline.databases.names import in_order, in_words, place
 
 
 def epoch_rule(records: Records) -> str:
@@ -23,7 +23,7 @@ def scores_table(
 ) -> Table:
     """Headline, databases, mean over subjects and the optimistic figure, each under its name.
 
-    Below them what guessing, and always the same answer, would score on the same clips.
+    The last rows are two baselines on the same clips: guessing, and always the largest class.
     """
     is_last = epoch_rule(records) == "last epoch"
     whole = "all clips, last epoch" if is_last else "all clips, weights as given"

@@ -28,7 +28,7 @@ TEST_PLACES = 40
 
 
 @dataclasses.dataclass(frozen=True)
-class Problem:
+class TimedProblem:
     """A made-up LOSO problem whose every step is a whole batch; the paper's setting has two."""
 
     model_config: NetworkConfig
@@ -95,7 +95,12 @@ class EngineContender:
     kind = "c"
 
     def __init__(
-        self, problem: Problem, folds_at_once: int, precision: Precision, *, eval_every: int = 0
+        self,
+        problem: TimedProblem,
+        folds_at_once: int,
+        precision: Precision,
+        *,
+        eval_every: int = 0,
     ) -> None:
         """Compile for one device; raises JAX's error where memory does not hold the chunk."""
         self.name = "c: evaluating each epoch" if eval_every else "c: this engine"
@@ -145,7 +150,11 @@ class TorchContender:
     folds_at_once = 1
 
     def __init__(
-        self, problem: Problem, form: Form, precision: Precision, initial: dict[str, np.ndarray]
+        self,
+        problem: TimedProblem,
+        form: Form,
+        precision: Precision,
+        initial: dict[str, np.ndarray],
     ) -> None:
         """Build and, for `expert`, compile; `initial` is fold 0's parameters by path."""
         self.kind = "a" if form == "eager" else "b"

@@ -15,7 +15,7 @@ from experiments.timing.contenders import (
     STEPS_PER_EPOCH,
     Contender,
     EngineContender,
-    Problem,
+    TimedProblem,
     TorchContender,
 )
 from experiments.timing.floors import Ceilings, floor_seconds, step_bytes, step_operations
@@ -39,7 +39,7 @@ class Timing:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: TimedProblem,
         platform_name: str,
         precisions: Sequence[Precision],
         say: Callable[[str], None],

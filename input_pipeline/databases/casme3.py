@@ -71,7 +71,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     folders = functools.partial(_folders, found_trees=found_trees)
     # Clips run on in the long videos, and single frames were dropped all over.
     frame_name = DATABASE.frame_names[frames]
-    layout = records.Layout(NAME, _names, folders, frame_name, offset_needed=False)
+    layout = records.SheetLayout(NAME, _names, folders, frame_name, offset_needed=False)
     micro = [row for row in sheet.rows if not _is_macro(row.cells)]
     result = records.read_rows(micro, layout)
     if len(micro) < len(sheet.rows):

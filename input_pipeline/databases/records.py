@@ -1,6 +1,6 @@
 """Rows of an annotation sheet to clips: names, corrections, classes, frame numbers, frames.
 
-The three databases with a sheet differ in names and folders (`Layout`); what may be wrong with
+The three databases with a sheet differ in names and folders (`SheetLayout`); what may be wrong with
 a row is the same for all.
 """
 
@@ -44,7 +44,7 @@ class Numbers(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class SheetLayout:
     """How a database names and stores its clips.
 
     `names` turns subject and clip as written into the Contract's spelling, or raises ClipFault
@@ -59,7 +59,7 @@ class Layout:
     offset_needed: bool = True
 
 
-def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: Layout) -> ReadResult:
+def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: SheetLayout) -> ReadResult:
     """The clips of a sheet's rows; the cells are those of `AnnotatedClip` by name.
 
     Each faulty clip is reported once, with the first fault that it shows.
@@ -111,7 +111,7 @@ def safe_name(text: str, pattern: re.Pattern[str], what: str) -> re.Match[str]:
 
 
 def _by_key(
-    rows: Iterable[tuple[int, dict[str, str]]], layout: Layout, faults: list[FaultyClip]
+    rows: Iterable[tuple[int, dict[str, str]]], layout: SheetLayout, faults: list[FaultyClip]
 ) -> dict[tuple[str, str], list[AnnotatedClip]]:
     by_key: dict[tuple[str, str], list[AnnotatedClip]] = {}
     for number, cells in rows:
@@ -134,7 +134,7 @@ def _by_key(
 
 
 def _record(
-    clip: AnnotatedClip, layout: Layout, corrections: Corrections, label: int, label7: int
+    clip: AnnotatedClip, layout: SheetLayout, corrections: Corrections, label: int, label7: int
 ) -> ClipRecord:
     numbers = _numbers(clip, corrections, apex_needed=label >= 0)
     within = (numbers.onset - NEAREST, numbers.offset + NEAREST)

@@ -54,7 +54,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
             f"--frames={frame_choice.EXAMPLE}."
         ) from error
     folders = functools.partial(records.subject_and_clip_folders, found_trees=found_trees)
-    layout = records.Layout(NAME, _names, folders, DATABASE.frame_names[frames])
+    layout = records.SheetLayout(NAME, _names, folders, DATABASE.frame_names[frames])
     return source.noted(records.read_rows(sheet.rows, layout), (sheet,), found_trees)
 
 

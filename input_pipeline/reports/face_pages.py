@@ -8,7 +8,7 @@ import numpy as np
 
 from input_pipeline.core import extras
 from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, entitled
-from input_pipeline.core.database_names import in_words
+from input_pipeline.databases.names import in_words
 from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.flow import strain
 from input_pipeline.flow.clip_maps import ClipMaps

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 
 from input_pipeline.core.clips import FLOW_CHANNELS, MAP_SIZE, Clips, entitled
-from input_pipeline.core.database_names import in_words
+from input_pipeline.databases.names import in_words
 from input_pipeline.maps import layouts
 from input_pipeline.reports import page
 

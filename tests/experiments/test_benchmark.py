@@ -17,7 +17,7 @@ from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.htnet import HTNetConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.timing import figure, floors, rounds
-from experiments.timing.contenders import EngineContender, Problem, TorchContender
+from experiments.timing.contenders import EngineContender, TimedProblem, TorchContender
 
 TINY = ("--quick", "--rounds=1", "--folds=1")
 
@@ -92,7 +92,7 @@ class Recorded:
 
 def timing(contenders):
     made = object.__new__(rounds.Timing)
-    made._problem = Problem(ModelConfig(base_dim=12, blocks=(1, 1, 1)), TrainConfig(), 1, 2)
+    made._problem = TimedProblem(ModelConfig(base_dim=12, blocks=(1, 1, 1)), TrainConfig(), 1, 2)
     made._say = lambda text: None
     made.contenders = contenders
     return made
@@ -132,7 +132,7 @@ def test_only_float32_programs_must_agree():
     "config", [HTNetConfig(base_dim=12, blocks=(0, 0, 1)), STSTNetConfig(dropout=0.0)]
 )
 def test_the_peers_first_losses_agree_with_their_twins(config):
-    problem = Problem(config, TrainConfig(batch_size=16, precision="float32"), 1, 2)
+    problem = TimedProblem(config, TrainConfig(batch_size=16, precision="float32"), 1, 2)
     ours = EngineContender(problem, 1, "float32")
     theirs = TorchContender(problem, "eager", "float32", ours.initial())
     losses = ours.first_losses(3)

@@ -147,26 +147,36 @@ def test_a_fault_of_ours_on_a_worker_is_one_line_on_a_cluster_of_this_machine_al
     assert "Traceback" not in finished.err
 
 
+def restore_sigint():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_reaches_ray_too_and_leaves_one_line(tmp_path):
     words = [sys.executable, "-m", "experiments.loso", "--cluster=auto", "--epochs=100000"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*words, "--base_dim=6", SHALLOW, f"--workdir={tmp_path / 'run'}"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert process.stderr
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if "in training" in line:
-            break
-    # As a terminal does: to the command, and to whatever Ray has started below it.
-    os.killpg(process.pid, signal.SIGINT)
-    sent = time.monotonic()
-    _, rest = process.communicate(timeout=30)
+        # The default of a process that a terminal starts.
+        preexec_fn=restore_sigint,
+    ) as process:
+        try:
+            assert process.stderr
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if "in training" in line:
+                    break
+            # As a terminal does: to the command, and to whatever Ray has started below it.
+            os.killpg(process.pid, signal.SIGINT)
+            sent = time.monotonic()
+            _, rest = process.communicate(timeout=30)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     assert time.monotonic() - sent < 10
     assert process.returncode == 130, "".join(said) + rest
     assert "stopped by Ctrl-C; 0 of 24 folds are finished; the same command goes on" in rest

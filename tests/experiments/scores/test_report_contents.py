@@ -16,7 +16,7 @@ from command_runner import run_command
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
 from experiments.scores import chance, paired, run_facts
 from experiments.scores.summary import read_records
-from input_pipeline.core.database_names import in_order
+from input_pipeline.databases.names import in_order
 from input_pipeline.databases.rows import ReadResult
 from input_pipeline.reports import build_report
 
