@@ -1,6 +1,6 @@
 """Trains a chunk of folds together: vmap over folds inside, pmap over devices outside.
 
-This is the only place that knows of the fold axis. Letters in array names: A devices, S folds on
+Only this file and batch_parallel.py know of the fold axis. Letters in array names: A devices, S folds on
 one device, T held-out clips (padded), E epochs of a dispatch, K classes.
 """
 

@@ -139,7 +139,7 @@ def compile_need(work: Work, shape: EpochShape, size: int) -> tuple[Need, list[s
 
 
 def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
-    """Training seconds of these chunks on this worker alone, from one epoch of each program."""
+    """Training seconds of these chunks on this worker alone, from some epochs of each program."""
     return forecast.timed_seconds(_programs(work), chunks)
 
 

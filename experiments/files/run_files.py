@@ -1,6 +1,6 @@
 """The files of a run that others read: written from chunk results, read back by the reports.
 
-Formats as the Contract has them: CSV and JSON lines, UTF-8, LF; probabilities with 9 significant
+Formats (docs/running.md): CSV and JSON lines, UTF-8, LF; probabilities with 9 significant
 digits, which give back the float32 bits.
 """
 

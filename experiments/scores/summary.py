@@ -123,7 +123,7 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, Any]:
 
 
 def summarise(records: Records) -> dict[str, Any]:
-    """The content of summary.json, as the Contract has it.
+    """The content of summary.json (docs/running.md).
 
     Headline: last epoch, counts pooled over folds, mean over seeds. The optimistic figure takes,
     per fold, the latest epoch with the highest accuracy on the held-out clips (HTNet's published

@@ -1,6 +1,6 @@
 """Rows of an annotation sheet to clips: names, corrections, classes, frame numbers, frames.
 
-The three databases with a sheet differ in names and folders (`SheetLayout`); what may be wrong with
+Databases with a sheet differ in names and folders (`SheetLayout`); what may be wrong with
 a row is the same for all.
 """
 
@@ -23,7 +23,7 @@ _NOT_ANNOTATED = ("", "/")
 
 
 class AnnotatedClip(NamedTuple):
-    """One row, its names already in the Contract's spelling, all else as written."""
+    """One row, its names as stored already, all else as written."""
 
     row: int
     subject: str
@@ -47,7 +47,7 @@ class Numbers(NamedTuple):
 class SheetLayout:
     """How a database names and stores its clips.
 
-    `names` turns subject and clip as written into the Contract's spelling, or raises ClipFault
+    `names` turns subject and clip as written into what is stored, or raises ClipFault
     (bad_name, annotation_number). `folders` lists where a clip's frames may lie, best first.
     The offset frame must exist where `offset_needed`.
     """

@@ -1,6 +1,7 @@
 """All databases that can be read, and the data sets that are made of them.
 
-A new database is a file with its reader and its value, and an entry here.
+A new database is a file with its reader and its value, an entry here, its classes in
+class_maps.csv and its published counts in expected_counts.csv.
 """
 
 import dataclasses

@@ -39,7 +39,7 @@ _UNREADABLE = ("spNO.14", range(1040, 1044))
 
 
 def names(clip: PretendClip) -> tuple[str, str]:
-    """Subject and clip in the Contract's spelling: letter and onset as written in the sheet."""
+    """Subject and clip as stored: letter and onset as written in the sheet."""
     return clip.subject, f"{clip.clip.lower()}_{clip.cell('onset')}"
 
 

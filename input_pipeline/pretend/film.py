@@ -160,7 +160,7 @@ def write_tables(
 ) -> None:
     """Write the pretend database's own counts and its true motions.
 
-    `subject` gives the Contract's subject and clip of a PretendClip; `clips` are those of the
+    `subject` gives the stored subject and clip of a PretendClip; `clips` are those of the
     protocol.
     """
     counts: dict[str, list[int]] = {}
