@@ -1,7 +1,7 @@
 """Trains a chunk of folds together: vmap over folds inside, pmap over devices outside.
 
-Only this file and batch_parallel.py know of the fold axis. Letters in array names: A devices, S folds on
-one device, T held-out clips (padded), E epochs of a dispatch, K classes.
+Only this file and batch_parallel.py know of the fold axis. Letters in array names: A devices, S
+folds on one device, T held-out clips (padded), E epochs of a dispatch, K classes.
 """
 
 import dataclasses
