@@ -20,10 +20,35 @@ os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
+# The slowest files, by a run's durations: begun first, so that no worker is left with one of them
+# at the end while the others have nothing to do.
+SLOWEST = (
+    "test_restart.py",
+    "test_loso_mistakes.py",
+    "test_native_build.py",
+    "test_ray_cluster.py",
+    "test_wheel.py",
+    "test_engine.py",
+    "test_project.py",
+    "test_loso.py",
+    "test_run_files.py",
+    "test_benchmark.py",
+    "test_contributing.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the slowest files first; the others keep their order."""
+    place = {name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 def pytest_configure(config):
     import jax
     from command_runner import collect_rarely
 
+    # Else xdist sorts the files by their number of tests, and the slowest ones hold few.
+    config.option.loadscopereorder = False
     collect_rarely()
     # Only in this process: commands see the machine as it is.
     jax.config.update("jax_num_cpu_devices", 4)
