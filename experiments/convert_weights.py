@@ -17,7 +17,6 @@ from input_pipeline.databases.registry import canonical_subject, database_of
 
 # Of a state dict nobody knows on which maps it was trained.
 _UNKNOWN = ""
-_FROM_DATA = {"image_size": 28, "num_classes": 3}
 
 
 def main() -> int:
@@ -30,7 +29,7 @@ def main() -> int:
     output = pathlib.Path(values.output).expanduser()
     if not source.is_dir():
         raise InputError(f"--weights_dir='{source}' is no folder; name the folder of the weights.")
-    config, _, _ = run_flags.settings(values, "", _FROM_DATA)
+    config, _, _ = run_flags.settings(values, "", {})
     wanted = torch_extra.SUFFIXES if values.to == "safetensors" else (fold_weights.SUFFIX,)
     paths = sorted(path for path in source.iterdir() if path.suffix in wanted)
     if not paths:

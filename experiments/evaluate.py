@@ -16,7 +16,6 @@ from experiments.run.request import from_data, read_clips, requested_folds
 from experiments.run.spec import RunSpec
 from experiments.run.workdir import canonical_json, claimed
 from input_pipeline.core import command
-from input_pipeline.core.clips import Clips
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
 
@@ -54,16 +53,17 @@ def main() -> int:
         seeds=tuple(weights.seeds),
         subjects=None if given.subjects is None else tuple(requested),
         weights_sha256=weights.sha256(),
-        task=None if given.classes == "3" else given.classes,
+        task=run_flags.task(given),
     )
     # All files are read and predicted with before anything is written.
-    folds_here = [fold for fold in folds if fold.key in set(requested)]
+    wanted = set(requested)
+    folds_here = [fold for fold in folds if fold.key in wanted]
     finished = prediction.predict_all(clips, folds_here, weights)
     workdir = run_flags.workdir(given, spec)
     facts = {
         "folds": requested,
         "subjects_in_data_set": len(folds),
-        "notes": _notes(weights, clips),
+        "notes": _notes(weights, spec.data_sha256),
         "pretend": clips.pretend,
     }
     with claimed(workdir, spec.to_json(), facts):
@@ -76,8 +76,8 @@ def main() -> int:
         return reporting.report(workdir)
 
 
-def _notes(weights: "GivenWeights", clips: Clips) -> list[str]:
-    if not (count := weights.of_other_data(clips.content_hash())):
+def _notes(weights: "GivenWeights", data_sha256: str) -> list[str]:
+    if not (count := weights.of_other_data(data_sha256)):
         return []
     return [
         f"{count} of {len(weights.path_of)} weights were trained on another data set or layout "

@@ -5,6 +5,7 @@ Compiling one random draw per leaf takes longer than training a small run. So le
 would.
 """
 
+import abc
 import contextlib
 import dataclasses
 import functools
@@ -26,7 +27,7 @@ from ahmsa_jax.networks.registry import network_of
 _noted: list[tuple[jax.Array, "Rule"]] | None = None
 
 
-class Rule:
+class Rule(abc.ABC):
     """An initialiser that is recognised: in a trace for rules it leaves a placeholder."""
 
     def __call__(
@@ -39,9 +40,9 @@ class Rule:
         _noted.append((placeholder, self))
         return placeholder
 
+    @abc.abstractmethod
     def drawn(self, key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
         """The leaf, drawn for itself."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)

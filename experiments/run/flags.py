@@ -180,8 +180,8 @@ def settings(
     """Network and training settings; raises ConfigError where one is out of range.
 
     What the command line gives wins over the synthetic data set's preset, that over the network's
-    and its recipe's, and that over the defaults. `from_data` holds what the clips decide. The list
-    names what the synthetic preset replaced.
+    and its recipe's, and that over the defaults. `from_data` holds what the clips decide, once
+    they have been read. The list names what the synthetic preset replaced.
     """
     network = NETWORKS[given.model]
     _refuse_foreign(given)
@@ -220,6 +220,11 @@ def _refuse_foreign(given: Values) -> None:
                 f"--{name} is no setting of --model={given.model}; its own are "
                 f"{', '.join(other for other in setting_names() if other in own)}."
             )
+
+
+def task(given: Values) -> str | None:
+    """The class set to store: None for the three classes, which every earlier run had."""
+    return None if given.classes == "3" else given.classes
 
 
 def seeds(given: Values) -> tuple[int, ...]:

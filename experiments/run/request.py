@@ -12,9 +12,6 @@ from input_pipeline.core import data_flags
 from input_pipeline.core.clips import Clips, shuffle_labels
 from input_pipeline.storage import loader
 
-# What the data decide, where none have been read yet.
-_USUAL = {"image_size": 28, "num_classes": 3}
-
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -32,7 +29,8 @@ class Run:
     @property
     def folds_here(self) -> list[Fold]:
         """The folds to train here, in the data set's order."""
-        return [fold for fold in self.folds if fold.key in set(self.here)]
+        mine = set(self.here)
+        return [fold for fold in self.folds if fold.key in mine]
 
     def facts(self) -> dict[str, object]:
         """What of the data the reports need to know, stored beside the settings."""
@@ -78,7 +76,7 @@ def read_clips(given: Values) -> Clips:
             )
     else:
         # A setting out of range is refused before the data set is read.
-        run_flags.settings(given, given.dataset, _USUAL)
+        run_flags.settings(given, given.dataset, {})
         size = data_flags.synthetic_size()
         folder = data_flags.data_dir()
         clips = loader.load(given.dataset, layout, folder, size, given.classes)
@@ -120,8 +118,7 @@ def read_run(given: Values, kind: Kind) -> Run:
         save_weights=given.save_weights,
         folds_at_once=given.folds_at_once if kind == "jax" else 0,
         parallel=given.parallel if kind == "jax" else "folds",
-        # The three classes are what every earlier run had.
-        task=None if given.classes == "3" else given.classes,
+        task=run_flags.task(given),
         split=given.split,
     )
     here = _of_shard(requested, given.shard)

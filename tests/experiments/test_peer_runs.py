@@ -34,11 +34,9 @@ def probabilities(workdir):
     )
 
 
-@pytest.fixture(scope="module")
-def ststnet(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("ststnet") / "run"
+def trained(workdir, command):
     finished = run_command(
-        "experiments.loso",
+        command,
         "--model=ststnet",
         *SMALL,
         "--eval_every=1",
@@ -47,21 +45,16 @@ def ststnet(tmp_path_factory):
     )
     assert finished.status == 0, finished.err
     return workdir, finished
+
+
+@pytest.fixture(scope="module")
+def ststnet(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("ststnet") / "run", "experiments.loso")
 
 
 @pytest.fixture(scope="module")
 def by_torch(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("torch") / "run"
-    finished = run_command(
-        "experiments.torch_loso",
-        "--model=ststnet",
-        *SMALL,
-        "--eval_every=1",
-        "--save_weights",
-        f"--workdir={workdir}",
-    )
-    assert finished.status == 0, finished.err
-    return workdir, finished
+    return trained(tmp_path_factory.mktemp("torch") / "run", "experiments.torch_loso")
 
 
 def test_a_network_brings_its_papers_settings(ststnet):
