@@ -145,7 +145,7 @@ def test_the_peers_first_losses_agree_with_their_twins(config):
 def quick(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     output = folder / "quick.json"
-    finished = run_command("experiments.benchmark", *TINY, f"--output={output}")
+    finished = run_command("experiments.benchmark", *TINY, f"--output={output}", pictures=True)
     assert finished.status == 0, finished.err
     return finished, output
 

@@ -161,7 +161,10 @@ def test_the_command(tmp_path):
     part = written_runs.write(tmp_path / "part", [{"samm/b": GOOD["samm/b"]}])
     output = tmp_path / "out"
     finished = run_command(
-        "experiments.compare", f"--workdirs={good},{poor},{part}", f"--output={output}"
+        "experiments.compare",
+        f"--workdirs={good},{poor},{part}",
+        f"--output={output}",
+        pictures=True,
     )
     assert finished.status == 0, finished.err
     assert "good and part (PRETEND) are not compared clip by clip: one of them" in finished.out
@@ -194,7 +197,10 @@ def test_the_command(tmp_path):
     assert (output / "comparison.pdf").read_bytes().startswith(b"%PDF")
     assert "![comparison](comparison.png)" in text
     again = run_command(
-        "experiments.compare", f"--workdirs={good},{poor},{part}", f"--output={tmp_path / 'two'}"
+        "experiments.compare",
+        f"--workdirs={good},{poor},{part}",
+        f"--output={tmp_path / 'two'}",
+        pictures=True,
     )
     assert again.status == 0
     for name in sorted(path.name for path in output.iterdir()):

@@ -27,7 +27,7 @@ WORDS = list(CLASS_NAMES)
 def run(tmp_path_factory):
     """A finished run of two seeds, evaluated every epoch."""
     workdir = tmp_path_factory.mktemp("run") / "run"
-    finished = loso(workdir, "--num_seeds=2", "--eval_every=1")
+    finished = loso(workdir, "--num_seeds=2", "--eval_every=1", pictures=True)
     assert finished.status == 0, finished.err
     return workdir, finished
 

@@ -11,9 +11,6 @@ from small_runs import SMALL, loso, rows
 
 from experiments.run import slurm
 
-# A shallow network: it compiles in seconds.
-SHALLOW = "--blocks=0,0,1"
-
 
 def array(task, first, last, count, step=None):
     names = ("ID", "MIN", "MAX", "COUNT", "STEP")
@@ -113,11 +110,11 @@ def test_two_tasks_of_an_array_give_the_bytes_of_the_whole_run(tmp_path):
     as_task = functools.partial(as_task_of_two, folder=str(tmp_path))
     for task in (2, 3):
         prepare = functools.partial(as_task, task)
-        part = run_command("experiments.loso", *SMALL, SHALLOW, "--shard=slurm", prepare=prepare)
+        part = run_command("experiments.loso", *SMALL, "--shard=slurm", prepare=prepare)
         assert part.status == 0, part.err
         assert "3 of 24 subjects" in part.out
     # SLURM's variables are there, but nobody asked for them.
-    whole = loso("whole", SHALLOW, prepare=functools.partial(as_task, 2))
+    whole = loso("whole", prepare=functools.partial(as_task, 2))
     assert whole.status == 0, whole.err
     parts = sorted((tmp_path / "runs").iterdir())
     assert len(parts) == 2

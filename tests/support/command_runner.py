@@ -4,6 +4,7 @@ A fork server loads the slow libraries once; every command then runs in a fork o
 `__main__`, with its own flags, streams and exit status.
 """
 
+import base64
 import gc
 import io
 import multiprocessing
@@ -15,6 +16,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 from typing import NamedTuple
+
+import matplotlib.figure
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SERVER = multiprocessing.get_context("forkserver")
@@ -48,21 +51,34 @@ def collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+# A picture takes a second to draw, most of it fonts: where no test looks at it, a blank one does.
+_BLANK = {
+    "png": base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+    ),
+    "pdf": b"%PDF-1.4\n%%EOF\n",
+}
+
+
 def run_command(
     module: str,
     *arguments: object,
     prepare: Callable[[], None] | None = None,
-    seconds: int = 120,
+    pictures: bool = False,
+    seconds: int = 600,
 ) -> Finished:
     """Run `python -m module arguments...` in the repository root.
 
     `prepare`, a function of a test module, is called in the command's process before it starts:
-    it injects a fault. A command that takes longer than `seconds` is taken to hang.
+    it injects a fault. Pictures are blank unless `pictures`. A command that takes longer than
+    `seconds` is taken to hang.
     """
     with tempfile.TemporaryDirectory() as name:
         streams = [os.path.join(name, stream) for stream in ("out", "err")]
         words = [str(argument) for argument in arguments]
-        process = _SERVER.Process(target=_run_as_main, args=(module, words, *streams, prepare))
+        process = _SERVER.Process(
+            target=_run_as_main, args=(module, words, *streams, prepare, pictures)
+        )
         process.start()
         process.join(seconds)
         assert process.exitcode is not None, f"{module} did not end within {seconds} s"
@@ -71,7 +87,12 @@ def run_command(
 
 
 def _run_as_main(
-    module: str, words: list[str], out: str, err: str, prepare: Callable[[], None] | None
+    module: str,
+    words: list[str],
+    out: str,
+    err: str,
+    prepare: Callable[[], None] | None,
+    pictures: bool,
 ) -> None:
     for descriptor, stream in ((1, out), (2, err)):
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), descriptor)
@@ -85,6 +106,8 @@ def _run_as_main(
     os.chdir(ROOT)
     sys.argv = [module, *words]
     collect_rarely()
+    if not pictures:
+        matplotlib.figure.Figure.savefig = _save_blank
     if prepare:
         prepare()
     try:
@@ -92,6 +115,10 @@ def _run_as_main(
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _save_blank(_: object, file: io.BytesIO, *, format: str, **__: object) -> None:
+    file.write(_BLANK[format])
 
 
 def assert_mistake(finished: Finished, *parts: str) -> None:

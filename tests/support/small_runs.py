@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+from typing import Any
 
 from command_runner import Finished, run_command
 
@@ -11,18 +12,16 @@ KEYS = tuple(f"synthetic-{name[0]}/{name}" for name in SUBJECTS)
 SMALL = (
     "--dataset=synthetic",
     "--base_dim=6",
-    "--blocks=1,1,1",
+    "--blocks=0,0,1",
     "--epochs=2",
     "--folds_at_once=3",
     f"--subjects={','.join(KEYS)}",
 )
 
 
-def loso(workdir: pathlib.Path, *arguments: object, prepare=None) -> Finished:
-    """Run experiments.loso on the small setting in `workdir`."""
-    return run_command(
-        "experiments.loso", *SMALL, f"--workdir={workdir}", *arguments, prepare=prepare
-    )
+def loso(workdir: pathlib.Path, *arguments: object, **options: Any) -> Finished:
+    """Run experiments.loso on the small setting in `workdir`; options as run_command's."""
+    return run_command("experiments.loso", *SMALL, f"--workdir={workdir}", *arguments, **options)
 
 
 def rows(path: pathlib.Path) -> list[dict[str, str]]:

@@ -25,10 +25,8 @@ from experiments.cluster import ray_cluster
 from experiments.cluster.tasks import WorkerDevice
 from experiments.run.workdir import code_version
 
-# A shallow network: it compiles in seconds.
-SHALLOW = "--blocks=0,0,1"
 # Eight chunks of three folds, a dispatch every three epochs.
-SETTING = (SHALLOW, "--num_seeds=4", "--epochs=12", "--eval_every=3")
+SETTING = ("--num_seeds=4", "--epochs=12", "--eval_every=3")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +115,6 @@ def test_a_finished_run_is_shown_without_its_cluster(local):
 def test_chunks_that_do_not_fit_are_halved_and_a_diverged_fold_fails_alone(tmp_path, nodes):
     finished = loso(
         tmp_path / "run",
-        SHALLOW,
         f"--cluster={nodes.address}",
         f"--subjects={','.join(KEYS[:3])}",
         prepare=cluster_faults.second_folds_diverge_and_three_do_not_fit,
@@ -136,9 +133,7 @@ def test_chunks_that_do_not_fit_are_halved_and_a_diverged_fold_fails_alone(tmp_p
 
 
 def test_a_fault_of_ours_on_a_worker_is_one_line_on_a_cluster_of_this_machine_alone(tmp_path):
-    finished = loso(
-        tmp_path / "run", SHALLOW, "--cluster=auto", prepare=cluster_faults.chunks_raise_alone
-    )
+    finished = loso(tmp_path / "run", "--cluster=auto", prepare=cluster_faults.chunks_raise_alone)
     assert finished.status == 2, finished.err
     assert "cluster: Ray, this machine alone: 1 machine(s), 1 chunk(s)" in finished.out
     line = [words for words in finished.err.splitlines() if words.startswith("experiments.loso")]
@@ -154,7 +149,7 @@ def restore_sigint():
 def test_ctrl_c_reaches_ray_too_and_leaves_one_line(tmp_path):
     words = [sys.executable, "-m", "experiments.loso", "--cluster=auto", "--epochs=100000"]
     with subprocess.Popen(
-        [*words, "--base_dim=6", SHALLOW, f"--workdir={tmp_path / 'run'}"],
+        [*words, "--base_dim=6", "--blocks=0,0,1", f"--workdir={tmp_path / 'run'}"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -185,7 +180,7 @@ def test_ctrl_c_reaches_ray_too_and_leaves_one_line(tmp_path):
 
 def test_a_chunk_that_kills_its_workers_is_one_line(tmp_path, nodes):
     finished = loso(
-        tmp_path / "run", SHALLOW, f"--cluster={nodes.address}", prepare=cluster_faults.workers_die
+        tmp_path / "run", f"--cluster={nodes.address}", prepare=cluster_faults.workers_die
     )
     assert finished.status == 2, finished.err
     assert re.search(r"error: chunk \d was lost with its worker more often than", finished.err)

@@ -16,14 +16,14 @@ from experiments.files import fold_weights
 from input_pipeline.core.errors import InputError
 from input_pipeline.maps import synthetic
 
-SHALLOW = ("--blocks=0,0,1", "--epochs=3", "--save_weights")
+THREE_EPOCHS = ("--epochs=3", "--save_weights")
 WORDS = ("prob_negative", "prob_positive", "prob_surprise")
 
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
     found = tmp_path_factory.mktemp("weights") / "run"
-    finished = loso(found, *SHALLOW)
+    finished = loso(found, *THREE_EPOCHS)
     assert finished.status == 0, finished.err
     return found
 

@@ -28,7 +28,7 @@ FOLDS = loso_folds([f"lab/{name}" for name in "abcdefghij"])
 SHAPE_OF = {fold.key: SHAPES[place % 2] for place, fold in enumerate(FOLDS)}
 JOBS = [Job(0, fold) for fold in FOLDS]
 # A shallow network at the widths of the small runs: it compiles in seconds.
-SHALLOW = ("--blocks=0,0,1", "--epochs=3", "--eval_every=1")
+THREE_EPOCHS = ("--epochs=3", "--eval_every=1")
 
 
 def write(path, text):
@@ -148,11 +148,11 @@ def test_a_changed_plan_is_damaged_even_where_it_can_be_read(tmp_path):
 
 
 def test_out_of_memory_halves_the_rest_and_the_run_goes_on(tmp_path):
-    whole = loso(tmp_path / "whole", *SHALLOW)
+    whole = loso(tmp_path / "whole", *THREE_EPOCHS)
     assert whole.status == 0, whole.err
     finished = loso(
         tmp_path / "run",
-        *SHALLOW,
+        *THREE_EPOCHS,
         "--checkpoint_minutes=0.00001",
         prepare=restart_faults.no_memory_for_three_folds_in_the_second_chunk,
     )
@@ -177,7 +177,7 @@ def test_out_of_memory_halves_the_rest_and_the_run_goes_on(tmp_path):
     assert [r for r in ours if r["subject"] in first] == [
         r for r in theirs if r["subject"] in first
     ]
-    again = loso(tmp_path / "run", *SHALLOW)
+    again = loso(tmp_path / "run", *THREE_EPOCHS)
     assert again.status == 0, again.err
     assert "compiled" not in again.err
 
@@ -185,7 +185,7 @@ def test_out_of_memory_halves_the_rest_and_the_run_goes_on(tmp_path):
 def test_one_fold_that_does_not_fit_is_told_what_to_lower(tmp_path):
     finished = loso(
         tmp_path / "run",
-        *SHALLOW,
+        *THREE_EPOCHS,
         "--folds_at_once=1",
         prepare=restart_faults.no_memory_to_compile,
     )
@@ -200,7 +200,7 @@ def test_one_fold_that_does_not_fit_is_told_what_to_lower(tmp_path):
 def test_a_dry_run_tells_plan_memory_time_and_disk_from_the_compiled_need(tmp_path):
     finished = loso(
         tmp_path / "run",
-        *SHALLOW,
+        *THREE_EPOCHS,
         "--folds_at_once=0",
         "--dry_run",
         prepare=restart_faults.ten_mebibytes_a_fold_of_fifty,
@@ -217,7 +217,7 @@ def test_a_dry_run_tells_plan_memory_time_and_disk_from_the_compiled_need(tmp_pa
 def test_an_explicit_size_above_the_memory_is_refused(tmp_path):
     finished = loso(
         tmp_path / "run",
-        *SHALLOW,
+        *THREE_EPOCHS,
         "--folds_at_once=6",
         prepare=restart_faults.ten_mebibytes_a_fold_of_fifty,
     )
