@@ -8,10 +8,11 @@ text, range and choices from these fields.
 import dataclasses
 import math
 from collections.abc import Collection
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from ahmsa_jax.choices import AUGMENTATIONS, LOSSES, OPTIMIZERS
 
+Value = TypeVar("Value")
 Precision = Literal["float32", "tf32", "bfloat16"]
 Order = Literal["data", "class", "class_021", "class_210"]
 
@@ -44,20 +45,21 @@ class Span:
 
 
 def setting(
-    default: Any,
+    default: Value,
     meaning: str,
     *,
     span: Span | None = None,
     choices: Collection[str] | None = None,
     hint: str = "",
     later: bool = False,
-) -> Any:
+) -> Value:
     """A field of a settings dataclass.
 
     `span` or `choices` say what is allowed, `hint` ends the message about a number outside.
     `later`: earlier versions did not have it, so it is stored only where it is not the default.
     """
     facts = {"help": meaning, "span": span, "choices": choices, "hint": hint, "later": later}
+    # As dataclasses.field, whose declared type is its default's.
     return dataclasses.field(default=default, metadata=facts)
 
 
@@ -164,7 +166,7 @@ class TrainConfig(Settings):
             )
 
 
-def plain(config: Any) -> dict[str, Any]:
+def plain(config: Settings) -> dict[str, Any]:
     """A settings dataclass as JSON holds it: tuples as lists.
 
     Settings that earlier versions did not have are left out where they stand at their default:

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import flax
@@ -136,7 +136,7 @@ def _noting() -> Iterator[list[tuple[jax.Array, Rule]]]:
         _noted = before
 
 
-def _flat(variables: Any, collection: str) -> dict[Path, Any]:
+def _flat(variables: Mapping[str, Any], collection: str) -> dict[Path, Any]:
     flat = flax.traverse_util.flatten_dict(variables.get(collection, {}))
     return {path: flat[path] for path in sorted(flat)}
 

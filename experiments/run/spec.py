@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 Kind = Literal["jax", "pytorch", "given"]
 # Stored only where they differ from what every earlier run did.
-_LATER = {"task": None, "split": "loso"}
+_LATER = {"task": None, "split": "loso", "select": "last"}
 _OF_JAX = ("folds_at_once", "parallel")
 _MISSING = "absent"
 
@@ -40,6 +40,7 @@ class RunSpec:
     parallel: str = "folds"
     task: str | None = None  # class set; None: the data set's own
     split: str = "loso"
+    select: str = "last"  # of choices.SELECTIONS: which epoch is a fold's result
     # Keys that this version does not know, of a run that another one wrote.
     others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

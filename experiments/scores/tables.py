@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ahmsa_jax.choices import SELECTIONS
 from ahmsa_jax.metrics import subject_scores
 from experiments.files.run_files import Prediction
 from experiments.scores import chance, paired
@@ -15,7 +16,7 @@ from input_pipeline.databases.names import in_order, in_words, place
 
 def epoch_rule(records: Records) -> str:
     """How the epoch of a run's headline was chosen; of weights that were given nobody knows."""
-    return "last epoch" if records.spec.is_trained else "not stated"
+    return SELECTIONS[records.spec.select] if records.spec.is_trained else "not stated"
 
 
 def scores_table(
@@ -25,10 +26,9 @@ def scores_table(
 
     The last rows are two baselines on the same clips: guessing, and always the largest class.
     """
-    is_last = epoch_rule(records) == "last epoch"
-    whole = "all clips, last epoch" if is_last else "all clips, weights as given"
+    rule = epoch_rule(records) if records.spec.is_trained else "weights as given"
     interval = _intervals(records, records.predictions)
-    rows = [_score_row(whole, summary["pooled"], interval, summary["pooled_std"])]
+    rows = [_score_row(f"all clips, {rule}", summary["pooled"], interval, summary["pooled_std"])]
     for database in in_order(summary["by_database"]):
         own = [row for row in records.predictions if row.database == database]
         interval = _intervals(records, own)

@@ -4,8 +4,6 @@ Letters in array names: B clips of a batch, G side of a level's square grid, T =
 D width. The convolution gathers its taps for matrix products; see layers.py.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,6 +11,9 @@ from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.parts.layers import LayerNorm, UniformByFanIn
 from ahmsa_jax.networks.parts.pooling import Bins, largest_of_bins
+
+# Lines of a grid that see the same taps of a kernel: the lines, and the taps (of 0..2) inside.
+Band = tuple[range, range]
 
 
 class Downsampling(nn.Module):
@@ -63,15 +64,15 @@ class Conv3x3(nn.Module):
         return jnp.concatenate(lines, axis=-3) + bias
 
 
-def _bands(grid: int) -> list[tuple[range, range]]:
-    """Lines of a grid that see the same taps: (lines, taps of 0..2 that stay inside)."""
+def _bands(grid: int) -> list[Band]:
+    """All bands of a grid."""
     if grid == 1:
         return [(range(1), range(1, 2))]
     inner = [(range(1, grid - 1), range(3))] if grid > 2 else []
     return [(range(1), range(1, 3)), *inner, (range(grid - 1, grid), range(2))]
 
 
-def _band(x_BxGxGxD: jax.Array, kernel: jax.Array, rows: Any, columns: Any) -> jax.Array:
+def _band(x_BxGxGxD: jax.Array, kernel: jax.Array, rows: Band, columns: Band) -> jax.Array:
     """The convolution at the positions where two bands cross."""
     (down, row_taps), (across, column_taps) = rows, columns
 

@@ -5,8 +5,6 @@ D width. Features stand last and contiguous; 1x1 convolutions are matrix product
 convolution primitive with weights per fold becomes a slow grouped convolution under vmap.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -43,6 +41,11 @@ class Linear(nn.Module):
         return y.reshape(*x.shape[:-1], self.features)
 
 
+# What the backward pass reads: normalised values, inverse deviations, scale, and an empty array
+# of the input's type.
+Saved = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+
+
 @jax.custom_vjp
 def layer_norm(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> jax.Array:
     """Normalise the last axis (paper eq. 3): (x - mean) / sqrt(variance + 1e-5) * scale + bias.
@@ -54,7 +57,9 @@ def layer_norm(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> jax.Array
     return _layer_norm_forward(x, scale_D, bias_D)[0]
 
 
-def _layer_norm_forward(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> Any:
+def _layer_norm_forward(
+    x: jax.Array, scale_D: jax.Array, bias_D: jax.Array
+) -> tuple[jax.Array, Saved]:
     x32 = x.astype(jnp.float32)
     mean = jnp.mean(x32, axis=-1, keepdims=True)
     centred = x32 - mean
@@ -62,7 +67,6 @@ def _layer_norm_forward(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> 
         jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + LAYER_NORM_EPS
     )
     normal = centred * inverse_std
-    # The empty array carries x's dtype to the backward pass.
     return (normal * scale_D + bias_D).astype(x.dtype), (
         normal,
         inverse_std,
@@ -71,7 +75,7 @@ def _layer_norm_forward(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> 
     )
 
 
-def _layer_norm_backward(saved: Any, dy: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _layer_norm_backward(saved: Saved, dy: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     normal, inverse_std, scale_D, like_x = saved
     dy32 = dy.astype(jnp.float32)
     rows = tuple(range(dy.ndim - 1))

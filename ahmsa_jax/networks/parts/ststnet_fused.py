@@ -147,7 +147,7 @@ def _forward(
     matrix_VxQF = ststnet_windows.window_matrix(kernel_3x3xCxF, bias_F).astype(flow_BxHxWxC.dtype)
     windows = ststnet_windows.window_inputs(flow_BxHxWxC)
 
-    def some_clips(number: Any, kept: Any) -> Any:
+    def some_clips(number: jax.Array, kept: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         some = jax.lax.dynamic_slice_in_dim(windows, number * step, step)
         taps = _relu_taps(some, matrix_VxQF)
         found = (*_sums(taps), *_extreme(taps, scale_F))
@@ -220,7 +220,7 @@ def _backward(eps: float, saved: _Saved, gradients: tuple[jax.Array, Any]) -> An
     numbers_Qx1 = np.arange(9, dtype=np.int32)[:, None]
     step = _clips_at_once(batch)
 
-    def some_clips(number: Any, matrix_VxQF: jax.Array) -> jax.Array:
+    def some_clips(number: jax.Array, matrix_VxQF: jax.Array) -> jax.Array:
         def some(array: jax.Array) -> jax.Array:
             return jax.lax.dynamic_slice_in_dim(array, number * step, step)
 
