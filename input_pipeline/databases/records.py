@@ -142,7 +142,7 @@ def _record(
     frames = first_with_frames(layout.folders(clip), layout.frame_name, within, shown)
     for name, number in numbers._asdict().items():
         if number is not None and (name != "offset" or layout.offset_needed):
-            require_near(frames, name, number)
+            trees.near(frames, number, name)
     return ClipRecord(
         database=layout.database,
         subject=clip.subject,
@@ -155,23 +155,6 @@ def _record(
         label7=label7,
         objective_class=labels.objective_class(clip.objective_class),
         frames=frames,
-    )
-
-
-def require_near(frames: trees.Frames, name: str, number: int) -> None:
-    """Raises ClipFault (no_frames, frame_missing) unless one stands within NEAREST of `number`."""
-    if any(abs(found - number) <= NEAREST for found, _ in frames):
-        return
-    if not frames:
-        raise ClipFault(
-            "no_frames", f"the {name} is frame {number}; no frame of the clip is on the disk."
-        )
-    nearest = trees.nearest(frames, number)
-    assert nearest is not None
-    raise ClipFault(
-        "frame_missing",
-        f"the {name} is frame {number}; the nearest on disk is {nearest[0]}, allowed are "
-        f"{NEAREST} frames away.",
     )
 
 

@@ -17,10 +17,10 @@ class ClipRecord:
     database: str
     subject: str
     clip: str
-    onset: int | None
+    onset: int
     # None where no apex is annotated: all of SMIC, single clips outside the 3-class protocol.
     apex: int | None
-    offset: int | None
+    offset: int
     # As written in the sheet, or the name of the clip's folder.
     emotion: str
     # Index into clips.CLASS_NAMES; -1 outside the 3-class protocol.

@@ -20,12 +20,10 @@ def find(clips: Iterable[ClipRecord]) -> dict[str, ClipFault]:
     The second picture is the offset where no apex is annotated. Files that cannot be read are
     left to the reader of frames.
     """
-    pairs: dict[str, tuple[pathlib.Path, pathlib.Path]] = {}
+    pairs: dict[str, list[pathlib.Path]] = {}
     for clip in clips:
         numbers = (clip.onset, clip.offset if clip.apex is None else clip.apex)
-        found = [trees.nearest(clip.frames, n) for n in numbers if n is not None]
-        if len(found) == 2 and found[0] and found[1]:
-            pairs[clip.key] = (found[0][1], found[1][1])
+        pairs[clip.key] = [trees.nearest(clip.frames, number)[1] for number in numbers]
     groups = [list(pairs)]
     # From cheap to dear: most clips differ in size, or in their onset.
     for number, of in ((0, _size), (1, _size), (0, _digest), (1, _digest)):
@@ -42,7 +40,7 @@ def find(clips: Iterable[ClipRecord]) -> dict[str, ClipFault]:
 
 def _parted(
     keys: list[str],
-    pairs: dict[str, tuple[pathlib.Path, pathlib.Path]],
+    pairs: dict[str, list[pathlib.Path]],
     number: int,
     of: Callable[[pathlib.Path], Hashable],
 ) -> list[list[str]]:

@@ -188,9 +188,28 @@ def numbered_frames(
     return tuple(frames)
 
 
-def nearest(frames: Frames, number: int) -> tuple[int, pathlib.Path] | None:
-    """The frame of that number or else the nearest, the earlier of two; None without frames."""
-    return min(frames, key=lambda frame: (abs(frame[0] - number), frame[0]), default=None)
+def nearest(frames: Frames, number: int) -> tuple[int, pathlib.Path]:
+    """The frame of that number or else the nearest, the earlier of two."""
+    return min(frames, key=lambda frame: (abs(frame[0] - number), frame[0]))
+
+
+def near(frames: Frames, number: int, role: str) -> tuple[int, pathlib.Path]:
+    """The nearest frame, which may be NEAREST numbers away; `role` is onset, apex or offset.
+
+    Raises ClipFault (no_frames, frame_missing).
+    """
+    if not frames:
+        raise ClipFault(
+            "no_frames", f"the {role} is frame {number}; no frame of the clip is on the disk."
+        )
+    found = nearest(frames, number)
+    if abs(found[0] - number) > NEAREST:
+        raise ClipFault(
+            "frame_missing",
+            f"the {role} frame {number} is missing and the nearest on disk is {found[0]}; allowed "
+            f"are {NEAREST} frames of distance.",
+        )
+    return found
 
 
 # Long recordings hold many clips and thousands of frames; the sheet's rows come video by video.

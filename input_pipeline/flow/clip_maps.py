@@ -152,8 +152,6 @@ class _Clip:
         )
 
     def _onset(self) -> apex.Chosen:
-        apex.check_annotation(self._record)
-        assert self._record.onset is not None
         onset = self._taken(apex.nearest_frame(self._record, self._record.onset, "onset"))
         onset_HxW = self._read(onset.path, "onset")
         with self._stage("detector"):

@@ -20,18 +20,10 @@ def rows(clips: Sequence[ClipRecord], outcomes: Sequence[Outcome]) -> list[tuple
     for clip in sorted(clips, key=lambda clip: clip.key):
         outcome = outcome_of.get(clip.key)
         rules = outcome.quality.rules if outcome and outcome.quality else ()
-        annotated = clip.apex is not None and clip.apex == clip.onset
-        if annotated or _RULE in rules:
-            length = "" if None in (clip.onset, clip.offset) else _length(clip)
-            numbers = (str(clip.onset), str(clip.apex), str(clip.offset), length)
-            found.append((clip.key, *numbers, _taken(outcome)))
+        if clip.apex == clip.onset or _RULE in rules:
+            numbers = (clip.onset, clip.apex, clip.offset, clip.offset - clip.onset + 1)
+            found.append((clip.key, *map(str, numbers), _taken(outcome)))
     return found
-
-
-def _length(clip: ClipRecord) -> str:
-    assert clip.onset is not None
-    assert clip.offset is not None
-    return str(clip.offset - clip.onset + 1)
 
 
 def _taken(outcome: Outcome | None) -> str:

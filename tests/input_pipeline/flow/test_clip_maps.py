@@ -171,7 +171,6 @@ HALF = np.where(np.arange(640)[None, :, None] < 320, face(), 90).astype(np.uint8
     [
         ({}, (1, 5, 9), "no_frames"),
         ({1: face(), 5: smiling(2.0)}, (1, 8, 9), "frame_missing"),
-        ({1: face(), 5: smiling(2.0)}, (6, 5, 9), "annotation_order"),
         ({1: face(), 5: smiling(2.0)}, (1, None, 9), "apex_missing"),
         ({1: face(), 5: smiling(2.0)}, (1, 400, 500), "frame_missing"),
         ({1: face(), 5: b""}, (1, 5, 9), "frame_empty"),
