@@ -6,6 +6,7 @@ Letters used in array names: N clips, H rows, W columns, C flow channels.
 import dataclasses
 import hashlib
 import re
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,15 @@ CLASS_NAMES = ("negative", "positive", "surprise")
 FLOW_CHANNELS = ("u", "v", "strain")
 MAP_SIZE = 28
 LAYOUTS = ("five", "quad", "quad_htnet", "whole")
-
-
+# The columns that every data set stores, with the fields of Clips that hold them.
+COLUMNS = {
+    "flow": "flow_NxHxWxC",
+    "flow_whole": "flow_whole_NxHxWxC",
+    "label": "label_N",
+    "database": "database_N",
+    "subject": "subject_N",
+    "clip": "clip_N",
+}
 # Classes of a data set.
 MOST_CLASSES = 20
 _NAME = re.compile(r"\w{1,64}", re.ASCII)
@@ -67,6 +75,18 @@ class Clips:
     def __len__(self) -> int:
         return len(self.label_N)
 
+    @classmethod
+    def of_columns(cls, columns: dict[str, np.ndarray], **facts: Any) -> "Clips":
+        """Clips from stored columns (COLUMNS, and extras), and the other fields by name."""
+        fields: dict[str, Any] = {field: columns[name] for name, field in COLUMNS.items()}
+        extras = {name: column for name, column in columns.items() if name not in COLUMNS}
+        return cls(**fields, extras=extras, **facts)
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns that every data set stores, by their stored names."""
+        return {name: getattr(self, field) for name, field in COLUMNS.items()}
+
     @property
     def subject_key_N(self) -> list[str]:
         """`database/subject` of each clip."""
@@ -86,12 +106,10 @@ class Clips:
 
     def rows(self, index_N: np.ndarray) -> "Clips":
         """The clips at these places, in this order."""
-        columns = (field.name for field in dataclasses.fields(self))
-        arrays = {name: getattr(self, name) for name in columns}
         return dataclasses.replace(
             self,
             extras={name: column[index_N] for name, column in self.extras.items()},
-            **{k: v[index_N] for k, v in arrays.items() if isinstance(v, np.ndarray)},
+            **{COLUMNS[name]: column[index_N] for name, column in self.columns.items()},
         )
 
     def whole_hash(self) -> str:

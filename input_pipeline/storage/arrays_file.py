@@ -18,12 +18,7 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
     does not suffice.
     """
     arrays = {
-        "flow": clips.flow_NxHxWxC,
-        "flow_whole": clips.flow_whole_NxHxWxC,
-        "label": clips.label_N,
-        "database": clips.database_N,
-        "subject": clips.subject_N,
-        "clip": clips.clip_N,
+        **clips.columns,
         "dataset": np.array(clips.dataset),
         "layout": np.array(clips.layout),
         "provenance": np.array(json.dumps(clips.provenance, sort_keys=True)),

@@ -11,6 +11,7 @@ import numpy as np
 from input_pipeline.core import tasks
 from input_pipeline.core.clips import (
     CLASS_NAMES,
+    COLUMNS,
     LAYOUTS,
     MAP_SIZE,
     MOST_CLASSES,
@@ -24,12 +25,12 @@ from input_pipeline.maps import synthetic
 from input_pipeline.storage import npz_members, tfds_folder
 from input_pipeline.storage.npz_members import Header
 
-_MAIN_FEATURES = ("flow", "flow_whole", "label", "database", "subject", "clip")
 # Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
-ARRAY_NAMES = (*_MAIN_FEATURES, "dataset", "layout", "provenance", "content_hash")
+_FIRST_FACTS = ("dataset", "layout", "provenance", "content_hash")
+ARRAY_NAMES = (*COLUMNS, *_FIRST_FACTS)
 # Members that files written by earlier versions lack.
 _LATER_NAMES = ("pretend", "file_hash", "whole_hash", "class_names", "every_clip")
-_FACTS = (*ARRAY_NAMES[len(_MAIN_FEATURES) :], *_LATER_NAMES)
+_FACTS = (*_FIRST_FACTS, *_LATER_NAMES)
 EXTRA_PREFIX = "extra_"
 _MOST_BYTES = 4 << 30
 # Of anything that is no map: a clip's entry in a column, or a text about all clips.
@@ -105,7 +106,7 @@ def _damaged(path: pathlib.Path) -> str:
 def _checked_against_build(
     records: list[dict[str, Any]], dataset: str, layout: str, path: pathlib.Path
 ) -> Clips:
-    if not records or not all(name in records[0] for name in _MAIN_FEATURES):
+    if not records or not COLUMNS.keys() <= records[0].keys():
         raise InputError(f"{_damaged(path)} (no records, or features are missing).")
     columns = {name: _column([record[name] for record in records]) for name in records[0]}
     metadata = tfds_folder.stored_metadata(path)
@@ -133,16 +134,10 @@ def _stored_clips(
     class_names = facts.get("class_names", list(CLASS_NAMES))
     if not isinstance(class_names, list) or not 2 <= len(set(class_names)) <= MOST_CLASSES:
         raise InputError(f"{complaint} (its class names are {str(class_names)[:40]!a}).")
-    clips = Clips(
+    clips = Clips.of_columns(
+        columns,
         dataset=dataset,
         layout=layout,
-        flow_NxHxWxC=columns["flow"],
-        flow_whole_NxHxWxC=columns["flow_whole"],
-        label_N=columns["label"],
-        database_N=columns["database"],
-        subject_N=columns["subject"],
-        clip_N=columns["clip"],
-        extras={name: c for name, c in columns.items() if name not in _MAIN_FEATURES},
         provenance=_provenance(facts.get("provenance")),
         pretend=bool(facts.get("pretend", False)),
         class_names=tuple(map(str, class_names)),
@@ -188,14 +183,14 @@ def every_clip_of_arrays(path: pathlib.Path) -> Clips:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = _members(archive, path)
-        clips = _clips_of(arrays, path)
+            _check_members(archive, path)
+        with np.load(path, allow_pickle=False) as arrays:
+            return _clips_of(dict(arrays), path)
     except InputError:
         raise
     # A damaged archive raises dozens of types, by the byte that is wrong.
     except Exception as error:
         raise InputError(f"{_no_export(path)} ({_first_line(error)}).") from error
-    return clips
 
 
 def _no_export(path: pathlib.Path) -> str:
@@ -205,8 +200,8 @@ def _no_export(path: pathlib.Path) -> str:
     )
 
 
-def _members(archive: zipfile.ZipFile, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of an export; their headers are checked before any of them is read."""
+def _check_members(archive: zipfile.ZipFile, path: pathlib.Path) -> None:
+    """Raise InputError on arrays that are none of an export's, by their headers alone."""
     declared = sum(member.file_size for member in archive.infolist())
     if declared > _MOST_BYTES:
         raise InputError(
@@ -221,21 +216,20 @@ def _members(archive: zipfile.ZipFile, path: pathlib.Path) -> dict[str, np.ndarr
     except ValueError as error:
         raise InputError(f"{_no_export(path)} ({error}).") from error
     _check_headers(headers, path)
-    return npz_members.arrays(archive)
 
 
 def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
     count = math.prod(headers["label"].shape)
     maps = (count, MAP_SIZE, MAP_SIZE, 3)
     shapes: dict[str, tuple[int, ...]] = {"flow": maps, "flow_whole": maps}
-    shapes |= dict.fromkeys(("dataset", "layout", "provenance", "content_hash", *_LATER_NAMES), ())
+    shapes |= dict.fromkeys(_FACTS, ())
     if "class_names" in headers:
         shapes["class_names"] = (math.prod(headers["class_names"].shape),)
     kinds = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b", "every_clip": "b"}
     for name, (shape, dtype) in headers.items():
         wanted = shapes.get(name, (count,))
         found = shape[:1] if name.startswith(EXTRA_PREFIX) else shape
-        is_ours = name in (*ARRAY_NAMES, *_LATER_NAMES)
+        is_ours = name in (*COLUMNS, *_FACTS)
         if found != wanted or (is_ours and dtype.kind != kinds.get(name, "U")):
             raise InputError(
                 f"{_no_export(path)} (the array {name} is {dtype} of shape {shape}; "
@@ -258,7 +252,7 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     columns = {
         name.removeprefix(EXTRA_PREFIX): array
         for name, array in arrays.items()
-        if name in _MAIN_FEATURES or name.startswith(EXTRA_PREFIX)
+        if name in COLUMNS or name.startswith(EXTRA_PREFIX)
     }
     facts = {name: array.tolist() for name, array in arrays.items() if name in _FACTS}
     facts["provenance"] = _parsed(facts["provenance"])
