@@ -84,7 +84,7 @@ def main() -> int:
     outside = sum(1 for clip in result.clips if clip.label < 0)
     print(f"{len(result.clips)} clips to process, {outside} of them outside the 3 classes")
     if result.deviations and not _ACCEPT_COUNTS.value:
-        faults = build_report.all_faults(result, [], _FRAMES.value)
+        faults = build_report.all_faults(result, [])
         path = build_report.write_report(reports, _title(), result, [], faults, {})
         raise InputError(
             f"the clips deviate from the published counts: {' '.join(result.deviations[:3])} "
@@ -98,8 +98,8 @@ def main() -> int:
             print(f"map cache: {sentence}", flush=True)
     outcomes = workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
-    faults = build_report.all_faults(result, outcomes, _FRAMES.value)
-    worth = known_defects.worth(faults, _FRAMES.value)
+    faults = build_report.all_faults(result, outcomes)
+    worth = known_defects.worth(faults, result.frames)
     path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance, worth)
     print(f"report: {path}")
     known = sum(1 for fault in faults if fault.known)

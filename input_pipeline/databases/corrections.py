@@ -33,16 +33,8 @@ class Corrections:
         row = _by_cell().get((self._database, subject, clip, field))
         if row is None or value != row["old"]:
             return value
-        self.applied.append(
-            AppliedCorrection(
-                key=f"{self._database}/{subject}/{clip}",
-                field=field,
-                old=row["old"],
-                new=row["new"],
-                reason=row["reason"],
-                source=row["source"],
-            )
-        )
+        facts = {name: row[name] for name in ("field", "old", "new", "reason", "source")}
+        self.applied.append(AppliedCorrection(f"{self._database}/{subject}/{clip}", **facts))
         return row["new"]
 
     def part_of(self, subject: str, clip: str) -> Part:

@@ -41,7 +41,7 @@ def read_databases(
         raise InputError(f"unknown data set '{dataset}'; allowed are {', '.join(STORED_DATASETS)}.")
     # Folders may have changed since an earlier call.
     trees.forget_listings()
-    frame_choice.checked(frames, DATABASES_OF[dataset])
+    frames_of = frame_choice.by_database(frames, DATABASES_OF[dataset])
     raw_dir = raw_dir.expanduser()
     raw_dirs = _raw_dirs(dataset, raw_dir)
     official, sheets_of = _sorted_annotations(dataset, annotations)
@@ -52,12 +52,12 @@ def read_databases(
     results = []
     for name, folder in raw_dirs.items():
         given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
-        results.append(DATABASES[name].read(folder, given, frame_choice.of(frames, name)))
+        results.append(DATABASES[name].read(folder, given, frames_of[name]))
     result = merged(results)
     if official and set(raw_dirs) <= set(composite.DATABASES):
         result = _by_list(result, official, tuple(raw_dirs))
     result = _without_shared(result)
-    result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames))
+    result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames_of))
     deviating = list(result.deviations)
     notes = list(result.notes)
     notes += [f"annotation sheet not used: {path.name} (other columns)" for path in above[""]]
@@ -70,7 +70,11 @@ def read_databases(
     folders = {*raw_dirs.values(), *_folders_above(result)}
     pretend = any(expected_counts.is_pretend(folder) for folder in folders)
     return dataclasses.replace(
-        result, deviations=tuple(deviating), notes=tuple(notes), pretend=pretend
+        result,
+        deviations=tuple(deviating),
+        notes=tuple(notes),
+        frames=frames_of,
+        pretend=pretend,
     )
 
 

@@ -18,11 +18,8 @@ _QUALITY = ("onset_frame", "apex_frame", "detector_score", "flow_max_px", "strai
 COLUMNS = ("clip", "label", "status", "code", "detail", "rules", *_QUALITY)
 
 
-def all_faults(result: ReadResult, outcomes: Sequence[Outcome], frames: str) -> list[FaultyClip]:
-    """Faults of reading and of processing in key order, known defects of the release marked.
-
-    `frames` is a choice of frame_choice: some defects belong to one of the trees.
-    """
+def all_faults(result: ReadResult, outcomes: Sequence[Outcome]) -> list[FaultyClip]:
+    """Faults of reading and of processing in key order, known defects of the release marked."""
     label_of = result.labels()
     processed = [
         FaultyClip(
@@ -35,7 +32,7 @@ def all_faults(result: ReadResult, outcomes: Sequence[Outcome], frames: str) -> 
         for outcome in outcomes
         if outcome.code
     ]
-    everything = known_defects.marked([*result.faults, *processed], frames)
+    everything = known_defects.marked([*result.faults, *processed], result.frames)
     return sorted(everything, key=lambda fault: fault.key)
 
 

@@ -108,7 +108,6 @@ def test_nearest_takes_the_earlier_of_two(tmp_path):
     frames = tuple((number, tmp_path / str(number)) for number in (3, 7, 9))
     assert trees.nearest(frames, 8)[0] == 7
     assert trees.nearest(frames, 1)[0] == 3
-    assert trees.nearest((), 1) is None
 
 
 # Folders.
