@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from input_pipeline.core import identifiers
-from input_pipeline.core.errors import InputError
+from input_pipeline.core.errors import InputError, at
 
 # The classes of the 3-class protocol, in label order (MEGC 2019 composite).
 CLASS_NAMES = ("negative", "positive", "surprise")
@@ -166,10 +166,8 @@ def sorted_and_checked(clips: Clips, *, where: str, stored: bool = False) -> Cli
         raise InputError(f"{where} holds the label {bad_labels[0]}; allowed are {named}.")
     for what in ("database", "subject", "clip"):
         for text in sorted(set(getattr(clips, f"{what}_N").tolist())):
-            try:
+            with at(where):
                 identifiers.checked(str(text), what)
-            except InputError as error:
-                raise InputError(f"{where}: {error}") from error
     keys = clips.clip_key_N
     if len(set(keys)) != count:
         twice = next(key for key in keys if keys.count(key) > 1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from input_pipeline.core import identifiers
 from input_pipeline.core.clips import CLASS_NAMES
-from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.core.errors import Faults, InputError, at
 from input_pipeline.databases import sheets
 
 NAME = "combined_3class_gt.csv"
@@ -57,13 +57,10 @@ def read_list(path: pathlib.Path, spelled: Spelling) -> CompositeList:
     for number, cells in enumerate(sheets.read_lines(path), 1):
         if not any(cells) or cells[0].casefold() == "dataset":
             continue
-        try:
+        with faults.noted(), at(f"'{path.name}' line {number}"):
             key, label = _entry(cells, spelled)
-        except InputError as error:
-            faults.add(f"'{path.name}' line {number}: {error}")
-            continue
-        if label_of.setdefault(key, label) != label:
-            faults.add(f"'{path.name}' line {number}: {key} stands twice, with two classes.")
+            if label_of.setdefault(key, label) != label:
+                raise InputError(f"{key} stands twice, with two classes.")
     faults.raise_if_any()
     return CompositeList(path.name, label_of)
 

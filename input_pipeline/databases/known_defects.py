@@ -15,7 +15,8 @@ def marked(faults: Iterable[FaultyClip], frames: Mapping[str, str]) -> tuple[Fau
 
     `frames` is raw or cropped for each database. A row of the table that speaks of unnamed clips
     is worth at most the number of clips it gives, the first in key order; what exceeds it stays
-    unknown. So call it with all faults of a database at once; what earlier calls marked is judged anew.
+    unknown. So call it with all faults of a database at once; what earlier calls marked is judged
+    anew.
     """
     return _judged(faults, frames)[0]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from input_pipeline.core import identifiers, progress_lines
 from input_pipeline.core.clips import CLASS_NAMES
-from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.core.errors import Faults, InputError, at
 from input_pipeline.databases import registry
 from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.maps import picture
@@ -54,26 +54,18 @@ def read_split(source: pathlib.Path, dataset: str) -> list[MapSample]:
     root = source.resolve()
     copies: dict[_Key, _Copy] = {}
     folds: dict[str, set[_Key]] = {}
-    names = _entries(root)
-    for name in progress_lines.over(names, "folds"):
-        try:
+    for name in progress_lines.over(_entries(root), "folds"):
+        with faults.noted():
             fold = _read_fold(root, name, dataset, faults)
-        except InputError as error:
-            faults.add(str(error))
-            continue
-        _compare(fold, copies, faults, root)
-        folds[name] = set(fold)
+            _compare(fold, copies, faults, root)
+            folds[name] = set(fold)
     _check_complete(folds, copies, faults)
     faults.raise_if_any()
     samples = []
-    for key in sorted(copies):
-        copy = copies[key]
-        try:
+    for key, copy in sorted(copies.items()):
+        with faults.noted(), at(f"'{copy.path.relative_to(root)}'"):
             map_HxWxC = picture.decode(picture.read_bytes(copy.path))
-        except InputError as error:
-            faults.add(f"'{copy.path.relative_to(root)}': {error}")
-            continue
-        samples.append(MapSample(*key, label=copy.label, map_HxWxC=map_HxWxC))
+            samples.append(MapSample(*key, label=copy.label, map_HxWxC=map_HxWxC))
     faults.raise_if_any()
     return samples
 
@@ -138,20 +130,16 @@ def _key(path: pathlib.Path, shown: pathlib.Path) -> _Key:
     database = registry.database_of(subject)
     if path.suffix.lower() != ".png" or not separator or database is None:
         raise InputError(f"'{shown}' is not named like a map; the form is {_FORM}; remove it.")
-    try:
+    with at(f"'{shown}'"):
         identifiers.checked(clip, "clip")
-    except InputError as error:
-        raise InputError(f"'{shown}': {error}") from error
     return _Key(database, registry.canonical_subject(database, subject), clip)
 
 
 def _digest(path: pathlib.Path, shown: pathlib.Path) -> bytes:
     if path.is_symlink() and not path.resolve().is_relative_to(path.parents[3]):
         raise InputError(f"'{shown}' leads out of the source folder; copy the map itself there.")
-    try:
+    with at(f"'{shown}'"):
         return hashlib.sha256(picture.read_bytes(path)).digest()
-    except InputError as error:
-        raise InputError(f"'{shown}': {error}") from error
 
 
 def _compare(

@@ -9,7 +9,7 @@ import numpy as np
 
 from input_pipeline.core import identifiers, progress_lines
 from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, MOST_CLASSES
-from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.core.errors import Faults, InputError, at
 from input_pipeline.core.files import UnfitFileError, read_whole
 from input_pipeline.databases import registry
 from input_pipeline.databases.registry import DATABASES_OF
@@ -55,19 +55,15 @@ def read_table(source: pathlib.Path, dataset: str) -> tuple[list[MapSample], tup
     entries: list[tuple[int, _Entry]] = []
     first_row_of: dict[tuple[str, str, str], int] = {}
     for number, row in rows:
-        try:
+        with faults.noted(), at(f"{TABLE_NAME} row {number}"):
             entry = _entry(resolved, dataset, row, has_landmarks)
-        except InputError as error:
-            faults.add(f"{TABLE_NAME} row {number}: {error}")
-            continue
-        key = (entry.database, entry.subject, entry.clip)
-        if key in first_row_of:
-            faults.add(
-                f"{TABLE_NAME} row {number}: the clip {'/'.join(key)} already stands in row "
-                f"{first_row_of[key]}; every key must be unique; remove one of the two rows."
-            )
-        first_row_of.setdefault(key, number)
-        entries.append((number, entry))
+            entries.append((number, entry))
+            key = (entry.database, entry.subject, entry.clip)
+            if first_row_of.setdefault(key, number) != number:
+                raise InputError(
+                    f"the clip {'/'.join(key)} already stands in row {first_row_of[key]}; every "
+                    "key must be unique; remove one of the two rows."
+                )
     # Before any picture is decoded: a table of thousands of wrong rows is refused at once.
     faults.raise_if_any()
     class_names: tuple[str, ...] = CLASS_NAMES
@@ -112,22 +108,19 @@ def _samples(entries: list[tuple[int, _Entry]], class_names: tuple[str, ...]) ->
     samples = []
     map_of: dict[pathlib.Path, np.ndarray] = {}
     for number, entry in progress_lines.over(entries, "maps"):
-        try:
+        with faults.noted(), at(f"{TABLE_NAME} row {number}: '{entry.map_name}'"):
             if entry.path not in map_of:
                 map_of[entry.path] = picture.decode(picture.read_bytes(entry.path))
-        except InputError as error:
-            faults.add(f"{TABLE_NAME} row {number}: '{entry.map_name}': {error}")
-            continue
-        samples.append(
-            MapSample(
-                database=entry.database,
-                subject=entry.subject,
-                clip=entry.clip,
-                label=class_names.index(entry.label),
-                map_HxWxC=map_of[entry.path],
-                landmarks_5x2=entry.landmarks_5x2,
+            samples.append(
+                MapSample(
+                    database=entry.database,
+                    subject=entry.subject,
+                    clip=entry.clip,
+                    label=class_names.index(entry.label),
+                    map_HxWxC=map_of[entry.path],
+                    landmarks_5x2=entry.landmarks_5x2,
+                )
             )
-        )
     faults.raise_if_any()
     return samples
 
