@@ -11,7 +11,7 @@ from input_pipeline.databases.rows import ReadResult
 
 # A pretend database brings its own counts.
 PRETEND_TABLE = "pretend_database.csv"
-_COLUMNS = ("database", "subject", "subjects", *CLASS_NAMES, "source")
+COLUMNS = ("database", "subject", "subjects", *CLASS_NAMES, "source")
 _ALL = "*"
 
 
@@ -36,7 +36,7 @@ def expected(database: str, raw_dir: pathlib.Path) -> Expected:
     """
     own = raw_dir / PRETEND_TABLE
     if own.is_file():
-        columns: sheets.Columns = {name: (name,) for name in _COLUMNS}
+        columns: sheets.Columns = {name: (name,) for name in COLUMNS}
         rows = [row.cells for row in sheets.read_sheet(own, columns)]
     else:
         rows = list(packaged_table.rows("expected_counts.csv"))

@@ -26,10 +26,6 @@ class Recovered:
     found_SxSx2: np.ndarray
     is_moving_SxS: np.ndarray
 
-    def median_error(self) -> float:
-        """Median end-point error of the moving points, in pixels of the face crop."""
-        return float(np.median(self.errors()))
-
     def errors(self) -> np.ndarray:
         """End-point error of every moving point, in pixels of the face crop."""
         difference_SxSx2 = self.found_SxSx2 - self.true_SxSx2

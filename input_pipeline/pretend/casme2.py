@@ -59,13 +59,13 @@ def _write_clip(root: pathlib.Path, drawn: Film, clip: PretendClip) -> None:
     lead_in = [(number, frames[0][1]) for number in range(clip.onset - _LEAD_IN, clip.onset)]
     tail = [(frames[-1][0] + 1, frames[-1][1])]
     raw = root / "CASME2-RAW" / "CASME2-RAW" / name
-    film.write_frames(raw, [*lead_in, *frames, *tail], lambda n: f"img{n}.jpg")
+    film.write_frames(raw, [*lead_in, *frames, *tail], "img{}.jpg")
     selected = root / "CASME2_RAW_selected" / "CASME2_RAW_selected" / name
-    film.write_frames(selected, frames, lambda n: f"img{n}.jpg", stray=False)
+    film.write_frames(selected, frames, "img{}.jpg", stray=False)
     cropped = [(number, film.cropped(picture, clip)) for number, picture in frames]
     if clip.clip == "EP01_08":
         cropped = []
-    film.write_frames(root / "Cropped" / name, cropped, lambda n: f"reg_img{n}.jpg")
+    film.write_frames(root / "Cropped" / name, cropped, "reg_img{}.jpg")
 
 
 def _write_sheets(root: pathlib.Path) -> None:
