@@ -66,13 +66,13 @@ def grey(frame: np.ndarray) -> np.ndarray:
 
 def _read_bytes(path: pathlib.Path, seconds: float) -> bytes:
     """The file's bytes, read beside the main thread: a hung network disk cannot be interrupted."""
-    outcome: queue.SimpleQueue[bytes | OSError | ClipFault] = queue.SimpleQueue()
+    outcome: queue.SimpleQueue[bytes | OSError | ValueError] = queue.SimpleQueue()
 
     def read() -> None:
         try:
-            outcome.put(_regular_file(path))
-        except (OSError, ValueError, ClipFault) as error:
-            outcome.put(error if isinstance(error, ClipFault | OSError) else OSError(str(error)))
+            outcome.put(read_whole(path, _MOST_BYTES))
+        except (OSError, ValueError) as error:
+            outcome.put(error)
 
     threading.Thread(target=read, daemon=True).start()
     try:
@@ -82,23 +82,14 @@ def _read_bytes(path: pathlib.Path, seconds: float) -> bytes:
             "frame_timeout",
             f"{path.name} was not read within {seconds:g} s; is its disk still there?",
         ) from None
-    if isinstance(found, ClipFault):
-        raise found
-    if isinstance(found, OSError):
-        reason = found.strerror or str(found)
+    if isinstance(found, IrregularFileError):
+        raise ClipFault("frame_not_a_file", f"{path.name} is a folder, a pipe or a device.")
+    if isinstance(found, OversizedFileError):
+        raise ClipFault("frame_too_large", f"{path.name}: {found}.")
+    if isinstance(found, Exception):
+        reason = getattr(found, "strerror", None) or str(found)
         raise ClipFault("frame_unreadable", f"{path.name} cannot be read ({reason}).") from found
     return found
-
-
-def _regular_file(path: pathlib.Path) -> bytes:
-    try:
-        return read_whole(path, _MOST_BYTES)
-    except IrregularFileError:
-        raise ClipFault(
-            "frame_not_a_file", f"{path.name} is a folder, a pipe or a device."
-        ) from None
-    except OversizedFileError as error:
-        raise ClipFault("frame_too_large", f"{path.name}: {error}.") from None
 
 
 def _decoded(name: str, data: bytes, kind: str) -> np.ndarray:

@@ -143,7 +143,7 @@ def _new_clip(
 
     u_SxS, v_SxS = flow_SxSx2[..., 0], flow_SxSx2[..., 1]
     strain_SxS = strain.optical_strain(u_SxS, v_SxS)
-    face_SxSxC, _ = strain.normalise_to_255(np.stack([u_SxS, v_SxS, strain_SxS], axis=-1))
+    face_SxSxC = strain.normalise_to_255(np.stack([u_SxS, v_SxS, strain_SxS], axis=-1))
     # Whole numbers, as in the published pictures: they also swallow the last bits in which
     # platforms' exponentials differ, and 2x2 means of them are exact.
     face_SxSxC = np.rint(face_SxSxC)

@@ -79,7 +79,7 @@ def _row(layout: str, record: ClipRecord, maps: ClipMaps) -> page.Row:
 
 
 def _pictures(layout: str, maps: ClipMaps) -> list[np.ndarray]:
-    face_SxSxC, _ = strain.normalise_to_255(maps.flow_SxSxC)
+    face_SxSxC = strain.normalise_to_255(maps.flow_SxSxC)
     composed_HxWxC = layouts.compose(layout, face_SxSxC, maps.landmarks_5x2)
     enlarged = composed_HxWxC.repeat(6, axis=0).repeat(6, axis=1)
     # The flow in pixels says where no motion lies on the network's scale of 0..255.
