@@ -1,6 +1,5 @@
 """Reads CASME II (Yan et al., 2014): coding sheet and frames, as unzipped."""
 
-import functools
 import pathlib
 import re
 
@@ -60,8 +59,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     rows_of_classes = objective.rows if objective else []
     classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
     found_trees = source.trees(frames)
-    folders = functools.partial(records.subject_and_clip_folders, found_trees=found_trees)
-    layout = records.SheetLayout(NAME, _names, folders, DATABASE.frame_names[frames])
+    layout = records.SheetLayout(NAME, _names, DATABASE.frame_names[frames], found_trees)
     rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
     also = (objective,) if objective else ()
     return source.noted(records.read_rows(rows, layout), (sheet, *also), found_trees)

@@ -1,7 +1,6 @@
 """Reads CAS(ME)^3 Part A (Li et al., 2023): JpgIndex sheet and colour frames, as unzipped."""
 
 import dataclasses
-import functools
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
@@ -68,23 +67,23 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, DATABASE.left_out)
     sheet = source.sheet(LABELS, given)
     found_trees = source.trees(frames)
-    folders = functools.partial(_folders, found_trees=found_trees)
     # Clips run on in the long videos, and single frames were dropped all over.
-    frame_name = DATABASE.frame_names[frames]
-    layout = records.SheetLayout(NAME, _names, folders, frame_name, offset_needed=False)
+    layout = records.SheetLayout(
+        NAME, _names, _FRAME_NAME, found_trees, folders=_folders, offset_needed=False
+    )
     micro = [row for row in sheet.rows if not _is_macro(row.cells)]
     result = records.read_rows(micro, layout)
-    if len(micro) < len(sheet.rows):
-        macro = {"no micro-expression": len(sheet.rows) - len(micro)}
-        outside = {**result.outside_protocol, **macro}
-        result = dataclasses.replace(result, outside_protocol=outside)
-    if _OLDER.fullmatch(sheet.path.name):
-        older = _OLDER_SHEET.format(sheet.path.name)
-        result = dataclasses.replace(result, deviations=(older,))
+    macro = len(sheet.rows) - len(micro)
+    older = _OLDER_SHEET.format(sheet.path.name)
     renamed = [p.name for clip in result.clips for _, p in clip.frames if not p.stem.isdigit()]
-    if renamed:
-        note = f"frames named like {renamed[0]} are taken for those of their numbers"
-        result = dataclasses.replace(result, notes=(*result.notes, note))
+    note = f"frames named like {renamed[0]} are taken for those of their numbers" if renamed else ""
+    result = dataclasses.replace(
+        result,
+        outside_protocol=result.outside_protocol
+        | ({"no micro-expression": macro} if macro else {}),
+        deviations=(older,) if _OLDER.fullmatch(sheet.path.name) else (),
+        notes=(note,) if note else (),
+    )
     return source.noted(result, (sheet,), found_trees)
 
 

@@ -48,7 +48,8 @@ def read_databases(
     above: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *raw_dirs)}
     if raw_dirs.keys() != {dataset}:
         above = _top_sheets(raw_dir, tuple(raw_dirs))
-    official = official or composite.best_list(_csv_files(raw_dir), registry.canonical_subject)
+    delivered = {*raw_dir.glob("*.csv"), *raw_dir.glob("*/*.csv")}
+    official = official or composite.best_list(sorted(delivered), registry.canonical_subject)
     results = []
     for name, folder in raw_dirs.items():
         given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
@@ -67,7 +68,9 @@ def read_databases(
         )
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
-    folders = {*raw_dirs.values(), *_folders_above(result)}
+    # Every folder above a clip's frames, links followed: wherever --raw_dir points.
+    frame_files = [path for clip in result.clips for _, path in clip.frames[:1]]
+    folders = {*raw_dirs.values(), *(up for path in frame_files for up in path.resolve().parents)}
     pretend = any(expected_counts.is_pretend(folder) for folder in folders)
     return dataclasses.replace(
         result,
@@ -76,12 +79,6 @@ def read_databases(
         frames=frames_of,
         pretend=pretend,
     )
-
-
-def _folders_above(result: ReadResult) -> set[pathlib.Path]:
-    """Every folder above a clip's frames, links followed: wherever --raw_dir points."""
-    frames = [path for clip in result.clips for _, path in clip.frames[:1]]
-    return {folder for path in frames for folder in path.resolve().parents}
 
 
 def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -146,77 +143,61 @@ def _fits(database: str, path: pathlib.Path) -> bool:
     return any(sheet_files.find(form, [path]) for form in DATABASES[database].sheet_forms)
 
 
-def _csv_files(raw_dir: pathlib.Path) -> list[pathlib.Path]:
-    return sorted({*raw_dir.glob("*.csv"), *raw_dir.glob("*/*.csv")})
-
-
 def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, ...]) -> ReadResult:
     """The clips that the composite list names; every difference is a fault or a deviation."""
-    listed = {
-        key: label for key, label in official.label_of.items() if key.split("/")[0] in databases
-    }
+    listed = {k: v for k, v in official.label_of.items() if k.split("/")[0] in databases}
     found = result.labels()
-    unlisted = sorted(found.keys() - listed.keys())
     faulty = {fault.key for fault in result.faults if not fault.outside}
-    conflicts = [
-        FaultyClip(
-            key, "label_conflict", f"its label is {found[key]}, in {official.name} {label}.", label
-        )
-        for key, label in sorted(listed.items())
-        if key in found and found[key] != label and key not in faulty
+    unlisted = sorted(found.keys() - listed.keys())
+    differing = []
+    for key, label in sorted(listed.items()):
+        if key not in faulty and found.get(key) != label:
+            code, detail = "not_found", f"{official.name} names it."
+            if key in found:
+                detail = f"its label is {found[key]}, in {official.name} {label}."
+                code = "label_conflict"
+            differing.append(FaultyClip(key, code, detail, label))
+    left_out = {fault.key for fault in differing}
+    clips = [
+        dataclasses.replace(clip, label=-1) if clip.key in unlisted else clip
+        for clip in result.clips
+        if clip.key not in left_out
     ]
-    absent = [
-        FaultyClip(key, "not_found", f"{official.name} names it.", label)
-        for key, label in sorted(listed.items())
-        if key not in found and key not in faulty
+    faults = [
+        dataclasses.replace(fault, label=-1, outside=True) if fault.key in unlisted else fault
+        for fault in result.faults
+        if fault.key not in left_out
     ]
-    left_out = {fault.key for fault in (*conflicts, *absent)}
-    clips = [clip for clip in result.clips if clip.key not in left_out]
-    faults = [fault for fault in result.faults if fault.key not in left_out]
-    outside = dict(result.outside_protocol)
-    if unlisted:
-        outside["not in the composite list"] = len(unlisted)
+    outside = {"not in the composite list": len(unlisted)} if unlisted else {}
+    deviations = [f"{key} is not in the composite list {official.name}." for key in unlisted]
     return dataclasses.replace(
         result,
-        clips=tuple(
-            dataclasses.replace(clip, label=-1) if clip.key in unlisted else clip for clip in clips
-        ),
-        faults=(*_outside(faults, unlisted), *conflicts, *absent),
-        outside_protocol=outside,
-        deviations=(
-            *result.deviations,
-            *(f"{key} is not in the composite list {official.name}." for key in unlisted),
-        ),
+        clips=tuple(clips),
+        faults=(*faults, *differing),
+        outside_protocol={**result.outside_protocol, **outside},
+        deviations=(*result.deviations, *deviations),
         notes=(*result.notes, f"composite list: {official.name}"),
     )
 
 
-def _outside(faults: Sequence[FaultyClip], keys: Sequence[str]) -> list[FaultyClip]:
-    """The faults, those of the clips named now outside the protocol."""
-    return [
-        dataclasses.replace(fault, label=-1, outside=True) if fault.key in keys else fault
-        for fault in faults
-    ]
-
-
 def _without_shared(result: ReadResult) -> ReadResult:
     # A clip of the protocol is not lost to one outside it that shows the same pictures.
-    shared = shared_frames.find(clip for clip in result.clips if clip.label >= 0)
+    twin_of = shared_frames.find(clip for clip in result.clips if clip.label >= 0)
     every = shared_frames.find(result.clips)
-    shared |= {c.key: every[c.key] for c in result.clips if c.label < 0 and c.key in every}
+    twin_of |= {c.key: every[c.key] for c in result.clips if c.label < 0 and c.key in every}
     faults = [
         FaultyClip(
             clip.key,
-            shared[clip.key].code,
-            shared[clip.key].detail,
+            "shared_frames",
+            f"the onset and apex pictures are also those of {twin_of[clip.key]}.",
             clip.label,
             outside=clip.label < 0,
         )
         for clip in result.clips
-        if clip.key in shared
+        if clip.key in twin_of
     ]
     return dataclasses.replace(
         result,
-        clips=tuple(clip for clip in result.clips if clip.key not in shared),
+        clips=tuple(clip for clip in result.clips if clip.key not in twin_of),
         faults=(*result.faults, *faults),
     )

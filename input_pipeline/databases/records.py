@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from input_pipeline.core.clip_faults import ClipFault
@@ -35,12 +35,16 @@ class AnnotatedClip(NamedTuple):
     objective_class: str
 
 
-class Numbers(NamedTuple):
-    """Frame numbers of a clip, ascending; outside the protocol the apex may be unknown."""
+def subject_and_clip_folders(
+    clip: AnnotatedClip, found_trees: Iterable[trees.OuterFolder]
+) -> Iterator[pathlib.Path]:
+    """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
+    for tree in found_trees:
+        for subject in trees.subject_folders(tree.path, clip.subject):
+            yield from trees.folders_named(subject, clip.clip)
 
-    onset: int
-    apex: int | None
-    offset: int
+
+FoldersOf = Callable[[AnnotatedClip, Iterable[trees.OuterFolder]], Iterable[pathlib.Path]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +52,15 @@ class SheetLayout:
     """How a database names and stores its clips.
 
     `names` turns subject and clip as written into what is stored, or raises ClipFault
-    (bad_name, annotation_number). `folders` lists where a clip's frames may lie, best first.
-    The offset frame must exist where `offset_needed`.
+    (bad_name, annotation_number). `folders` lists where in the trees found a clip's frames may
+    lie, best first. The offset frame must exist where `offset_needed`.
     """
 
     database: str
     names: Callable[[dict[str, str]], tuple[str, str]]
-    folders: Callable[[AnnotatedClip], Iterable[pathlib.Path]]
     frame_name: trees.FrameName
+    found_trees: Sequence[trees.OuterFolder]
+    folders: FoldersOf = subject_and_clip_folders
     offset_needed: bool = True
 
 
@@ -136,41 +141,40 @@ def _by_key(
 def _record(
     clip: AnnotatedClip, layout: SheetLayout, corrections: Corrections, label: int, label7: int
 ) -> ClipRecord:
-    numbers = _numbers(clip, corrections, apex_needed=label >= 0)
-    within = (numbers.onset - NEAREST, numbers.offset + NEAREST)
+    def number(name: str) -> int:
+        text = corrections.apply(clip.subject, clip.clip, name, getattr(clip, name))
+        return frame_number(name, text)
+
+    onset, offset = number("onset"), number("offset")
+    # Outside the protocol the apex may be unknown.
+    apex = None if clip.apex in _NOT_ANNOTATED and label < 0 else number("apex")
+    if not onset <= (onset if apex is None else apex) <= offset:
+        raise ClipFault(
+            "annotation_order",
+            f"onset {onset}, apex {apex}, offset {offset}: the apex must lie between the others.",
+        )
+    within = (onset - NEAREST, offset + NEAREST)
     shown = f"{clip.subject}/{clip.clip}"
-    frames = first_with_frames(layout.folders(clip), layout.frame_name, within, shown)
-    for name, number in numbers._asdict().items():
-        if number is not None and (name != "offset" or layout.offset_needed):
-            trees.near(frames, number, name)
+    frames = first_with_frames(
+        layout.folders(clip, layout.found_trees), layout.frame_name, within, shown
+    )
+    needed = {"onset": onset, "apex": apex, "offset": offset if layout.offset_needed else None}
+    for name, wanted in needed.items():
+        if wanted is not None:
+            trees.near(frames, wanted, name)
     return ClipRecord(
         database=layout.database,
         subject=clip.subject,
         clip=clip.clip,
-        onset=numbers.onset,
-        apex=numbers.apex,
-        offset=numbers.offset,
+        onset=onset,
+        apex=apex,
+        offset=offset,
         emotion=clip.emotion,
         label=label,
         label7=label7,
         objective_class=labels.objective_class(clip.objective_class),
         frames=frames,
     )
-
-
-def _numbers(clip: AnnotatedClip, corrections: Corrections, *, apex_needed: bool) -> Numbers:
-    def number(name: str) -> int:
-        text = corrections.apply(clip.subject, clip.clip, name, getattr(clip, name))
-        return frame_number(name, text)
-
-    onset, offset = number("onset"), number("offset")
-    apex = None if clip.apex in _NOT_ANNOTATED and not apex_needed else number("apex")
-    if not onset <= (onset if apex is None else apex) <= offset:
-        raise ClipFault(
-            "annotation_order",
-            f"onset {onset}, apex {apex}, offset {offset}: the apex must lie between the others.",
-        )
-    return Numbers(onset, apex, offset)
 
 
 def frame_number(name: str, text: str) -> int:
@@ -185,15 +189,6 @@ def frame_number(name: str, text: str) -> int:
         code = "apex_missing" if name == "apex" else "annotation_missing"
         raise ClipFault(code, f"the {name} reads {text!a}.")
     raise ClipFault("annotation_number", f"the {name} reads {text[:40]!a}.")
-
-
-def subject_and_clip_folders(
-    clip: AnnotatedClip, found_trees: Iterable[trees.OuterFolder]
-) -> Iterator[pathlib.Path]:
-    """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
-    for tree in found_trees:
-        for subject in trees.subject_folders(tree.path, clip.subject):
-            yield from trees.folders_named(subject, clip.clip)
 
 
 def first_with_frames(

@@ -1,6 +1,5 @@
 """Reads SAMM (Davison et al., 2018): FACS code sheet and frames, as unzipped."""
 
-import functools
 import pathlib
 import re
 
@@ -53,8 +52,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
             f"{str(error).removesuffix('.')}; SAMM has no official crop: in the composite give "
             f"--frames={frame_choice.EXAMPLE}."
         ) from error
-    folders = functools.partial(records.subject_and_clip_folders, found_trees=found_trees)
-    layout = records.SheetLayout(NAME, _names, folders, DATABASE.frame_names[frames])
+    layout = records.SheetLayout(NAME, _names, DATABASE.frame_names[frames], found_trees)
     return source.noted(records.read_rows(sheet.rows, layout), (sheet,), found_trees)
 
 

@@ -6,7 +6,6 @@ import pathlib
 import stat
 from collections.abc import Callable, Hashable, Iterable
 
-from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.databases import trees
 from input_pipeline.databases.rows import ClipRecord
 
@@ -14,8 +13,8 @@ from input_pipeline.databases.rows import ClipRecord
 _MOST_BYTES = 64 << 20
 
 
-def find(clips: Iterable[ClipRecord]) -> dict[str, ClipFault]:
-    """A fault (shared_frames) for each clip that shares both pictures with another, by key.
+def find(clips: Iterable[ClipRecord]) -> dict[str, str]:
+    """For each clip that shares both pictures with another the other one, by their keys.
 
     The second picture is the offset where no apex is annotated. Files that cannot be read are
     left to the reader of frames.
@@ -28,14 +27,7 @@ def find(clips: Iterable[ClipRecord]) -> dict[str, ClipFault]:
     # From cheap to dear: most clips differ in size, or in their onset.
     for number, of in ((0, _size), (1, _size), (0, _digest), (1, _digest)):
         groups = [part for group in groups for part in _parted(group, pairs, number, of)]
-    faults = {}
-    for group in groups:
-        for key in group:
-            other = next(k for k in group if k != key)
-            faults[key] = ClipFault(
-                "shared_frames", f"the onset and apex pictures are also those of {other}."
-            )
-    return faults
+    return {key: next(k for k in group if k != key) for group in groups for key in group}
 
 
 def _parted(

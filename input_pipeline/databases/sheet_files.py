@@ -96,9 +96,6 @@ def required(form: SheetForm, given: GivenSheets, below: Sequence[pathlib.Path])
     `below` are the files below the database's folder. Raises SheetNotFoundError where there is
     none, InputError on a damaged one.
     """
-    for path in given.named:
-        if not path.is_file():
-            raise InputError(f"the annotation file '{path}' does not exist; check --annotations.")
     found = [*below, *given.above]
     sheet = find(form, given.named)
     if sheet:

@@ -30,7 +30,8 @@ _OTHER_TREES = LeftOut(
     "of other cameras (VIS, NIR) or the extended clips (SMIC-E), which lack clips of the protocol",
 )
 _CLIP = re.compile(r"s0*(\d{1,2})_(ne|po|sur)_0*(\d{1,2})", re.ASCII | re.IGNORECASE)
-_CODES = dict(zip(("ne", "po", "sur"), CLASS_NAMES, strict=True))
+# Of the classes, in label order.
+_CODES = ("ne", "po", "sur")
 _NEUTRAL = "non_micro"
 
 
@@ -52,7 +53,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     all_places = _places(found_trees)
     faults = _lost(raw_dir, frames, {f"{NAME}/{s}/{c}" for s, c in all_places})
     for (subject, clip), places in sorted(all_places.items()):
-        label = list(_CODES.values()).index(_CODES[clip.split("_")[1]])
+        label = list(_CODES).index(clip.split("_")[1])
         try:
             clips.append(_record(subject, clip, label, places, frames))
         except ClipFault as fault:
@@ -112,22 +113,14 @@ def _clip_folders(subject: pathlib.Path) -> Iterator[pathlib.Path]:
     """<subject>/micro/<class>/<clip>, with or without the two levels between, or doubled."""
     level = [subject]
     for _ in range(4):
-        named = [trees.folders_by_name(folder) for folder in level]
-        inner = [path for by_name in named for paths in by_name.values() for path in paths]
+        inner = [folder / name for folder in level for name in trees.listed(folder).folders]
         yield from (path for path in inner if _CLIP.fullmatch(path.name))
-        level = [
-            path
-            for path in inner
-            if path.name.casefold() != _NEUTRAL and not _CLIP.fullmatch(path.name)
-        ]
+        others = [path for path in inner if not _CLIP.fullmatch(path.name)]
+        level = [path for path in others if path.name.casefold() != _NEUTRAL]
 
 
 def _record(
-    subject: str,
-    clip: str,
-    label: int,
-    places: list[pathlib.Path],
-    frames: str,
+    subject: str, clip: str, label: int, places: list[pathlib.Path], frames: str
 ) -> ClipRecord:
     classes = {path.parent.name.casefold() for path in places} & set(CLASS_NAMES)
     if classes - {CLASS_NAMES[label]}:

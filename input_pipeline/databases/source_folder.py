@@ -61,8 +61,8 @@ class SourceFolder:
         if found:
             return found
         others = [folder for folder in self.folders if folder.subjects]
-        left = [self._below(folder.path) for folder in others if self._is_left_out(folder)]
-        rest = [self._below(folder.path) for folder in others if not self._is_left_out(folder)]
+        left = [folder.below for folder in others if self._is_left_out(folder)]
+        rest = [folder.below for folder in others if not self._is_left_out(folder)]
         seen = f"found only {', '.join(rest[:5])}" if rest else "no folder of a subject is there"
         if left and not rest:
             seen = f"{', '.join(left[:5])}: left out on purpose, for these are {self._left_out.why}"
@@ -100,13 +100,13 @@ class SourceFolder:
             for folder in self.folders
             for name in folder.unfollowed
         ]
-        archives = wrong_folder.archives(self.folders)
+        archives = wrong_folder.archives(n for folder in self.folders for n in folder.files)
         if archives:
             notes.append(f"not unpacked: {wrong_folder.some(archives)}")
         return dataclasses.replace(result, notes=(*result.notes, *notes))
 
     def _is_left_out(self, folder: OuterFolder) -> bool:
-        return trees.is_left_out(folder, self.raw_dir, self._left_out.pattern)
+        return bool(self._left_out.pattern.search(folder.below))
 
     def _with_hint(self, error: InputError, other: str = "") -> InputError:
         hint = wrong_folder.hint(self.raw_dir, self.folders, self._is_subject) or other
@@ -114,6 +114,3 @@ class SourceFolder:
 
     def _shown(self, path: pathlib.Path) -> str:
         return "/".join((self.raw_dir.name, *path.relative_to(self.raw_dir).parts))
-
-    def _below(self, path: pathlib.Path) -> str:
-        return path.relative_to(self.raw_dir).as_posix()

@@ -1,11 +1,11 @@
 """Why a raw folder holds no database: archives still packed, or a folder one level off."""
 
-import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from input_pipeline.databases.trees import OuterFolder, folders_by_name
+from input_pipeline.databases import trees
+from input_pipeline.databases.trees import OuterFolder
 
 _ARCHIVE = re.compile(r".*\.(zip|z\d\d|rar|7z|tar|tgz|gz|bz2|xz|\d{3})", re.IGNORECASE)
 # Beside the raw folder may lie a whole disk.
@@ -14,9 +14,9 @@ _MOST_BESIDE = 100
 _MOST_UP = 4
 
 
-def archives(folders: Iterable[OuterFolder]) -> list[str]:
-    """The names of archives that lie in a database's outer folders."""
-    return [name for folder in folders for name in folder.files if _ARCHIVE.fullmatch(name)]
+def archives(names: Iterable[str]) -> list[str]:
+    """The names of archives among those of files."""
+    return [name for name in names if _ARCHIVE.fullmatch(name)]
 
 
 def some(names: Sequence[str]) -> str:
@@ -29,9 +29,9 @@ def hint(
     raw_dir: pathlib.Path, folders: Sequence[OuterFolder], is_subject: Callable[[str], object]
 ) -> str:
     """What to do about a raw folder in which something is missing; empty where nothing tells."""
-    packed = archives(folders)
+    packed = _unpack(name for folder in folders for name in folder.files)
     if packed:
-        return f"archives lie there that were not unpacked ({some(packed)}): unpack them first"
+        return packed
     resolved = raw_dir.resolve()
     for path in (resolved, *resolved.parents[:2]):
         if is_subject(path.name):
@@ -52,7 +52,8 @@ def sheet_above(raw_dir: pathlib.Path, names: Sequence[re.Pattern[str]]) -> str:
     """Where above the raw folder a sheet of one of these names lies; empty where there is none."""
     for parent in raw_dir.resolve().parents[:_MOST_UP]:
         for folder in (parent, *sorted(_folders_in(parent))[:_MOST_BESIDE]):
-            found = [name for name in _files_in(folder) if any(n.fullmatch(name) for n in names)]
+            listed = _listing(folder).files
+            found = [name for name in listed if any(n.fullmatch(name) for n in names)]
             if found:
                 return (
                     f"'{found[0]}' lies in '{folder}': name '{parent}' with --raw_dir, or that "
@@ -63,9 +64,9 @@ def sheet_above(raw_dir: pathlib.Path, names: Sequence[re.Pattern[str]]) -> str:
 
 def composite_hint(raw_dir: pathlib.Path, databases: Sequence[str]) -> str:
     """What to do about a raw folder that lacks one of its databases' folders; may be empty."""
-    packed = sorted(path.name for path in raw_dir.iterdir() if _ARCHIVE.fullmatch(path.name))
+    packed = _unpack(_listing(raw_dir).files)
     if packed:
-        return f"archives lie there that were not unpacked ({some(packed)}): unpack them first"
+        return packed
     inside = sorted(_folders_in(raw_dir))[:_MOST_BESIDE]
     for folder in (raw_dir.resolve().parent, *inside):
         if {path.name.casefold() for path in _folders_in(folder)} >= set(databases):
@@ -73,16 +74,18 @@ def composite_hint(raw_dir: pathlib.Path, databases: Sequence[str]) -> str:
     return ""
 
 
+def _unpack(names: Iterable[str]) -> str:
+    packed = archives(names)
+    shown = f"archives lie there that were not unpacked ({some(packed)}): unpack them first"
+    return shown if packed else ""
+
+
 def _folders_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    try:
-        return [path for paths in folders_by_name(folder).values() for path in paths]
-    except OSError:
-        return []
+    return [folder / name for name in _listing(folder).folders]
 
 
-def _files_in(folder: pathlib.Path) -> list[str]:
+def _listing(folder: pathlib.Path) -> trees.Listing:
     try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_file())
+        return trees.listed(folder)
     except OSError:
-        return []
+        return trees.Listing((), (), ())

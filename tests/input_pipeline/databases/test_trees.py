@@ -149,8 +149,8 @@ def test_the_raw_folders_own_name_counts_last(tmp_path):
     raw = tmp_path / "selected databases"
     write_frames(raw / "RAW" / "sub01" / "c", ["img1.jpg"])
     folders = trees.outer_folders(raw, SUBJECT.fullmatch)
-    assert [trees.kind_of(f.path, raw) for f in folders if f.subjects] == ["raw"]
-    assert trees.kind_of(raw, raw) == "selected"
+    assert [trees.kind_of(f.below, raw.name) for f in folders if f.subjects] == ["raw"]
+    assert trees.kind_of(".", raw.name) == "selected"
 
 
 def test_a_tree_that_is_not_there_names_what_is(tmp_path):
