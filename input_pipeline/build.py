@@ -14,14 +14,14 @@ from input_pipeline.core.errors import InputError
 from input_pipeline.databases import frame_choice, known_defects, reading
 from input_pipeline.databases.apex import SMIC_CHOICES, ZERO_MOTION_CHOICES
 from input_pipeline.databases.registry import STORED_DATASETS
-from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
+from input_pipeline.databases.rows import ClipRecord, ReadResult
 from input_pipeline.flow import strain, workers
 from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
 from input_pipeline.flow.optical import METHODS
 from input_pipeline.flow.workers import Outcome, Work
 from input_pipeline.maps import sample
-from input_pipeline.reports import build_report, zero_motion
+from input_pipeline.reports import build_report
 
 flags.DEFINE_enum(
     "dataset", None, STORED_DATASETS, f"Data set to build, one of {', '.join(STORED_DATASETS)}."
@@ -115,28 +115,24 @@ def main() -> int:
         f"{len(faults)} clips cannot be used, {known} of them known defects of the release, "
         f"{outside} outside the 3 classes"
     )
-    still = zero_motion.rows(result.clips, outcomes)
+    still = build_report.zero_motion(result.clips, outcomes)
     if still:
         print(f"the apex of {len(still)} clips is their onset; the report lists what was chosen")
     for sentence in worth:
         print(f"known defects of {sentence}")
-    _stop_on_unknown(faults, path)
-    if _CHECK_ONLY.value:
-        print("checked only: no flow was computed and no data set written")
-        return 0
-    _write(dataset, result, outcomes, work, provenance, reports)
-    return 0
-
-
-def _stop_on_unknown(faults: list[FaultyClip], report: pathlib.Path) -> None:
     unknown = [fault for fault in faults if fault.stops_build]
     if unknown and not _SKIP_BAD.value:
         first = unknown[0]
         raise InputError(
             f"{len(unknown)} clips cannot be used, first {first.key} ({first.code}: "
-            f"{first.detail}); all are listed in '{report}'; mend them, or give --skip_bad to "
+            f"{first.detail}); all are listed in '{path}'; mend them, or give --skip_bad to "
             "leave them out."
         )
+    if _CHECK_ONLY.value:
+        print("checked only: no flow was computed and no data set written")
+        return 0
+    _write(dataset, result, outcomes, work, provenance, reports)
+    return 0
 
 
 def _write(

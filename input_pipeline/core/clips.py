@@ -174,15 +174,12 @@ def sorted_and_checked(clips: Clips, *, where: str, stored: bool = False) -> Cli
         raise InputError(f"{where} holds the clip {twice} twice; every key must be unique.")
     columns = zip(clips.database_N, clips.subject_N, clips.clip_N, range(count), strict=True)
     order = np.array([index for *_, index in sorted(columns)], dtype=np.int64)
-    return dataclasses.replace(
-        clips,
-        flow_NxHxWxC=np.ascontiguousarray(clips.flow_NxHxWxC, np.float32),
-        flow_whole_NxHxWxC=np.ascontiguousarray(clips.flow_whole_NxHxWxC, np.float32),
-        label_N=np.asarray(clips.label_N, np.int32),
-        database_N=np.asarray(clips.database_N, np.str_),
-        subject_N=np.asarray(clips.subject_N, np.str_),
-        clip_N=np.asarray(clips.clip_N, np.str_),
-    ).rows(order)
+    types = {"flow": np.float32, "flow_whole": np.float32, "label": np.int32}
+    typed: dict[str, Any] = {
+        COLUMNS[name]: np.ascontiguousarray(column, types.get(name, np.str_))
+        for name, column in clips.columns.items()
+    }
+    return dataclasses.replace(clips, **typed).rows(order)
 
 
 def shuffle_labels(clips: Clips, seed: int) -> Clips:

@@ -22,31 +22,17 @@ _CLIP = re.compile(r"EP\w{1,30}", re.ASCII | re.IGNORECASE)
 
 CODING = sheet_files.SheetForm(
     what="the CASME II coding sheet (CASME2-coding-20140508.xlsx)",
-    columns={
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "onset": ("OnsetFrame", "Onset"),
-        "apex": ("ApexFrame", "Apex"),
-        "offset": ("OffsetFrame", "Offset"),
-        "emotion": ("Estimated Emotion", "Emotion"),
-    },
-    optional={"objective_class": ("Objective Classes", "Objective Class")},
+    columns=sheet_files.CODING_COLUMNS,
+    optional=sheet_files.OBJECTIVE_CLASS,
     # The composite list follows the sheet of 2014.
-    names=(
-        re.compile(r".*coding.*20140508.*", re.IGNORECASE),
-        re.compile(r".*coding.*", re.IGNORECASE),
-    ),
+    names=(r".*coding.*20140508.*", r".*coding.*"),
     clip=_CLIP,
 )
 OBJECTIVE = sheet_files.SheetForm(
     what="the objective classes of CASME II",
-    columns={
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "objective_class": ("Objective Class", "Objective Classes"),
-    },
+    columns={"subject": ("Subject",), "clip": ("Filename",), **sheet_files.OBJECTIVE_CLASS},
     optional={},
-    names=(re.compile(r".*objective.*", re.IGNORECASE),),
+    names=(r".*objective.*",),
     clip=_CLIP,
 )
 
@@ -55,14 +41,20 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of CASME II; raises InputError where sheet or frames are not to be found."""
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
     sheet = source.sheet(CODING, given)
-    objective = _objective_sheet(given, source)
-    rows_of_classes = objective.rows if objective else []
-    classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
+    # Later coding sheets have such a column as well, but classes of another version.
+    delivered = [path for path in source.possible_sheets if "objective" in path.name.lower()]
+    objective = sheet_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
+    sheets = (sheet, objective) if objective else (sheet,)
+    class_of = {
+        _plain(row.cells): row.cells["objective_class"]
+        for row in (objective.rows if objective else ())
+    }
     found_trees = source.trees(frames)
     layout = records.SheetLayout(NAME, _names, DATABASE.frame_names[frames], found_trees)
-    rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
-    also = (objective,) if objective else ()
-    return source.noted(records.read_rows(rows, layout), (sheet, *also), found_trees)
+    for _, cells in sheet.rows:
+        if not cells.get("objective_class"):
+            cells["objective_class"] = class_of.get(_plain(cells), "")
+    return source.noted(records.read_rows(sheet.rows, layout), sheets, found_trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:
@@ -71,20 +63,8 @@ def _names(cells: dict[str, str]) -> tuple[str, str]:
     return DATABASE.spelling.format(int(subject[1])), clip[0]
 
 
-def _objective_sheet(given: GivenSheets, source: SourceFolder) -> sheet_files.FoundSheet | None:
-    # Later coding sheets have such a column as well, but classes of another version.
-    delivered = [path for path in source.possible_sheets if "objective" in path.name.lower()]
-    return sheet_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
-
-
 def _plain(cells: dict[str, str]) -> tuple[str, str]:
     return cells["subject"].lower().removeprefix("sub").lstrip("0"), cells["clip"].casefold()
-
-
-def _with_class(cells: dict[str, str], classes: dict[tuple[str, str], str]) -> dict[str, str]:
-    return cells | {
-        "objective_class": cells.get("objective_class") or classes.get(_plain(cells), "")
-    }
 
 
 DATABASE = Database(

@@ -41,13 +41,9 @@ LABELS = sheet_files.SheetForm(
     },
     # The sheets of all expressions have macro-expressions as well.
     optional={"objective_class": ("Objective class",), "expression": ("Expression type",)},
-    names=(
-        re.compile(r".*ME_label_JpgIndex_v2.*", re.IGNORECASE),
-        re.compile(r".*ME_label_JpgIndex.*", re.IGNORECASE),
-        re.compile(r".*part_A_v\d.*", re.IGNORECASE),
-    ),
+    names=(r".*ME_label_JpgIndex_v2.*", r".*ME_label_JpgIndex.*", r".*part_A_v\d.*"),
     clip=_VIDEO,
-    never=re.compile(r".*(error_list|wrongly_labeled|MaE_label|part_C).*", re.IGNORECASE),
+    never=r".*(error_list|wrongly_labeled|MaE_label|part_C).*",
 )
 _OLDER = re.compile(r".*_v1\.\w+", re.IGNORECASE)
 _OLDER_SHEET = (
@@ -71,7 +67,8 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     layout = records.SheetLayout(
         NAME, _names, _FRAME_NAME, found_trees, folders=_folders, offset_needed=False
     )
-    micro = [row for row in sheet.rows if not _is_macro(row.cells)]
+    # The others are macro-expressions, MaE.
+    micro = [r for r in sheet.rows if not r.cells.get("expression", "").casefold().startswith("ma")]
     result = records.read_rows(micro, layout)
     macro = len(sheet.rows) - len(micro)
     older = _OLDER_SHEET.format(sheet.path.name)
@@ -85,11 +82,6 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
         notes=(note,) if note else (),
     )
     return source.noted(result, (sheet,), found_trees)
-
-
-def _is_macro(cells: dict[str, str]) -> bool:
-    # Macro-expression, MaE.
-    return cells.get("expression", "").casefold().startswith("ma")
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:

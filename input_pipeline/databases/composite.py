@@ -39,19 +39,15 @@ def is_list(path: pathlib.Path) -> bool:
 
 
 def best_list(paths: Sequence[pathlib.Path], spelled: Spelling) -> CompositeList | None:
-    """The list to go by among `paths`, the complete one first; None where there is none."""
+    """The list to go by among `paths`, the complete one first; None where there is none.
+
+    It has no header: database, subject, clip, class 0 to 2; blank lines are skipped. Raises
+    InputError that names the first faulty line and counts the others.
+    """
     lists = [path for path in paths if is_list(path)]
     if not lists:
         return None
-    best = min(lists, key=lambda path: (bool(_SECOND.fullmatch(path.name)), path.name))
-    return read_list(best, spelled)
-
-
-def read_list(path: pathlib.Path, spelled: Spelling) -> CompositeList:
-    """A list without header: database, subject, clip, class 0 to 2; blank lines are skipped.
-
-    Raises InputError that names the first faulty line and counts the others.
-    """
+    path = min(lists, key=lambda path: (bool(_SECOND.fullmatch(path.name)), path.name))
     faults = Faults()
     label_of: dict[str, int] = {}
     for number, cells in enumerate(sheets.read_lines(path), 1):

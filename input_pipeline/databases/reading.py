@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import (
@@ -45,9 +45,11 @@ def read_databases(
     raw_dir = raw_dir.expanduser()
     raw_dirs = _raw_dirs(dataset, raw_dir)
     official, sheets_of = _sorted_annotations(dataset, annotations)
-    above: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *raw_dirs)}
+    beside: list[pathlib.Path] = []
     if raw_dirs.keys() != {dataset}:
-        above = _top_sheets(raw_dir, tuple(raw_dirs))
+        listed = trees.outer_folders(raw_dir, is_subject=lambda name: True)
+        beside = sheet_files.sheet_files(listed)
+    above = _by_database(beside, raw_dirs)
     delivered = {*raw_dir.glob("*.csv"), *raw_dir.glob("*/*.csv")}
     official = official or composite.best_list(sorted(delivered), registry.canonical_subject)
     results = []
@@ -102,19 +104,15 @@ def _sorted_annotations(
     dataset: str, annotations: Sequence[pathlib.Path]
 ) -> tuple[CompositeList | None, dict[str, list[pathlib.Path]]]:
     """The composite list among the files named, and the sheets of each database."""
-    sheets_of: dict[str, list[pathlib.Path]] = {name: [] for name in DATABASES_OF[dataset]}
-    lists = []
-    for path in (path.expanduser() for path in annotations):
+    paths = [path.expanduser() for path in annotations]
+    for path in paths:
         if not path.is_file():
             raise InputError(f"the annotation file '{path}' does not exist; check --annotations.")
-        if composite.is_list(path):
-            lists.append(path)
-            continue
-        fitting = [name for name in sheets_of if _fits(name, path)]
-        if not fitting:
-            raise _unfit(path, tuple(sheets_of))
-        sheets_of[fitting[0]].append(path)
-    return composite.best_list(lists, registry.canonical_subject), sheets_of
+    sheets = [path for path in paths if not composite.is_list(path)]
+    sheets_of = _by_database(sheets, DATABASES_OF[dataset])
+    if sheets_of[""]:
+        raise _unfit(sheets_of[""][0], DATABASES_OF[dataset])
+    return composite.best_list(paths, registry.canonical_subject), sheets_of
 
 
 def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
@@ -129,18 +127,19 @@ def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
     )
 
 
-def _top_sheets(raw_dir: pathlib.Path, databases: Sequence[str]) -> dict[str, list[pathlib.Path]]:
-    """The sheets beside the databases' folders, by database; under "" those that fit none."""
-    listed = trees.outer_folders(raw_dir, is_subject=lambda name: True)
+def _by_database(
+    sheets: Iterable[pathlib.Path], databases: Collection[str]
+) -> dict[str, list[pathlib.Path]]:
+    """The sheets of each database; under "" those that fit none."""
     found: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *databases)}
-    for path in sheet_files.sheet_files(listed):
-        fitting = [name for name in databases if _fits(name, path)]
-        found[fitting[0] if fitting else ""].append(path)
+    for path in sheets:
+        fitting = (
+            name
+            for name in databases
+            if any(sheet_files.find(form, [path]) for form in DATABASES[name].sheet_forms)
+        )
+        found[next(fitting, "")].append(path)
     return found
-
-
-def _fits(database: str, path: pathlib.Path) -> bool:
-    return any(sheet_files.find(form, [path]) for form in DATABASES[database].sheet_forms)
 
 
 def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, ...]) -> ReadResult:

@@ -105,11 +105,6 @@ class ReadResult:
             in_order = tuple(sorted(getattr(self, name), key=operator.attrgetter("key")))
             object.__setattr__(self, name, in_order)
 
-    @property
-    def unknown_faults(self) -> tuple[FaultyClip, ...]:
-        """The faults that stop a build unless bad clips are skipped."""
-        return tuple(fault for fault in self.faults if fault.stops_build)
-
     def labels(self) -> dict[str, int]:
         """Key and class of every clip of the protocol, faulty ones included."""
         labels = {clip.key: clip.label for clip in self.clips if clip.label >= 0}

@@ -22,19 +22,9 @@ _CLIP = re.compile(r"\d{1,3}_\d_\d{1,2}", re.ASCII)
 
 CODES = sheet_files.SheetForm(
     what="the SAMM code sheet (SAMM_Micro_FACS_Codes_v2.xlsx)",
-    columns={
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "onset": ("Onset Frame", "Onset"),
-        "apex": ("Apex Frame", "Apex"),
-        "offset": ("Offset Frame", "Offset"),
-        "emotion": ("Estimated Emotion", "Emotion"),
-    },
-    optional={"objective_class": ("Objective Classes", "Objective Class")},
-    names=(
-        re.compile(r"SAMM_Micro_FACS_Codes_v2.*", re.IGNORECASE),
-        re.compile(r".*SAMM.*(FACS|Micro).*", re.IGNORECASE),
-    ),
+    columns=sheet_files.CODING_COLUMNS,
+    optional=sheet_files.OBJECTIVE_CLASS,
+    names=(r"SAMM_Micro_FACS_Codes_v2.*", r".*SAMM.*(FACS|Micro).*"),
     clip=_CLIP,
 )
 

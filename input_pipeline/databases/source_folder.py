@@ -52,7 +52,9 @@ class SourceFolder:
         try:
             return sheet_files.required(form, given, self.possible_sheets)
         except sheet_files.SheetNotFoundError as error:
-            above = wrong_folder.sheet_above(self.raw_dir, form.names)
+            above = wrong_folder.sheet_above(
+                self.raw_dir, lambda name: form.rank(name) < len(form.names)
+            )
             raise self._with_hint(error, above) from error
 
     def trees(self, frames: str) -> tuple[OuterFolder, ...]:

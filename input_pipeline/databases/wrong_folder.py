@@ -48,12 +48,11 @@ def hint(
     return ""
 
 
-def sheet_above(raw_dir: pathlib.Path, names: Sequence[re.Pattern[str]]) -> str:
-    """Where above the raw folder a sheet of one of these names lies; empty where there is none."""
+def sheet_above(raw_dir: pathlib.Path, is_sheet: Callable[[str], bool]) -> str:
+    """Where above the raw folder a sheet lies, by its name; empty where there is none."""
     for parent in raw_dir.resolve().parents[:_MOST_UP]:
         for folder in (parent, *sorted(_folders_in(parent))[:_MOST_BESIDE]):
-            listed = _listing(folder).files
-            found = [name for name in listed if any(n.fullmatch(name) for n in names)]
+            found = list(filter(is_sheet, _listing(folder).files))
             if found:
                 return (
                     f"'{found[0]}' lies in '{folder}': name '{parent}' with --raw_dir, or that "

@@ -143,14 +143,8 @@ class _Clip:
             chosen = self._taken(apex.nearest_frame(self._record, number, "apex"))
             number = chosen.number
             self._check_shift(mesh.five_landmarks(self._crop(chosen.path, "apex")))
-        return Quality(
-            detector_score=self._face.score,
-            flow_max_px=-1.0,
-            strain_mean=-1.0,
-            onset_frame=onset.number,
-            apex_frame=-1 if number is None else number,
-            rules=tuple(self._rules),
-        )
+        apex_frame = -1 if number is None else number
+        return Quality(self._face.score, -1.0, -1.0, onset.number, apex_frame, tuple(self._rules))
 
     def _onset(self) -> apex.Chosen:
         onset = self._taken(apex.nearest_frame(self._record, self._record.onset, "onset"))

@@ -28,17 +28,8 @@ _FARNEBACK = {
     "flags": 0,
 }
 _TVL1_SETTINGS = (
-    "Tau",
-    "Lambda",
-    "Theta",
-    "Gamma",
-    "ScalesNumber",
-    "WarpingsNumber",
-    "Epsilon",
-    "InnerIterations",
-    "OuterIterations",
-    "ScaleStep",
-    "MedianFiltering",
+    *("Tau", "Lambda", "Theta", "Gamma", "ScalesNumber", "WarpingsNumber", "Epsilon"),
+    *("InnerIterations", "OuterIterations", "ScaleStep", "MedianFiltering"),
 )
 
 

@@ -28,11 +28,9 @@ _WORD_OF = {name: name for name in CLASS_NAMES} | {str(n): w for n, w in enumera
 
 
 class _Entry(NamedTuple):
-    """One row, checked, its picture not yet read."""
+    """One row, checked, its picture not yet read; `key` is database, subject and clip."""
 
-    database: str
-    subject: str
-    clip: str
+    key: tuple[str, str, str]
     # The class in words.
     label: str
     map_name: str
@@ -58,11 +56,11 @@ def read_table(source: pathlib.Path, dataset: str) -> tuple[list[MapSample], tup
         with faults.noted(), at(f"{TABLE_NAME} row {number}"):
             entry = _entry(resolved, dataset, row, has_landmarks)
             entries.append((number, entry))
-            key = (entry.database, entry.subject, entry.clip)
-            if first_row_of.setdefault(key, number) != number:
+            first = first_row_of.setdefault(entry.key, number)
+            if first != number:
                 raise InputError(
-                    f"the clip {'/'.join(key)} already stands in row {first_row_of[key]}; every "
-                    "key must be unique; remove one of the two rows."
+                    f"the clip {'/'.join(entry.key)} already stands in row {first}; every key "
+                    "must be unique; remove one of the two rows."
                 )
     # Before any picture is decoded: a table of thousands of wrong rows is refused at once.
     faults.raise_if_any()
@@ -113,9 +111,7 @@ def _samples(entries: list[tuple[int, _Entry]], class_names: tuple[str, ...]) ->
                 map_of[entry.path] = picture.decode(picture.read_bytes(entry.path))
             samples.append(
                 MapSample(
-                    database=entry.database,
-                    subject=entry.subject,
-                    clip=entry.clip,
+                    *entry.key,
                     label=class_names.index(entry.label),
                     map_HxWxC=map_of[entry.path],
                     landmarks_5x2=entry.landmarks_5x2,
@@ -206,9 +202,7 @@ def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmark
         )
     landmarks_5x2 = _landmarks(row) if has_landmarks else None
     return _Entry(
-        database=database,
-        subject=registry.canonical_subject(database, subject),
-        clip=clip,
+        key=(database, registry.canonical_subject(database, subject), clip),
         label=label,
         map_name=row["map"],
         path=picture.path_inside(source, row["map"]),

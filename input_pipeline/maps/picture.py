@@ -91,13 +91,11 @@ def path_inside(source: pathlib.Path, name: str) -> pathlib.Path:
         raise InputError(
             f"the map name '{name[:40]}...' is over-long with {len(name)} characters; {rule}."
         )
-    outside = f"the map '{name}' leads out of the source folder; {rule}."
-    if parts.is_absolute() or ".." in parts.parts:
-        raise InputError(outside)
     try:
         resolved = (source / name).resolve()
     except (OSError, RuntimeError) as error:
         raise InputError(f"the map '{name}' cannot be followed to a file; {rule}.") from error
-    if not resolved.is_relative_to(source):
-        raise InputError(outside)
+    is_relative = not parts.is_absolute() and ".." not in parts.parts
+    if not is_relative or not resolved.is_relative_to(source):
+        raise InputError(f"the map '{name}' leads out of the source folder; {rule}.")
     return resolved

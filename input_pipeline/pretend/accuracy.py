@@ -55,14 +55,11 @@ def recover(
     deviation of the grey noise in both frames.
     """
     neutral_HxWx3 = portraits.identity(identity)
-    onset_HxWx3 = neutral_HxWx3
-    if noise:
-        onset_HxWx3 = portraits.with_noise(neutral_HxWx3, noise, 2 * identity)
+    onset_HxWx3 = portraits.with_noise(neutral_HxWx3, noise, 2 * identity)
     face = detection.find_face(onset_HxWx3)
     scale = float(np.hypot(*face.transform_2x3[0, :2]))
     frame_HxWx3, true_HxWx2 = portraits.moved(neutral_HxWx3, {motion: pixels / scale})
-    if noise:
-        frame_HxWx3 = portraits.with_noise(frame_HxWx3, noise, 2 * identity + 1)
+    frame_HxWx3 = portraits.with_noise(frame_HxWx3, noise, 2 * identity + 1)
     found_SxSx2 = optical.optical_flow(
         detection.crop(grey(onset_HxWx3), face), detection.crop(grey(frame_HxWx3), face), method
     )

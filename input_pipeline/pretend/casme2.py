@@ -47,9 +47,7 @@ def write(root: pathlib.Path) -> None:
         for clip in CLIPS
         if clip.emotion not in _DROPPED and (clip.subject, clip.clip) not in _BY_NAME
     ]
-    film.write_tables(
-        root, DATABASE, drawn, in_protocol, lambda clip: (f"sub{clip.subject}", clip.clip)
-    )
+    drawn.write_tables(root, in_protocol, lambda clip: (f"sub{clip.subject}", clip.clip))
 
 
 def _write_clip(root: pathlib.Path, drawn: Film, clip: PretendClip) -> None:

@@ -66,7 +66,7 @@ def write(root: pathlib.Path) -> None:
     film.write_frames(macro, _depth(list(drawn.frames(CLIPS[1]))), "{}.png", stray=False)
     _write_sheet(part / "annotation" / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx")
     in_protocol = [clip for clip in CLIPS if clip.emotion.lower() != "others"]
-    film.write_tables(root, DATABASE, drawn, in_protocol, names)
+    drawn.write_tables(root, in_protocol, names)
 
 
 def _depth(frames: list[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:

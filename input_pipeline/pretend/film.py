@@ -58,6 +58,10 @@ class PretendClip:
         return [n for n in range(first, last + 1) if n not in self.holes]
 
 
+# The stored subject and clip of a pretend clip.
+NamesOf = Callable[[PretendClip], tuple[str, str]]
+
+
 class Film:
     """Draws the frames of the clips of one pretend database, always the same ones.
 
@@ -101,6 +105,28 @@ class Film:
             noise_HxW = np.roll(_noise(number % _NOISES), self._place_of[id(clip)] * 7, axis=1)
             noisy_HxWx3 = shown[step].astype(np.float32) + noise_HxW[..., None]
             yield number, np.clip(np.rint(noisy_HxWx3), 0, 255).astype(np.uint8)
+
+    def write_tables(
+        self, root: pathlib.Path, clips: Sequence[PretendClip], names: NamesOf
+    ) -> None:
+        """Write the pretend database's own counts and its true motions.
+
+        `clips` are those of the protocol.
+        """
+        counts: dict[str, list[int]] = {}
+        motions: list[tuple[object, ...]] = []
+        for clip in clips:
+            subject, clip_name = names(clip)
+            label = self.label(clip)
+            assert label is not None, clip
+            counts.setdefault(subject, [0] * len(CLASS_NAMES))[label] += 1
+            for motion in self.motions(clip).items():
+                motions.append((self._database, subject, clip_name, self.identity(clip), *motion))
+        columns = ("database", "subject", "clip", "identity", "motion", "pixels")
+        (root / MOTION_TABLE).write_text(csv_text(columns, motions), encoding="utf-8")
+        rows = [(self._database, s, 1, *counts[s], "pretend database") for s in sorted(counts)]
+        text = csv_text(expected_counts.COLUMNS, rows)
+        (root / expected_counts.PRETEND_TABLE).write_text(text, encoding="utf-8")
 
 
 def _strength(clip: PretendClip, number: int) -> float:
@@ -149,30 +175,3 @@ def cropped(picture: np.ndarray, clip: PretendClip) -> np.ndarray:
     more = 2 * (clip.onset % 7)
     x, y = (round(value) for value in portraits.FACE_CENTRE)
     return picture[max(0, y - 190 - more) : y + 190 + more, x - 170 - more : x + 170 + more]
-
-
-def write_tables(
-    root: pathlib.Path,
-    database: str,
-    film: Film,
-    clips: Sequence[PretendClip],
-    names: Callable[[PretendClip], tuple[str, str]],
-) -> None:
-    """Write the pretend database's own counts and its true motions.
-
-    `names` gives the stored subject and clip of a PretendClip; `clips` are those of the protocol.
-    """
-    counts: dict[str, list[int]] = {}
-    motions: list[tuple[object, ...]] = []
-    for clip in clips:
-        subject, clip_name = names(clip)
-        label = film.label(clip)
-        assert label is not None, clip
-        counts.setdefault(subject, [0] * len(CLASS_NAMES))[label] += 1
-        for motion in film.motions(clip).items():
-            motions.append((database, subject, clip_name, film.identity(clip), *motion))
-    columns = ("database", "subject", "clip", "identity", "motion", "pixels")
-    (root / MOTION_TABLE).write_text(csv_text(columns, motions), encoding="utf-8")
-    rows = [(database, name, 1, *counts[name], "pretend database") for name in sorted(counts)]
-    text = csv_text(expected_counts.COLUMNS, rows)
-    (root / expected_counts.PRETEND_TABLE).write_text(text, encoding="utf-8")

@@ -54,7 +54,7 @@ def write(root: pathlib.Path) -> None:
         film.write_frames(root / "SAMM_CROP" / inside, cropped, name, stray=False)
     _write_sheet(root)
     in_protocol = [clip for clip in CLIPS if clip.emotion != "Other"]
-    film.write_tables(root, DATABASE, drawn, in_protocol, lambda clip: (clip.subject, clip.clip))
+    drawn.write_tables(root, in_protocol, lambda clip: (clip.subject, clip.clip))
 
 
 def _write_sheet(root: pathlib.Path) -> None:

@@ -52,7 +52,7 @@ def write(root: pathlib.Path) -> None:
     film.write_frames(neutral, first, "image{:06d}.bmp")
     visible = raw.parent / "VIS" / "s1" / "micro" / "negative" / "s1_ne_01"
     film.write_frames(visible, first, "image{:06d}.bmp")
-    film.write_tables(root, DATABASE, drawn, CLIPS, names)
+    drawn.write_tables(root, CLIPS, names)
 
 
 def _smaller(picture: np.ndarray) -> np.ndarray:

@@ -10,9 +10,8 @@ from input_pipeline.core.clips import CLASS_NAMES, entitled
 from input_pipeline.core.files import write_whole
 from input_pipeline.core.tables import Table
 from input_pipeline.databases import known_defects
-from input_pipeline.databases.rows import FaultyClip, ReadResult
+from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
 from input_pipeline.flow.workers import Outcome
-from input_pipeline.reports import zero_motion
 
 _QUALITY = ("onset_frame", "apex_frame", "detector_score", "flow_max_px", "strain_mean")
 COLUMNS = ("clip", "label", "status", "code", "detail", "rules", *_QUALITY)
@@ -54,6 +53,36 @@ def write_report(
     path = folder / "build_report.md"
     write_whole(path, _markdown(title, result, outcomes, faults, provenance, worth))
     return path
+
+
+def zero_motion(clips: Sequence[ClipRecord], outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """One row for each clip whose apex is its onset, or holds the same pixels, in key order.
+
+    `frames` is the length from onset to offset, both included. The last cell names the frame that
+    spotting chose, or why the clip has none.
+    """
+    outcome_of = {outcome.key: outcome for outcome in outcomes}
+    found: list[tuple[str, ...]] = []
+    for clip in sorted(clips, key=lambda clip: clip.key):
+        outcome = outcome_of.get(clip.key)
+        rules = outcome.quality.rules if outcome and outcome.quality else ()
+        if clip.apex == clip.onset or "zero_motion" in rules:
+            numbers = (clip.onset, clip.apex, clip.offset, clip.offset - clip.onset + 1)
+            found.append((clip.key, *map(str, numbers), _taken(outcome)))
+    return found
+
+
+def _taken(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "not looked at"
+    if outcome.quality is None:
+        return f"none: {outcome.code}"
+    if "zero_motion" not in outcome.quality.rules:
+        return "not looked for (check only)"
+    if "zero_motion_kept" in outcome.quality.rules:
+        return "none: kept without motion"
+    capped = ", the search capped" if "spotting_capped" in outcome.quality.rules else ""
+    return f"{outcome.quality.apex_frame} by spotting{capped}"
 
 
 def _clips_csv(
@@ -121,8 +150,8 @@ def _markdown(
         ),
         _table(
             "Clips whose apex is their onset",
-            zero_motion.COLUMNS,
-            zero_motion.rows(result.clips, outcomes),
+            ("clip", "onset", "apex in the sheet", "offset", "frames", "apex taken"),
+            zero_motion(result.clips, outcomes),
         ),
         _table(
             "Corrections of the annotation",

@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ from input_pipeline.core.clips import (
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import DATASETS, STORED_DATASETS
 from input_pipeline.maps import synthetic
-from input_pipeline.storage import npz_members, tfds_folder
-from input_pipeline.storage.npz_members import Header
+from input_pipeline.storage import arrays_file, tfds_folder
+from input_pipeline.storage.arrays_file import EXTRA_PREFIX, Header
 
 # Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
 _FIRST_FACTS = ("dataset", "layout", "provenance", "content_hash")
@@ -31,7 +32,6 @@ ARRAY_NAMES = (*COLUMNS, *_FIRST_FACTS)
 # Members that files written by earlier versions lack.
 _LATER_NAMES = ("pretend", "file_hash", "whole_hash", "class_names", "every_clip")
 _FACTS = (*_FIRST_FACTS, *_LATER_NAMES)
-EXTRA_PREFIX = "extra_"
 _MOST_BYTES = 4 << 30
 # Of anything that is no map: a clip's entry in a column, or a text about all clips.
 _MOST_BYTES_OF_ENTRY = 1 << 16
@@ -112,8 +112,8 @@ def _checked_against_build(
     metadata = tfds_folder.stored_metadata(path)
     # Anything but a plain no counts as the mark.
     metadata["pretend"] = metadata.get("pretend", False) is not False
-    names = {"dataset": dataset, "layout": layout, "where": f"'{path}'"}
-    clips = _stored_clips(columns, metadata, _damaged(path), **names)
+    metadata |= {"dataset": dataset, "layout": layout}
+    clips = _stored_clips(columns, metadata, path, _damaged)
     _check_whole_hash(clips, metadata, _damaged(path))
     return clips
 
@@ -121,11 +121,8 @@ def _checked_against_build(
 def _stored_clips(
     columns: dict[str, np.ndarray],
     facts: dict[str, Any],
-    complaint: str,
-    *,
-    dataset: str,
-    layout: str,
-    where: str,
+    path: pathlib.Path,
+    complaint: Callable[[pathlib.Path], str],
 ) -> Clips:
     """All clips of a data set or export, held against the hash of those in its classes.
 
@@ -133,19 +130,19 @@ def _stored_clips(
     """
     class_names = facts.get("class_names", list(CLASS_NAMES))
     if not isinstance(class_names, list) or not 2 <= len(set(class_names)) <= MOST_CLASSES:
-        raise InputError(f"{complaint} (its class names are {str(class_names)[:40]!a}).")
+        raise InputError(f"{complaint(path)} (its class names are {str(class_names)[:40]!a}).")
     clips = Clips.of_columns(
         columns,
-        dataset=dataset,
-        layout=layout,
+        dataset=facts["dataset"],
+        layout=facts["layout"],
         provenance=_provenance(facts.get("provenance")),
         pretend=bool(facts.get("pretend", False)),
         class_names=tuple(map(str, class_names)),
         every_clip=facts.get("every_clip") is True,
     )
-    clips = sorted_and_checked(clips, where=where, stored=True)
+    clips = sorted_and_checked(clips, where=f"'{path}'", stored=True)
     if facts.get("content_hash") != tasks.selected(clips).content_hash():
-        raise InputError(f"{complaint} (its content hash differs from the stored one).")
+        raise InputError(f"{complaint(path)} (its content hash differs from the stored one).")
     return clips
 
 
@@ -212,7 +209,7 @@ def _check_members(archive: zipfile.ZipFile, path: pathlib.Path) -> None:
     if missing:
         raise InputError(f"{_no_export(path)} (it lacks the arrays {', '.join(missing)}).")
     try:
-        headers = npz_members.headers(archive)
+        headers = arrays_file.headers(archive)
     except ValueError as error:
         raise InputError(f"{_no_export(path)} ({error}).") from error
     _check_headers(headers, path)
@@ -244,7 +241,8 @@ def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
 
 
 def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
-    layout, dataset = str(arrays["layout"]), str(arrays["dataset"])
+    facts = {name: array.tolist() for name, array in arrays.items() if name in _FACTS}
+    layout, dataset = facts["layout"], facts["dataset"]
     if layout not in LAYOUTS or not is_data_set_name(dataset):
         raise InputError(
             f"{_no_export(path)} (it names the data set {dataset[:40]}/{layout[:40]})."
@@ -254,14 +252,11 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
         for name, array in arrays.items()
         if name in COLUMNS or name.startswith(EXTRA_PREFIX)
     }
-    facts = {name: array.tolist() for name, array in arrays.items() if name in _FACTS}
-    facts["provenance"] = _parsed(facts["provenance"])
     # Synthetic maps are made up, whichever version exported them.
     facts["pretend"] = facts.get("pretend", False) or dataset == synthetic.DATASET
-    names = {"dataset": dataset, "layout": layout, "where": f"'{path}'"}
-    clips = _stored_clips(columns, facts, _no_export(path), **names)
+    clips = _stored_clips(columns, facts, path, _no_export)
     others = {name: array for name, array in arrays.items() if name != "file_hash"}
-    if "file_hash" in arrays and str(arrays["file_hash"]) != npz_members.content_hash(others):
+    if "file_hash" in arrays and str(arrays["file_hash"]) != arrays_file.content_hash(others):
         raise InputError(
             f"{_no_export(path)} (its maps are whole, but something beside them was changed: the "
             "hash over all arrays differs from the stored one)."
@@ -270,15 +265,12 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     return clips
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _provenance(stored: object) -> dict[str, str]:
-    """What a file says of its origin, as text that every report can hold."""
+    """What a file says of its origin (an export in JSON), as text that every report can hold."""
+    try:
+        stored = json.loads(stored) if isinstance(stored, str) else stored
+    except (ValueError, RecursionError):
+        return {}
     if not isinstance(stored, dict):
         return {}
     # Half of a surrogate pair can be stored in JSON and in no file of ours.

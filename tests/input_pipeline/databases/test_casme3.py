@@ -144,7 +144,7 @@ def test_an_incomplete_casme3_does_not_pass(tmp_path):
     (frame.parent / "8.jpg").write_bytes(b"x")
     result = read_databases("casme3", root)
     assert set(codes(result).values()) == {"no_frames"}
-    assert len(result.unknown_faults) == 4
+    assert sum(fault.stops_build for fault in result.faults) == 4
     assert result.deviations == (
         "casme3: 8 clips (3/3/2, 8 subjects) instead of 12 clips (4/4/4, 12 subjects) (test).",
         "casme3: nothing is there of 4 subjects: spNO.11, spNO.3, spNO.5, spNO.7.",
