@@ -19,7 +19,7 @@ from input_pipeline.flow import strain, workers
 from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
 from input_pipeline.flow.optical import METHODS
-from input_pipeline.flow.workers import Outcome, Work
+from input_pipeline.flow.workers import Outcome
 from input_pipeline.maps import sample
 from input_pipeline.reports import build_report
 
@@ -98,12 +98,11 @@ def main() -> int:
             f"({len(result.deviations)} deviations, listed in '{path}'); complete the database, "
             "or give --accept_counts to go on with these clips."
         )
-    cache_dir = data_dir / "map_cache"
-    work = workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
-    if not _CHECK_ONLY.value:
-        for sentence in MapCache(cache_dir, settings).unusable(result.clips):
-            print(f"map cache: {sentence}", flush=True)
-    outcomes = workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
+    cache = None if _CHECK_ONLY.value else MapCache(data_dir / "map_cache", settings)
+    for sentence in cache.unusable(result.clips) if cache else ():
+        print(f"map cache: {sentence}", flush=True)
+    processes = _WORKERS.value or os.cpu_count() or 1
+    outcomes = workers.run(result.clips, settings, cache, processes)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
     faults = build_report.all_faults(result, outcomes)
     worth = known_defects.worth(faults, result.frames)
@@ -128,10 +127,10 @@ def main() -> int:
             f"{first.detail}); all are listed in '{path}'; mend them, or give --skip_bad to "
             "leave them out."
         )
-    if _CHECK_ONLY.value:
+    if cache is None:
         print("checked only: no flow was computed and no data set written")
         return 0
-    _write(dataset, result, outcomes, work, provenance, reports)
+    _write(dataset, result, outcomes, cache, provenance, reports)
     return 0
 
 
@@ -139,7 +138,7 @@ def _write(
     dataset: str,
     result: ReadResult,
     outcomes: list[Outcome],
-    work: Work,
+    cache: MapCache,
     provenance: dict[str, str],
     reports: pathlib.Path,
 ) -> None:
@@ -147,8 +146,6 @@ def _write(
     from input_pipeline.reports import face_pages, pages
     from input_pipeline.storage import tfds_builder
 
-    assert work.cache_dir is not None
-    cache = MapCache(work.cache_dir, work.settings)
     usable = {outcome.key for outcome in outcomes if outcome.quality is not None}
     records = [record for record in result.clips if record.key in usable]
     if not records:

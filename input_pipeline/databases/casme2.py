@@ -12,11 +12,6 @@ from input_pipeline.databases.trees import FrameName
 
 NAME = "casme2"
 SUBJECT_FOLDER = re.compile(r"sub\d{1,2}", re.ASCII | re.IGNORECASE)
-# Numbers are those of the whole recording in all three trees.
-_FRAME_NAMES = {
-    "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
-    "cropped": FrameName(re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"),
-}
 _SUBJECT = re.compile(r"(?:sub)?0*(\d{1,2})", re.ASCII | re.IGNORECASE)
 _CLIP = re.compile(r"EP\w{1,30}", re.ASCII | re.IGNORECASE)
 
@@ -73,7 +68,13 @@ DATABASE = Database(
     publication="CASME II (Yan et al. 2014)",
     subject=re.compile(r"sub0*(\d{1,2})", re.ASCII | re.IGNORECASE),
     spelling="sub{:02d}",
-    frame_names=_FRAME_NAMES,
+    # Numbers are those of the whole recording in all three trees.
+    frame_names={
+        "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
+        "cropped": FrameName(
+            re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"
+        ),
+    },
     frames_per_second=200,
     read=read,
     sheet_forms=(CODING, OBJECTIVE),

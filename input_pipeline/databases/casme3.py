@@ -45,7 +45,6 @@ LABELS = sheet_files.SheetForm(
     clip=_VIDEO,
     never=r".*(error_list|wrongly_labeled|MaE_label|part_C).*",
 )
-_OLDER = re.compile(r".*_v1\.\w+", re.IGNORECASE)
 _OLDER_SHEET = (
     "the sheet {} is the older one of CAS(ME)^3 (755 clips of 89 subjects in the 3 classes), which "
     "its authors have corrected; name cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx (699 of 88)."
@@ -78,7 +77,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
         result,
         outside_protocol=result.outside_protocol
         | ({"no micro-expression": macro} if macro else {}),
-        deviations=(older,) if _OLDER.fullmatch(sheet.path.name) else (),
+        deviations=(older,) if sheet_files.is_named(sheet.path.name, r".*_v1\.\w+") else (),
         notes=(note,) if note else (),
     )
     return source.noted(result, (sheet,), found_trees)

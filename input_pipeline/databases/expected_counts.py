@@ -25,8 +25,6 @@ class Expected(NamedTuple):
 
 # The key and the class of every clip that the counts imply.
 NamesOf = Callable[[Expected], dict[str, int]]
-# The clips of a subject, a list for each class.
-ClipsByClass = list[list[str]]
 
 
 def expected(database: str, raw_dir: pathlib.Path) -> Expected:
@@ -71,10 +69,11 @@ def deviations(
     wanted = expected(database, raw_dir)
     labels = {k: v for k, v in result.labels().items() if k.startswith(f"{database}/")}
     there = labels.keys() - {fault.key for fault in result.faults if fault.is_missing}
-    clips_of: dict[str, ClipsByClass] = {}
+    # Of each subject, a list for each class.
+    clips_of: dict[str, list[list[str]]] = {}
     for key in sorted(there):
         _, subject, clip = key.split("/")
-        clips_of.setdefault(subject, _no_clips())[labels[key]].append(clip)
+        clips_of.setdefault(subject, [[] for _ in CLASS_NAMES])[labels[key]].append(clip)
     details: list[str] = []
     if _ALL not in wanted.per_subject:
         details = (
@@ -94,15 +93,11 @@ def deviations(
     return [f"{database}: {totals} instead of {wanted_totals} ({wanted.source}).", *details]
 
 
-def _no_clips() -> ClipsByClass:
-    return [[] for _ in CLASS_NAMES]
-
-
-def _by_count(database: str, clips_of: dict[str, ClipsByClass], wanted: Expected) -> list[str]:
+def _by_count(database: str, clips_of: dict[str, list[list[str]]], wanted: Expected) -> list[str]:
     lines = []
     for subject in sorted(clips_of.keys() | wanted.per_subject.keys()):
         counts = wanted.per_subject.get(subject, (0,) * len(CLASS_NAMES))
-        by_class = clips_of.get(subject, _no_clips())
+        by_class: list[list[str]] = clips_of.get(subject, [[] for _ in CLASS_NAMES])
         for name, count, clips in zip(CLASS_NAMES, counts, by_class, strict=True):
             if len(clips) != count:
                 listed = f" ({', '.join(clips)})" if clips else ""

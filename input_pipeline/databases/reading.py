@@ -13,8 +13,8 @@ from input_pipeline.databases import (
     registry,
     shared_frames,
     sheet_files,
+    source_folder,
     trees,
-    wrong_folder,
 )
 from input_pipeline.databases.composite import CompositeList
 from input_pipeline.databases.registry import DATABASES, DATABASES_OF, STORED_DATASETS
@@ -75,11 +75,7 @@ def read_databases(
     folders = {*raw_dirs.values(), *(up for path in frame_files for up in path.resolve().parents)}
     pretend = any(expected_counts.is_pretend(folder) for folder in folders)
     return dataclasses.replace(
-        result,
-        deviations=tuple(deviating),
-        notes=tuple(notes),
-        frames=frames_of,
-        pretend=pretend,
+        result, deviations=tuple(deviating), notes=tuple(notes), frames=frames_of, pretend=pretend
     )
 
 
@@ -92,7 +88,7 @@ def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:
     found = {name: trees.folders_named(raw_dir, name) for name in databases}
     missing = [name for name, folders in found.items() if not folders]
     if missing:
-        hint = wrong_folder.composite_hint(raw_dir, databases)
+        hint = source_folder.composite_hint(raw_dir, databases)
         raise InputError(
             f"'{raw_dir}' lacks the folder {missing[0]}; for {dataset} it must hold the folders "
             f"{', '.join(databases)}, each with one database as unzipped{hint and '; '}{hint}."
@@ -184,17 +180,11 @@ def _without_shared(result: ReadResult) -> ReadResult:
     twin_of = shared_frames.find(clip for clip in result.clips if clip.label >= 0)
     every = shared_frames.find(result.clips)
     twin_of |= {c.key: every[c.key] for c in result.clips if c.label < 0 and c.key in every}
-    faults = [
-        FaultyClip(
-            clip.key,
-            "shared_frames",
-            f"the onset and apex pictures are also those of {twin_of[clip.key]}.",
-            clip.label,
-            outside=clip.label < 0,
-        )
-        for clip in result.clips
-        if clip.key in twin_of
-    ]
+    faults = []
+    for clip in (clip for clip in result.clips if clip.key in twin_of):
+        detail = f"the onset and apex pictures are also those of {twin_of[clip.key]}."
+        outside = clip.label < 0
+        faults.append(FaultyClip(clip.key, "shared_frames", detail, clip.label, outside=outside))
     return dataclasses.replace(
         result,
         clips=tuple(clip for clip in result.clips if clip.key not in twin_of),

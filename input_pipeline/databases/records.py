@@ -23,16 +23,12 @@ _NOT_ANNOTATED = ("", "/")
 
 
 class AnnotatedClip(NamedTuple):
-    """One row, its names as stored already, all else as written."""
+    """One row, its names as stored already, and its cells as written."""
 
     row: int
     subject: str
     clip: str
-    onset: str
-    apex: str
-    offset: str
-    emotion: str
-    objective_class: str
+    cells: dict[str, str]
 
 
 def subject_and_clip_folders(
@@ -65,7 +61,7 @@ class SheetLayout:
 
 
 def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: SheetLayout) -> ReadResult:
-    """The clips of a sheet's rows; the cells are those of `AnnotatedClip` by name.
+    """The clips of a sheet's rows, whose cells are named as in sheet_files.CODING_COLUMNS.
 
     Each faulty clip is reported once, with the first fault that it shows.
     """
@@ -82,7 +78,7 @@ def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: SheetLayout) -
         key, label = f"{layout.database}/{clip.subject}/{clip.clip}", -1
         why_outside = "left out of the protocol by name" if part is Part.OUTSIDE else ""
         try:
-            emotions = [corrections.apply(c.subject, c.clip, "emotion", c.emotion) for c in clips]
+            emotions = [_corrected(c, "emotion", corrections) for c in clips]
             classes = [labels.classes_of(layout.database, emotion) for emotion in emotions]
             in_protocol = [c.label for c in classes if c.label is not None]
             if not in_protocol:
@@ -128,12 +124,7 @@ def _by_key(
             faults.append(FaultyClip(key, fault.code, fault.detail))
             continue
         # Two spellings of one clip are the same clip.
-        annotated = AnnotatedClip(
-            row=number,
-            subject=subject,
-            clip=clip,
-            **{name: cells.get(name, "") for name in AnnotatedClip._fields[3:]},
-        )
+        annotated = AnnotatedClip(number, subject, clip, cells)
         by_key.setdefault((subject, clip.casefold()), []).append(annotated)
     return by_key
 
@@ -142,12 +133,11 @@ def _record(
     clip: AnnotatedClip, layout: SheetLayout, corrections: Corrections, label: int, label7: int
 ) -> ClipRecord:
     def number(name: str) -> int:
-        text = corrections.apply(clip.subject, clip.clip, name, getattr(clip, name))
-        return frame_number(name, text)
+        return frame_number(name, _corrected(clip, name, corrections))
 
     onset, offset = number("onset"), number("offset")
     # Outside the protocol the apex may be unknown.
-    apex = None if clip.apex in _NOT_ANNOTATED and label < 0 else number("apex")
+    apex = None if clip.cells["apex"] in _NOT_ANNOTATED and label < 0 else number("apex")
     if not onset <= (onset if apex is None else apex) <= offset:
         raise ClipFault(
             "annotation_order",
@@ -169,12 +159,16 @@ def _record(
         onset=onset,
         apex=apex,
         offset=offset,
-        emotion=clip.emotion,
+        emotion=clip.cells["emotion"],
         label=label,
         label7=label7,
-        objective_class=labels.objective_class(clip.objective_class),
+        objective_class=labels.objective_class(clip.cells.get("objective_class", "")),
         frames=frames,
     )
+
+
+def _corrected(clip: AnnotatedClip, field: str, corrections: Corrections) -> str:
+    return corrections.apply(clip.subject, clip.clip, field, clip.cells[field])
 
 
 def frame_number(name: str, text: str) -> int:

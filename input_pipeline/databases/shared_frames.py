@@ -1,6 +1,7 @@
 """Finds clips whose onset and apex pictures are the same files' bytes under two keys."""
 
 import collections
+import contextlib
 import hashlib
 import pathlib
 import stat
@@ -39,23 +40,17 @@ def _parted(
     """The keys whose files agree, as groups of two and more."""
     parts: dict[Hashable, list[str]] = collections.defaultdict(list)
     for key in keys:
-        value = of(pairs[key][number])
-        if value is not None:
-            parts[value].append(key)
+        with contextlib.suppress(OSError):
+            parts[of(pairs[key][number])].append(key)
+    parts.pop(None, None)
     return [part for part in parts.values() if len(part) > 1]
 
 
 def _size(path: pathlib.Path) -> int | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
+    status = path.stat()
     fits = stat.S_ISREG(status.st_mode) and 0 < status.st_size <= _MOST_BYTES
     return status.st_size if fits else None
 
 
-def _digest(path: pathlib.Path) -> bytes | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).digest()
-    except OSError:
-        return None
+def _digest(path: pathlib.Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

@@ -23,10 +23,6 @@ OBJECTIVE_CLASS: sheets.Columns = {"objective_class": ("Objective Classes", "Obj
 _PRETEND = re.compile(r"pretend_\w+\.csv")
 
 
-class SheetNotFoundError(InputError):
-    """No file has the form that is needed."""
-
-
 class SheetForm(NamedTuple):
     """How a sheet is recognised: its columns, and the names it is delivered under, best first.
 
@@ -110,26 +106,24 @@ def find(form: SheetForm, files: Sequence[pathlib.Path]) -> FoundSheet | None:
     return None
 
 
-def required(form: SheetForm, given: GivenSheets, below: Sequence[pathlib.Path]) -> FoundSheet:
-    """The sheet among the files named with --annotations, or else the best of those found.
-
-    `below` are the files below the database's folder. Raises SheetNotFoundError where there is
-    none, InputError on a damaged one.
-    """
-    found = [*below, *given.above]
-    sheet = find(form, given.named)
-    if sheet:
-        left = [(path, "another sheet was named") for path in found if path not in given.named]
-        return sheet._replace(others=(*sheet.others, *left))
-    sheet = find(form, found)
+def best(
+    form: SheetForm, named: Sequence[pathlib.Path], found: Sequence[pathlib.Path]
+) -> FoundSheet | None:
+    """The sheet among the files named with --annotations, or else the best of those found."""
+    sheet = find(form, named)
     if sheet is None:
-        seen = "; ".join(f"'{path.name}' ({described(path)})" for path in found[:5]) or "none"
-        raise SheetNotFoundError(
-            f"{form.what} was not found; needed is a sheet with the columns {_needed(form)}; the "
-            f"spreadsheets seen are {seen}; put it below the raw folder or name it with "
-            "--annotations."
-        )
-    return sheet
+        return find(form, found)
+    left = [(path, "another sheet was named") for path in found if path not in named]
+    return sheet._replace(others=(*sheet.others, *left))
+
+
+def missing(form: SheetForm, found: Sequence[pathlib.Path]) -> str:
+    """What is said where no file has the form, with what was found instead."""
+    seen = "; ".join(f"'{path.name}' ({described(path)})" for path in found[:5]) or "none"
+    return (
+        f"{form.what} was not found; needed is a sheet with the columns {_needed(form)}; the "
+        f"spreadsheets seen are {seen}; put it below the raw folder or name it with --annotations"
+    )
 
 
 def described(path: pathlib.Path) -> str:

@@ -17,13 +17,6 @@ from input_pipeline.databases.trees import FrameName
 
 NAME = "smic"
 SUBJECT_FOLDER = re.compile(r"s\d{1,2}", re.ASCII | re.IGNORECASE)
-# Six digits or more, the index in the whole recording.
-_FRAME_NAMES = {
-    "raw": FrameName(re.compile(r"(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "image034208.bmp"),
-    "cropped": FrameName(
-        re.compile(r"reg_(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "reg_image034208.bmp"
-    ),
-}
 # The extended clips lack two of the protocol's in the original sheet, s01_ne_02 and s02_sur_05.
 _OTHER_TREES = LeftOut(
     re.compile(r"(^|/)(VIS|NIR|[^/]*long|SMIC.(HS|VIS|NIR).E)(/|$)", re.IGNORECASE),
@@ -93,9 +86,7 @@ def _check_own_name(name: str, found_trees: Sequence[trees.OuterFolder]) -> None
         )
 
 
-def _places(
-    found_trees: Sequence[trees.OuterFolder],
-) -> dict[tuple[str, str], list[pathlib.Path]]:
+def _places(found_trees: Sequence[trees.OuterFolder]) -> dict[tuple[str, str], list[pathlib.Path]]:
     """The folders of each clip, best tree first."""
     places = collections.defaultdict(list)
     for tree in found_trees:
@@ -149,7 +140,15 @@ DATABASE = Database(
     publication="SMIC-HS (Li et al. 2013)",
     subject=re.compile(r"s0*(\d{1,2})", re.ASCII | re.IGNORECASE),
     spelling="s{:02d}",
-    frame_names=_FRAME_NAMES,
+    # Six digits or more, the index in the whole recording.
+    frame_names={
+        "raw": FrameName(
+            re.compile(r"(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "image034208.bmp"
+        ),
+        "cropped": FrameName(
+            re.compile(r"reg_(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "reg_image034208.bmp"
+        ),
+    },
     # Its high-speed camera.
     frames_per_second=100,
     read=read,

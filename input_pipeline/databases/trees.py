@@ -152,14 +152,13 @@ def folders_named(
 
     Several where a copy was unzipped beside another that is spelled otherwise.
     """
-    return folders_by_name(parent, spelling).get(spelling(name), ())
+    return _folders_by_name(parent, spelling).get(spelling(name), ())
 
 
 @functools.lru_cache(maxsize=512)
-def folders_by_name(
-    parent: pathlib.Path, spelling: Callable[[str], str] = str.casefold
+def _folders_by_name(
+    parent: pathlib.Path, spelling: Callable[[str], str]
 ) -> dict[str, tuple[pathlib.Path, ...]]:
-    """The folders in `parent` by their name as `spelling` writes it."""
     found: dict[str, tuple[pathlib.Path, ...]] = {}
     for name in listed(parent).folders:
         found[spelling(name)] = (*found.get(spelling(name), ()), parent / name)
@@ -167,9 +166,7 @@ def folders_by_name(
 
 
 def numbered_frames(
-    folder: pathlib.Path,
-    name: FrameName,
-    numbers: tuple[int, int] | None = None,
+    folder: pathlib.Path, name: FrameName, numbers: tuple[int, int] | None = None
 ) -> Frames:
     """The frames of a folder, ascending by number: (number, file).
 
@@ -235,7 +232,7 @@ def _numbered(folder: pathlib.Path, frame_name: FrameName) -> dict[int, tuple[st
 def forget_listings() -> None:
     """Read folders anew: a later build in the same process may meet other files."""
     _numbered.cache_clear()
-    folders_by_name.cache_clear()
+    _folders_by_name.cache_clear()
 
 
 def _what_is_there(folder: pathlib.Path, name: FrameName) -> str:

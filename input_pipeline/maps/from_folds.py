@@ -94,7 +94,8 @@ def _read_fold(root: pathlib.Path, name: str, dataset: str, faults: Faults) -> d
     for part in _PARTS:
         for label, path in _pictures(root, name, part):
             shown = path.relative_to(root)
-            key = _key(path, shown)
+            with at(f"'{shown}'"):
+                key, copy = _key(path), _Copy(label, _digest(path), path)
             if (key[:2] == held_out) != (part == "u_test"):
                 faults.add(
                     f"'{shown}' shows the subject {'/'.join(key[:2])} in {part} of the fold "
@@ -102,7 +103,7 @@ def _read_fold(root: pathlib.Path, name: str, dataset: str, faults: Faults) -> d
                 )
             if key in fold:
                 faults.add(f"'{shown}': the fold '{name}' holds {key} twice; remove one of them.")
-            fold[key] = _Copy(label, _digest(path, shown), path)
+            fold[key] = copy
     return fold
 
 
@@ -124,22 +125,19 @@ def _pictures(root: pathlib.Path, name: str, part: str) -> list[tuple[int, pathl
     return pictures
 
 
-def _key(path: pathlib.Path, shown: pathlib.Path) -> _Key:
-    stem = path.stem.rstrip(" ")
-    subject, separator, clip = stem.partition("_")
+def _key(path: pathlib.Path) -> _Key:
+    subject, separator, clip = path.stem.rstrip(" ").partition("_")
     database = registry.database_of(subject)
     if path.suffix.lower() != ".png" or not separator or database is None:
-        raise InputError(f"'{shown}' is not named like a map; the form is {_FORM}; remove it.")
-    with at(f"'{shown}'"):
-        identifiers.checked(clip, "clip")
+        raise InputError(f"it is not named like a map; the form is {_FORM}; remove it.")
+    identifiers.checked(clip, "clip")
     return _Key(database, registry.canonical_subject(database, subject), clip)
 
 
-def _digest(path: pathlib.Path, shown: pathlib.Path) -> bytes:
+def _digest(path: pathlib.Path) -> bytes:
     if path.is_symlink() and not path.resolve().is_relative_to(path.parents[3]):
-        raise InputError(f"'{shown}' leads out of the source folder; copy the map itself there.")
-    with at(f"'{shown}'"):
-        return hashlib.sha256(picture.read_bytes(path)).digest()
+        raise InputError("it leads out of the source folder; copy the map itself there.")
+    return hashlib.sha256(picture.read_bytes(path)).digest()
 
 
 def _compare(

@@ -47,14 +47,13 @@ def read_table(source: pathlib.Path, dataset: str) -> tuple[list[MapSample], tup
     the first faulty row and counts the others.
     """
     rows = _rows(_text(source / TABLE_NAME))
-    has_landmarks = LANDMARK_COLUMNS[0] in rows[0][1]
     resolved = source.resolve()
     faults = Faults()
     entries: list[tuple[int, _Entry]] = []
     first_row_of: dict[tuple[str, str, str], int] = {}
     for number, row in rows:
         with faults.noted(), at(f"{TABLE_NAME} row {number}"):
-            entry = _entry(resolved, dataset, row, has_landmarks)
+            entry = _entry(resolved, dataset, row)
             entries.append((number, entry))
             first = first_row_of.setdefault(entry.key, number)
             if first != number:
@@ -181,7 +180,7 @@ def _check_header(header: list[str]) -> None:
         raise InputError(f"{TABLE_NAME} has the column {twice[0]} twice; remove one of the two.")
 
 
-def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmarks: bool) -> _Entry:
+def _entry(source: pathlib.Path, dataset: str, row: dict[str, str]) -> _Entry:
     database = identifiers.checked(row["database"].strip().lower(), "database")
     allowed = DATABASES_OF.get(dataset, (database,))
     if database not in allowed:
@@ -200,13 +199,12 @@ def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmark
             f"the label {row['label'][:40]!a} is unknown; allowed are {', '.join(CLASS_NAMES)} or "
             "0, 1, 2; correct the row."
         )
-    landmarks_5x2 = _landmarks(row) if has_landmarks else None
     return _Entry(
         key=(database, registry.canonical_subject(database, subject), clip),
         label=label,
         map_name=row["map"],
         path=picture.path_inside(source, row["map"]),
-        landmarks_5x2=landmarks_5x2,
+        landmarks_5x2=_landmarks(row) if LANDMARK_COLUMNS[0] in row else None,
     )
 
 

@@ -99,7 +99,11 @@ def make(layout: str, size: str) -> Clips:
     for database, subject_sizes in _SUBJECT_SIZES[size].items():
         for number, clips_of_subject in enumerate(subject_sizes, start=1):
             subject_name = f"{database[-1]}{number:02d}"
-            subject = _new_subject(rng)
+            subject = _Subject(
+                landmarks_5x2=layouts.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2)),
+                habit=tuple(_MOTIONS)[rng.integers(len(_MOTIONS))],
+                habit_strength=float(rng.normal(0.0, _HABIT)),
+            )
             for clip_number in range(1, clips_of_subject + 1):
                 ids = (database, subject_name, f"{subject_name}_{clip_number:02d}")
                 samples.append(_new_clip(rng, subject, ids, int(label_N[len(samples)])))
@@ -111,14 +115,6 @@ def make(layout: str, size: str) -> Clips:
         provenance={"source": f"synthetic motion fields, size {size}, seed {_SEED}"},
         pretend=True,
         every_clip=True,
-    )
-
-
-def _new_subject(rng: np.random.Generator) -> _Subject:
-    return _Subject(
-        landmarks_5x2=layouts.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2)),
-        habit=tuple(_MOTIONS)[rng.integers(len(_MOTIONS))],
-        habit_strength=float(rng.normal(0.0, _HABIT)),
     )
 
 

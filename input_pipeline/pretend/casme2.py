@@ -75,16 +75,14 @@ def _write_sheets(root: pathlib.Path) -> None:
     ]
     old = [[*row, clip.emotion] for row, clip in zip(rows, CLIPS, strict=True)]
     workbooks.write_xlsx(
-        root / "CASME2-coding-20140508.xlsx",
-        {"Sheet1": [header, *old], "Sheet2": [], "Sheet3": []},
+        root / "CASME2-coding-20140508.xlsx", {"Sheet1": [header, *old], "Sheet2": [], "Sheet3": []}
     )
     new = [
         [*row, "surprise" if clip is _MOVED else clip.emotion, 1 + place % 7]
         for place, (row, clip) in enumerate(zip(rows, CLIPS, strict=True))
     ]
     workbooks.write_xlsx(
-        root / "CASME2-coding-20190701.xlsx",
-        {"Sheet1": [[*header, "Objective Classes"], *new]},
+        root / "CASME2-coding-20190701.xlsx", {"Sheet1": [[*header, "Objective Classes"], *new]}
     )
     classes = [[c.subject, c.clip, 7 - place % 7] for place, c in enumerate(CLIPS)]
     workbooks.write_xlsx(

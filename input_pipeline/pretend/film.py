@@ -152,11 +152,7 @@ def _noise(number: int) -> np.ndarray:
 
 
 def write_frames(
-    folder: pathlib.Path,
-    frames: Sequence[tuple[int, np.ndarray]],
-    name: str,
-    *,
-    stray: bool = True,
+    folder: pathlib.Path, frames: Sequence[tuple[int, np.ndarray]], name: str, *, stray: bool = True
 ) -> None:
     """Write numbered pictures, `name` formatting each file's name, and stray files beside them.
 

@@ -20,18 +20,13 @@ COLUMNS = ("clip", "label", "status", "code", "detail", "rules", *_QUALITY)
 def all_faults(result: ReadResult, outcomes: Sequence[Outcome]) -> list[FaultyClip]:
     """Faults of reading and of processing in key order, known defects of the release marked."""
     label_of = result.labels()
-    processed = [
-        FaultyClip(
-            outcome.key,
-            outcome.code,
-            outcome.detail,
-            label_of.get(outcome.key, -1),
-            outside=outcome.key not in label_of,
-        )
-        for outcome in outcomes
-        if outcome.code
-    ]
-    everything = known_defects.marked([*result.faults, *processed], result.frames)
+    faults = list(result.faults)
+    for outcome in outcomes:
+        if outcome.code:
+            label = label_of.get(outcome.key, -1)
+            fault = FaultyClip(outcome.key, outcome.code, outcome.detail, label, outside=label < 0)
+            faults.append(fault)
+    everything = known_defects.marked(faults, result.frames)
     return sorted(everything, key=lambda fault: fault.key)
 
 
@@ -90,10 +85,9 @@ def _clips_csv(
 ) -> str:
     label_of = result.labels()
     rows: list[tuple[str, ...]] = []
-    for outcome in outcomes:
-        if outcome.quality is None:
+    for outcome, quality in ((each, each.quality) for each in outcomes):
+        if quality is None:
             continue
-        quality = outcome.quality
         measured = (quality.detector_score, quality.flow_max_px, quality.strain_mean)
         numbers = map("{:.{}f}".format, measured, (4, 3, 5))
         word = _word(label_of.get(outcome.key, -1))

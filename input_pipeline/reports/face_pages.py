@@ -82,14 +82,17 @@ def _pictures(layout: str, maps: ClipMaps) -> list[np.ndarray]:
     enlarged = composed_HxWxC.repeat(6, axis=0).repeat(6, axis=1)
     # The flow in pixels says where no motion lies on the network's scale of 0..255.
     zeros = [zero_of(maps.flow_SxSxC[..., channel]) for channel in range(2)]
-    grey = [maps.onset_SxS, maps.apex_SxS]
     return [
-        *(np.repeat(crop[..., None], 3, axis=2) for crop in grey),
+        *map(_grey, (maps.onset_SxS, maps.apex_SxS)),
         _coloured_flow(maps.flow_SxSxC),
-        np.repeat(np.rint(face_SxSxC[..., 2:]).astype(np.uint8), 3, axis=2),
+        _grey(face_SxSxC[..., 2]),
         *(signed_colours(enlarged[..., channel], zero) for channel, zero in enumerate(zeros)),
-        np.repeat(np.rint(enlarged[..., 2:]).astype(np.uint8), 3, axis=2),
+        _grey(enlarged[..., 2]),
     ]
+
+
+def _grey(map_HxW: np.ndarray) -> np.ndarray:
+    return np.repeat(np.rint(map_HxW).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _coloured_flow(flow_SxSxC: np.ndarray) -> np.ndarray:

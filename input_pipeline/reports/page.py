@@ -71,12 +71,7 @@ class Grid:
         return _HEADER_HEIGHT + row * step, _LABEL_WIDTH + column * step
 
     def write(
-        self,
-        folder: pathlib.Path,
-        prefix: str,
-        count: int,
-        rows: Iterator[Row],
-        title: str,
+        self, folder: pathlib.Path, prefix: str, count: int, rows: Iterator[Row], title: str
     ) -> list[pathlib.Path]:
         """Write PREFIX_01.png and so on with `count` rows; returns the paths."""
         pages = range(1, -(-count // self.rows_per_page) + 1)

@@ -1,7 +1,7 @@
 """Databases as people unpack them: doubled subjects, links, archives, a folder one level off.
 
 Modules tried here without being imported:
-input_pipeline.databases.wrong_folder.
+input_pipeline.databases.source_folder.
 """
 
 import shutil

@@ -2,21 +2,12 @@
 
 import numpy as np
 import pytest
-from pretend_clips import face
+from pretend_clips import LANDMARKS, face
 
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.faces import detection
 from input_pipeline.faces.frames import grey
 from input_pipeline.pretend import portraits
-
-# Give or take 20 pixels.
-LANDMARKS = {
-    "eye_left": (277.0, 185.0),
-    "eye_right": (363.0, 185.0),
-    "nose": (320.0, 244.0),
-    "lip_left": (272.0, 260.0),
-    "lip_right": (360.0, 260.0),
-}
 
 
 @pytest.mark.parametrize("number", range(8))
