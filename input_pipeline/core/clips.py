@@ -90,14 +90,12 @@ class Clips:
     @property
     def subject_key_N(self) -> list[str]:
         """`database/subject` of each clip."""
-        pairs = zip(self.database_N, self.subject_N, strict=True)
-        return [f"{database}/{subject}" for database, subject in pairs]
+        return ["/".join(names) for names in zip(self.database_N, self.subject_N, strict=True)]
 
     @property
     def clip_key_N(self) -> list[str]:
         """`database/subject/clip` of each clip."""
-        pairs = zip(self.subject_key_N, self.clip_N, strict=True)
-        return [f"{subject_key}/{clip}" for subject_key, clip in pairs]
+        return ["/".join(names) for names in zip(self.subject_key_N, self.clip_N, strict=True)]
 
     def class_of(self, index: int) -> str:
         """The class of one clip in words; empty where it has none."""

@@ -77,10 +77,7 @@ def _rows(frames: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _covers(row: dict[str, str], fault: FaultyClip) -> bool:
-    database, subject, clip = fault.key.split("/", 2)
-    names = ((row["database"], database), (row["subject"], subject), (row["clip"], clip))
-    return (
-        not fault.known
-        and all(wanted in (_ANY, name) for wanted, name in names)
-        and (row["codes"] == _ANY or fault.code in row["codes"].split("|"))
-    )
+    names = zip(("database", "subject", "clip"), fault.key.split("/", 2), strict=True)
+    is_named = all(row[column] in (_ANY, name) for column, name in names)
+    has_code = row["codes"] == _ANY or fault.code in row["codes"].split("|")
+    return is_named and has_code and not fault.known

@@ -62,8 +62,8 @@ def read_databases(
     result = _without_shared(result)
     result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames_of))
     deviating = list(result.deviations)
-    notes = list(result.notes)
-    notes += [f"annotation sheet not used: {path.name} (other columns)" for path in above[""]]
+    unused = (f"annotation sheet not used: {path.name} (other columns)" for path in above[""])
+    notes = [*result.notes, *unused]
     for name, folder in raw_dirs.items():
         deviating += expected_counts.deviations(
             name, result, folder, DATABASES[name].clips_by_counts
@@ -105,22 +105,20 @@ def _sorted_annotations(
         if not path.is_file():
             raise InputError(f"the annotation file '{path}' does not exist; check --annotations.")
     sheets = [path for path in paths if not composite.is_list(path)]
-    sheets_of = _by_database(sheets, DATABASES_OF[dataset])
+    databases = DATABASES_OF[dataset]
+    sheets_of = _by_database(sheets, databases)
     if sheets_of[""]:
-        raise _unfit(sheets_of[""][0], DATABASES_OF[dataset])
+        path = sheets_of[""][0]
+        forms = [form for name in databases for form in DATABASES[name].sheet_forms]
+        fitting = [sheet_files.wanted(form) for form in forms]
+        if set(databases) <= set(composite.DATABASES):
+            fitting.append(f"the composite list {composite.NAME} (no header)")
+        raise InputError(
+            f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
+            f"({sheet_files.described(path)}); fitting would be {' or '.join(fitting)}; check "
+            "--annotations."
+        )
     return composite.best_list(paths, registry.canonical_subject), sheets_of
-
-
-def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
-    forms = [form for name in databases for form in DATABASES[name].sheet_forms]
-    fitting = [sheet_files.wanted(forms)] if forms else []
-    if set(databases) <= set(composite.DATABASES):
-        fitting.append(f"the composite list {composite.NAME} (no header)")
-    return InputError(
-        f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
-        f"({sheet_files.described(path)}); fitting would be {' or '.join(fitting)}; check "
-        "--annotations."
-    )
 
 
 def _by_database(

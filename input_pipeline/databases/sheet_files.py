@@ -135,9 +135,9 @@ def described(path: pathlib.Path) -> str:
     return "columns " + (", ".join(name[:30] for name in columns[:12]) or "none")
 
 
-def wanted(forms: Sequence[SheetForm]) -> str:
-    """The files that would fit, with their columns, for a message."""
-    return " or ".join(f"{form.what} with the columns {_needed(form)}" for form in forms)
+def wanted(form: SheetForm) -> str:
+    """The file that would fit, with its columns, for a message."""
+    return f"{form.what} with the columns {_needed(form)}"
 
 
 def _needed(form: SheetForm) -> str:

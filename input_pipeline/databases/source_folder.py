@@ -110,9 +110,8 @@ class SourceFolder:
             for folder in self.folders
             for name in folder.unfollowed
         ]
-        packed = _archives(n for folder in self.folders for n in folder.files)
-        if packed:
-            notes.append(f"not unpacked: {_some(packed)}")
+        packed = _packed(name for folder in self.folders for name in folder.files)
+        notes += [f"not unpacked: {packed}"] if packed else []
         return dataclasses.replace(result, notes=(*result.notes, *notes))
 
     def _is_left_out(self, folder: OuterFolder) -> bool:
@@ -126,13 +125,11 @@ class SourceFolder:
         return "/".join((self.raw_dir.name, *path.relative_to(self.raw_dir).parts))
 
 
-def _archives(names: Iterable[str]) -> list[str]:
-    return [name for name in names if _ARCHIVE.fullmatch(name)]
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+def _packed(names: Iterable[str]) -> str:
+    """The first few archives among the names of files, and how many there are more."""
+    found = [name for name in names if _ARCHIVE.fullmatch(name)]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(found[:3]) + more
 
 
 def hint(
@@ -184,8 +181,8 @@ def composite_hint(raw_dir: pathlib.Path, databases: Sequence[str]) -> str:
 
 
 def _unpack(names: Iterable[str]) -> str:
-    packed = _archives(names)
-    shown = f"archives lie there that were not unpacked ({_some(packed)}): unpack them first"
+    packed = _packed(names)
+    shown = f"archives lie there that were not unpacked ({packed}): unpack them first"
     return shown if packed else ""
 
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import pathlib
 import zipfile
@@ -73,18 +74,13 @@ class MapCache:
                 foreign += found not in (marks, _UNMARKED)
             else:
                 unmarked += self._earlier_path(record).exists()
-        counted = (
-            (
-                unmarked,
-                "of an earlier version do not say whose they are and are computed again; "
-                "with a whole database that takes hours",
-            ),
-            (
-                foreign,
-                "are those of another clip, of other settings or damaged, and are computed again",
-            ),
+        sentences = (
+            f"{unmarked} stored maps of an earlier version do not say whose they are and are "
+            "computed again; with a whole database that takes hours.",
+            f"{foreign} stored maps are those of another clip, of other settings or damaged, and "
+            "are computed again.",
         )
-        return [f"{count} stored maps {what}." for count, what in counted if count]
+        return list(itertools.compress(sentences, (unmarked, foreign)))
 
     def _marks(self, record: ClipRecord) -> str:
         """All that a clip's maps depend on, as text."""

@@ -59,7 +59,15 @@ def read_split(source: pathlib.Path, dataset: str) -> list[MapSample]:
             fold = _read_fold(root, name, dataset, faults)
             _compare(fold, copies, faults, root)
             folds[name] = set(fold)
-    _check_complete(folds, copies, faults)
+    for name, keys in folds.items():
+        missing = sorted(copies.keys() - keys)
+        if missing:
+            faults.add(
+                f"the fold '{name}' lacks {len(missing)} of the {len(copies)} clips that other "
+                f"folds hold, the first being {missing[0]}; every fold must hold the same clips."
+            )
+    if folds and not copies:
+        faults.add(f"the source folder holds no maps; the form is {_FORM}.")
     faults.raise_if_any()
     samples = []
     for key, copy in sorted(copies.items()):
@@ -152,15 +160,3 @@ def _compare(
                 f"'{copy.path.relative_to(root)}' and '{earlier.path.relative_to(root)}' give "
                 f"{key} another {what}; all folds must agree; copy the folder again."
             )
-
-
-def _check_complete(folds: dict[str, set[_Key]], copies: dict[_Key, _Copy], faults: Faults) -> None:
-    for name, keys in folds.items():
-        missing = sorted(copies.keys() - keys)
-        if missing:
-            faults.add(
-                f"the fold '{name}' lacks {len(missing)} of the {len(copies)} clips that other "
-                f"folds hold, the first being {missing[0]}; every fold must hold the same clips."
-            )
-    if folds and not copies:
-        faults.add(f"the source folder holds no maps; the form is {_FORM}.")

@@ -87,13 +87,9 @@ class Film:
         strongest = 2.0 + 0.2 * (self._place_of[id(clip)] % 6)
         return {name: round(strongest * share, 3) for name, share in motions.items()}
 
-    def identity(self, clip: PretendClip) -> int:
-        """The number of the clip's pretend face."""
-        return self._identity_of[clip.subject]
-
     def frames(self, clip: PretendClip) -> Iterator[tuple[int, np.ndarray]]:
         """Number and picture (480x640x3 uint8 RGB) of each frame on disk."""
-        face_HxWx3 = _identity(self.identity(clip))
+        face_HxWx3 = _identity(self._identity_of[clip.subject])
         motions = self.motions(clip)
         shown: dict[int, np.ndarray] = {}
         for number in clip.numbers:
@@ -121,7 +117,9 @@ class Film:
             assert label is not None, clip
             counts.setdefault(subject, [0] * len(CLASS_NAMES))[label] += 1
             for motion in self.motions(clip).items():
-                motions.append((self._database, subject, clip_name, self.identity(clip), *motion))
+                motions.append(
+                    (self._database, subject, clip_name, self._identity_of[clip.subject], *motion)
+                )
         columns = ("database", "subject", "clip", "identity", "motion", "pixels")
         (root / MOTION_TABLE).write_text(csv_text(columns, motions), encoding="utf-8")
         rows = [(self._database, s, 1, *counts[s], "pretend database") for s in sorted(counts)]

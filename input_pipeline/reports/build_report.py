@@ -88,8 +88,8 @@ def _clips_csv(
     for outcome, quality in ((each, each.quality) for each in outcomes):
         if quality is None:
             continue
-        measured = (quality.detector_score, quality.flow_max_px, quality.strain_mean)
-        numbers = map("{:.{}f}".format, measured, (4, 3, 5))
+        flow, strain = f"{quality.flow_max_px:.3f}", f"{quality.strain_mean:.5f}"
+        numbers = (f"{quality.detector_score:.4f}", flow, strain)
         word = _word(label_of.get(outcome.key, -1))
         frames = (str(quality.onset_frame), str(quality.apex_frame))
         rows.append((outcome.key, word, "used", "", "", " ".join(quality.rules), *frames, *numbers))

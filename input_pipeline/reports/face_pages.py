@@ -1,6 +1,5 @@
 """Contact sheets with faces: onset, apex, landmarks, flow, regions, map. Licensed material."""
 
-import collections
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
@@ -43,11 +42,9 @@ def write_pages(
 
     Pages of an earlier build are removed.
     """
-    by_database: dict[str, list[ClipRecord]] = collections.defaultdict(list)
-    for record in records:
-        by_database[record.database].append(record)
     paths = []
-    for database, own in sorted(by_database.items()):
+    for database in sorted({record.database for record in records}):
+        own = [record for record in records if record.database == database]
         # The warning stays: of a composite, one part may be pretend and another real.
         title = entitled(f"{WARNING} - {in_words(database)}, layout {layout}", pretend=pretend)
         rows = (_row(layout, record, maps_of(record)) for record in own)
