@@ -40,10 +40,8 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     delivered = [path for path in source.possible_sheets if "objective" in path.name.lower()]
     objective = sheet_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
     sheets = (sheet, objective) if objective else (sheet,)
-    class_of = {
-        _plain(row.cells): row.cells["objective_class"]
-        for row in (objective.rows if objective else ())
-    }
+    with_classes = objective.rows if objective else []
+    class_of = {_plain(row.cells): row.cells["objective_class"] for row in with_classes}
     found_trees = source.trees(frames)
     layout = records.SheetLayout(NAME, _names, DATABASE.frame_names[frames], found_trees)
     for _, cells in sheet.rows:

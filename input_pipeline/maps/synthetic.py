@@ -121,9 +121,8 @@ def make(layout: str, size: str) -> Clips:
 def _new_clip(
     rng: np.random.Generator, subject: _Subject, ids: tuple[str, str, str], label: int
 ) -> MapSample:
-    names = [
-        name for name, (class_name, _) in _EXPRESSIONS.items() if class_name == CLASS_NAMES[label]
-    ]
+    wanted = CLASS_NAMES[label]
+    names = [name for name, (class_name, _) in _EXPRESSIONS.items() if class_name == wanted]
     emotion = names[rng.integers(len(names))]
     landmarks_5x2 = subject.landmarks_5x2 + rng.normal(0.0, 0.15, (5, 2))
     flow_SxSx2 = np.zeros((_FACE_SIZE, _FACE_SIZE, 2))
