@@ -69,15 +69,15 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     # The others are macro-expressions, MaE.
     micro = [r for r in sheet.rows if not r.cells.get("expression", "").casefold().startswith("ma")]
     result = records.read_rows(micro, layout)
-    macro = len(sheet.rows) - len(micro)
-    older = _OLDER_SHEET.format(sheet.path.name)
+    left_out = len(sheet.rows) - len(micro)
+    macro = {"no micro-expression": left_out} if left_out else {}
+    is_older = sheet_files.is_named(sheet.path.name, r".*_v1\.\w+")
     renamed = [p.name for clip in result.clips for _, p in clip.frames if not p.stem.isdigit()]
     note = f"frames named like {renamed[0]} are taken for those of their numbers" if renamed else ""
     result = dataclasses.replace(
         result,
-        outside_protocol=result.outside_protocol
-        | ({"no micro-expression": macro} if macro else {}),
-        deviations=(older,) if sheet_files.is_named(sheet.path.name, r".*_v1\.\w+") else (),
+        outside_protocol=result.outside_protocol | macro,
+        deviations=(_OLDER_SHEET.format(sheet.path.name),) if is_older else (),
         notes=(note,) if note else (),
     )
     return source.noted(result, (sheet,), found_trees)

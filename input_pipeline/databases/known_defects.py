@@ -7,7 +7,6 @@ from input_pipeline.databases import packaged_table
 from input_pipeline.databases.rows import FaultyClip
 
 _ANY = "*"
-_NO_FRAMES = "no_frames"
 
 
 def marked(faults: Iterable[FaultyClip], frames: Mapping[str, str]) -> tuple[FaultyClip, ...]:
@@ -42,7 +41,7 @@ def without_frames(database: str, frames: str) -> frozenset[str]:
     return frozenset(
         f"{database}/{row['subject']}/{row['clip']}"
         for row in _rows({database: frames})
-        if row["clip"] != _ANY and _NO_FRAMES in row["codes"].split("|")
+        if row["clip"] != _ANY and "no_frames" in row["codes"].split("|")
     )
 
 

@@ -42,6 +42,7 @@ def _parted(
     for key in keys:
         with contextlib.suppress(OSError):
             parts[of(pairs[key][number])].append(key)
+    # What has no size that fits.
     parts.pop(None, None)
     return [part for part in parts.values() if len(part) > 1]
 

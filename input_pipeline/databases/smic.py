@@ -25,7 +25,6 @@ _OTHER_TREES = LeftOut(
 _CLIP = re.compile(r"s0*(\d{1,2})_(ne|po|sur)_0*(\d{1,2})", re.ASCII | re.IGNORECASE)
 # Of the classes, in label order.
 _CODES = ("ne", "po", "sur")
-_NEUTRAL = "non_micro"
 
 
 def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
@@ -107,7 +106,7 @@ def _clip_folders(subject: pathlib.Path) -> Iterator[pathlib.Path]:
         inner = [folder / name for folder in level for name in trees.listed(folder).folders]
         yield from (path for path in inner if _CLIP.fullmatch(path.name))
         others = [path for path in inner if not _CLIP.fullmatch(path.name)]
-        level = [path for path in others if path.name.casefold() != _NEUTRAL]
+        level = [path for path in others if path.name.casefold() != "non_micro"]
 
 
 def _record(

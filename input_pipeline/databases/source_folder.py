@@ -182,8 +182,7 @@ def composite_hint(raw_dir: pathlib.Path, databases: Sequence[str]) -> str:
 
 def _unpack(names: Iterable[str]) -> str:
     packed = _packed(names)
-    shown = f"archives lie there that were not unpacked ({packed}): unpack them first"
-    return shown if packed else ""
+    return f"archives lie there that were not unpacked ({packed}): unpack them" if packed else ""
 
 
 def _folders_in(folder: pathlib.Path) -> list[pathlib.Path]:

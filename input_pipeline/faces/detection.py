@@ -97,9 +97,7 @@ def place(frame: np.ndarray, detection: Detection) -> Face:
     """
     grey_HxW = np.ascontiguousarray(grey(frame))
     size = (grey_HxW.shape[0], grey_HxW.shape[1])
-    box = extras.library("dlib").rectangle(*(round(float(value)) for value in detection.box_4))
-    points = _predictor()(grey_HxW, box).parts()
-    landmarks_68x2 = np.array([(point.x, point.y) for point in points], np.float64)
+    landmarks_68x2 = _landmarks(grey_HxW, detection.box_4)
     _check_landmarks(landmarks_68x2, size)
     transform_2x3 = _crop_transform(landmarks_68x2)
     filled = ("border_filled",) if _reaches_beyond(transform_2x3, size) else ()
@@ -183,6 +181,12 @@ def _detections(grey_HxW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found, scores, _ = _detector().run(np.ascontiguousarray(grey_HxW), 0, 0.0)
     boxes = [(box.left(), box.top(), box.right(), box.bottom()) for box in found]
     return np.array(boxes, np.float64).reshape(-1, 4), np.array(scores, np.float64)
+
+
+def _landmarks(grey_HxW: np.ndarray, box_4: np.ndarray) -> np.ndarray:
+    box = extras.library("dlib").rectangle(*(round(float(value)) for value in box_4))
+    points = _predictor()(grey_HxW, box).parts()
+    return np.array([(point.x, point.y) for point in points], np.float64)
 
 
 def _check_landmarks(landmarks_68x2: np.ndarray, shape: tuple[int, ...]) -> None:

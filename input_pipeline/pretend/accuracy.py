@@ -71,11 +71,10 @@ def recover(
 def _in_crop(flow_HxWx2: np.ndarray, face: detection.Face) -> np.ndarray:
     """A flow of the frame as seen in the face crop: moved there, turned and scaled."""
     cv2 = extras.opencv()
-    size = (detection.FACE_SIZE, detection.FACE_SIZE)
     in_place_SxSx2 = cv2.warpAffine(
         flow_HxWx2,
         face.transform_2x3,
-        size,
+        (detection.FACE_SIZE, detection.FACE_SIZE),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
