@@ -6,21 +6,24 @@ python -m input_pipeline.build --dataset=casme3 --raw_dir=DIR
 import os
 import pathlib
 
+import numpy as np
 from absl import flags
 
 from input_pipeline.core import command, extras, store_flags, tasks
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import frame_choice, known_defects, reading
+from input_pipeline.databases.apex import SMIC_CHOICES, ZERO_MOTION_CHOICES
 from input_pipeline.databases.registry import STORED_DATASETS
-from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
-from input_pipeline.flow import workers
+from input_pipeline.databases.rows import ClipRecord, ReadResult
+from input_pipeline.flow import strain, workers
 from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
-from input_pipeline.flow.workers import Outcome, Work
-from input_pipeline.maps import composing, sample
-from input_pipeline.reports import build_report, zero_motion
+from input_pipeline.flow.optical import METHODS
+from input_pipeline.flow.workers import Outcome
+from input_pipeline.maps import sample
+from input_pipeline.reports import build_report
 
-_DATASET = flags.DEFINE_enum(
+flags.DEFINE_enum(
     "dataset", None, STORED_DATASETS, f"Data set to build, one of {', '.join(STORED_DATASETS)}."
 )
 flags.DEFINE_string(
@@ -47,32 +50,36 @@ _ACCEPT_COUNTS = flags.DEFINE_bool(
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace a stored data set that holds other maps."
 )
-_FLOW = flags.DEFINE_enum("flow", "tvl1", ("tvl1", "farneback"), "Optical flow.")
+_FLOW = flags.DEFINE_enum("flow", "tvl1", METHODS, "Optical flow.")
 _STRAIN = flags.DEFINE_string("strain", "mfdan", "Formula of the optical strain (see strain.py).")
 _SMIC_APEX = flags.DEFINE_enum(
-    "smic_apex",
-    "offset",
-    ("offset", "middle", "spot"),
-    "SMIC annotates no apex: which frame is it.",
+    "smic_apex", "offset", SMIC_CHOICES, "SMIC annotates no apex: which frame is it."
 )
 _ZERO_MOTION = flags.DEFINE_enum(
-    "zero_motion", "spot", ("spot", "drop", "keep"), "What to do where the apex is the onset."
+    "zero_motion", "spot", ZERO_MOTION_CHOICES, "What to do where the apex is the onset."
 )
 _SPOT_SECONDS = flags.DEFINE_float(
     "spot_seconds", 1.0, "How long after the onset an apex is looked for, where it is spotted."
 )
-_WORKERS = flags.DEFINE_integer("workers", 0, "Processes; 0: one for each processor.")
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Processes; 0: one for each processor.", lower_bound=0, upper_bound=1024
+)
 
 
 def main() -> int:
     """Build what the flags name; returns the exit status."""
     raw_dir, dataset = command.required(raw_dir="DIR", dataset="NAME")
-    if not 0 <= _WORKERS.value <= 1024:
-        raise InputError(f"--workers={_WORKERS.value} is out of range; allowed are 0 to 1024.")
     extras.require()
-    settings = _settings()
+    settings = MapSettings(
+        flow=_FLOW.value,
+        strain=_STRAIN.value,
+        smic_apex=_SMIC_APEX.value,
+        zero_motion=_ZERO_MOTION.value,
+        spot_seconds=_SPOT_SECONDS.value,
+    )
     data_dir, layout = store_flags.data_dir(), store_flags.layout()
     reports = data_dir / dataset / "reports" / layout
+    title = f"Build of {dataset}, layout {layout}"
     result = reading.read_databases(
         dataset,
         pathlib.Path(raw_dir),
@@ -84,23 +91,22 @@ def main() -> int:
     outside = sum(1 for clip in result.clips if clip.label < 0)
     print(f"{len(result.clips)} clips to process, {outside} of them outside the 3 classes")
     if result.deviations and not _ACCEPT_COUNTS.value:
-        faults = build_report.all_faults(result, [], _FRAMES.value)
-        path = build_report.write_report(reports, _title(), result, [], faults, {})
+        faults = build_report.all_faults(result, [])
+        path = build_report.write_report(reports, title, result, [], faults, {})
         raise InputError(
             f"the clips deviate from the published counts: {' '.join(result.deviations[:3])} "
             f"({len(result.deviations)} deviations, listed in '{path}'); complete the database, "
             "or give --accept_counts to go on with these clips."
         )
-    cache_dir = data_dir / "map_cache"
-    work = workers.Work(settings, None if _CHECK_ONLY.value else cache_dir)
-    if not _CHECK_ONLY.value:
-        for sentence in MapCache(cache_dir, settings).unusable(result.clips).sentences():
-            print(f"map cache: {sentence}", flush=True)
-    outcomes = workers.run(result.clips, work, _WORKERS.value or os.cpu_count() or 1)
+    cache = None if _CHECK_ONLY.value else MapCache(data_dir / "map_cache", settings)
+    for sentence in cache.unusable(result.clips) if cache else ():
+        print(f"map cache: {sentence}", flush=True)
+    processes = _WORKERS.value or os.cpu_count() or 1
+    outcomes = workers.run(result.clips, settings, cache, processes)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
-    faults = build_report.all_faults(result, outcomes, _FRAMES.value)
-    worth = known_defects.worth(faults, _FRAMES.value)
-    path = build_report.write_report(reports, _title(), result, outcomes, faults, provenance, worth)
+    faults = build_report.all_faults(result, outcomes)
+    worth = known_defects.worth(faults, result.frames)
+    path = build_report.write_report(reports, title, result, outcomes, faults, provenance, worth)
     print(f"report: {path}")
     known = sum(1 for fault in faults if fault.known)
     outside = sum(1 for fault in faults if fault.outside and not fault.known)
@@ -108,52 +114,31 @@ def main() -> int:
         f"{len(faults)} clips cannot be used, {known} of them known defects of the release, "
         f"{outside} outside the 3 classes"
     )
-    still = zero_motion.rows(result.clips, outcomes)
+    still = build_report.zero_motion(result.clips, outcomes)
     if still:
         print(f"the apex of {len(still)} clips is their onset; the report lists what was chosen")
     for sentence in worth:
         print(f"known defects of {sentence}")
-    _stop_on_unknown(faults, path)
-    if _CHECK_ONLY.value:
-        print("checked only: no flow was computed and no data set written")
-        return 0
-    _write(dataset, result, outcomes, work, provenance, reports)
-    return 0
-
-
-def _settings() -> MapSettings:
-    try:
-        return MapSettings(
-            flow=_FLOW.value,
-            strain=_STRAIN.value,
-            smic_apex=_SMIC_APEX.value,
-            zero_motion=_ZERO_MOTION.value,
-            spot_seconds=_SPOT_SECONDS.value,
-        )
-    except ValueError as error:
-        raise InputError(f"{error}.") from error
-
-
-def _title() -> str:
-    return f"Build of {_DATASET.value}, layout {store_flags.layout()}"
-
-
-def _stop_on_unknown(faults: list[FaultyClip], report: pathlib.Path) -> None:
     unknown = [fault for fault in faults if fault.stops_build]
     if unknown and not _SKIP_BAD.value:
         first = unknown[0]
         raise InputError(
             f"{len(unknown)} clips cannot be used, first {first.key} ({first.code}: "
-            f"{first.detail}); all are listed in '{report}'; mend them, or give --skip_bad to "
+            f"{first.detail}); all are listed in '{path}'; mend them, or give --skip_bad to "
             "leave them out."
         )
+    if cache is None:
+        print("checked only: no flow was computed and no data set written")
+        return 0
+    _write(dataset, result, outcomes, cache, provenance, reports)
+    return 0
 
 
 def _write(
     dataset: str,
     result: ReadResult,
     outcomes: list[Outcome],
-    work: Work,
+    cache: MapCache,
     provenance: dict[str, str],
     reports: pathlib.Path,
 ) -> None:
@@ -161,14 +146,12 @@ def _write(
     from input_pipeline.reports import face_pages, pages
     from input_pipeline.storage import tfds_builder
 
-    assert work.cache_dir is not None
-    cache = MapCache(work.cache_dir, work.settings)
     usable = {outcome.key for outcome in outcomes if outcome.quality is not None}
     records = [record for record in result.clips if record.key in usable]
     if not records:
         raise InputError("no clip of the database can be used; see the report.")
     clips = sample.to_clips(
-        composing.samples((record, _cached(cache, record)) for record in records),
+        (_sample(record, _cached(cache, record)) for record in records),
         where=f"the build of {dataset}",
         dataset=dataset,
         layout=store_flags.layout(),
@@ -192,6 +175,25 @@ def _write(
         pretend=result.pretend,
     )
     print(f"contact sheets in {reports}; {len(face_sheets)} show faces: licensed material")
+
+
+def _sample(record: ClipRecord, maps: ClipMaps) -> sample.MapSample:
+    """A clip's map, normalised over the whole face: regions keep their size to each other."""
+    return sample.MapSample(
+        database=record.database,
+        subject=record.subject,
+        clip=record.clip,
+        label=record.label,
+        map_HxWxC=strain.normalise_to_255(maps.flow_SxSxC),
+        landmarks_5x2=maps.landmarks_5x2,
+        extras={
+            "emotion": record.emotion,
+            "label7": record.label7,
+            "objective_class": record.objective_class,
+            "flow_max": np.float32(maps.quality.flow_max_px),
+            "detector_score": np.float32(maps.quality.detector_score),
+        },
+    )
 
 
 def _cached(cache: MapCache, record: ClipRecord) -> ClipMaps:

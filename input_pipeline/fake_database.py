@@ -11,10 +11,7 @@ from input_pipeline.core import command
 from input_pipeline.databases.registry import STORED_DATASETS
 
 flags.DEFINE_enum(
-    "database",
-    None,
-    STORED_DATASETS,
-    f"Database to imitate, one of {', '.join(STORED_DATASETS)}.",
+    "database", None, STORED_DATASETS, f"Database to imitate, one of {', '.join(STORED_DATASETS)}."
 )
 flags.DEFINE_string("output", None, "New or empty folder to write it to.")
 

@@ -6,11 +6,12 @@ Letters used in array names: N clips, H rows, W columns, C flow channels.
 import dataclasses
 import hashlib
 import re
+from typing import Any
 
 import numpy as np
 
 from input_pipeline.core import identifiers
-from input_pipeline.core.errors import InputError
+from input_pipeline.core.errors import InputError, at
 
 # The classes of the 3-class protocol, in label order (MEGC 2019 composite).
 CLASS_NAMES = ("negative", "positive", "surprise")
@@ -18,8 +19,15 @@ CLASS_NAMES = ("negative", "positive", "surprise")
 FLOW_CHANNELS = ("u", "v", "strain")
 MAP_SIZE = 28
 LAYOUTS = ("five", "quad", "quad_htnet", "whole")
-
-
+# The columns that every data set stores, with the fields of Clips that hold them.
+COLUMNS = {
+    "flow": "flow_NxHxWxC",
+    "flow_whole": "flow_whole_NxHxWxC",
+    "label": "label_N",
+    "database": "database_N",
+    "subject": "subject_N",
+    "clip": "clip_N",
+}
 # Classes of a data set.
 MOST_CLASSES = 20
 _NAME = re.compile(r"\w{1,64}", re.ASCII)
@@ -67,17 +75,27 @@ class Clips:
     def __len__(self) -> int:
         return len(self.label_N)
 
+    @classmethod
+    def of_columns(cls, columns: dict[str, np.ndarray], **facts: Any) -> "Clips":
+        """Clips from stored columns (COLUMNS, and extras), and the other fields by name."""
+        fields: dict[str, Any] = {field: columns[name] for name, field in COLUMNS.items()}
+        extras = {name: column for name, column in columns.items() if name not in COLUMNS}
+        return cls(**fields, extras=extras, **facts)
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns that every data set stores, by their stored names."""
+        return {name: getattr(self, field) for name, field in COLUMNS.items()}
+
     @property
     def subject_key_N(self) -> list[str]:
         """`database/subject` of each clip."""
-        pairs = zip(self.database_N, self.subject_N, strict=True)
-        return [f"{database}/{subject}" for database, subject in pairs]
+        return ["/".join(names) for names in zip(self.database_N, self.subject_N, strict=True)]
 
     @property
     def clip_key_N(self) -> list[str]:
         """`database/subject/clip` of each clip."""
-        pairs = zip(self.subject_key_N, self.clip_N, strict=True)
-        return [f"{subject_key}/{clip}" for subject_key, clip in pairs]
+        return ["/".join(names) for names in zip(self.subject_key_N, self.clip_N, strict=True)]
 
     def class_of(self, index: int) -> str:
         """The class of one clip in words; empty where it has none."""
@@ -86,12 +104,10 @@ class Clips:
 
     def rows(self, index_N: np.ndarray) -> "Clips":
         """The clips at these places, in this order."""
-        columns = (field.name for field in dataclasses.fields(self))
-        arrays = {name: getattr(self, name) for name in columns}
         return dataclasses.replace(
             self,
             extras={name: column[index_N] for name, column in self.extras.items()},
-            **{k: v[index_N] for k, v in arrays.items() if isinstance(v, np.ndarray)},
+            **{COLUMNS[name]: column[index_N] for name, column in self.columns.items()},
         )
 
     def whole_hash(self) -> str:
@@ -148,25 +164,20 @@ def sorted_and_checked(clips: Clips, *, where: str, stored: bool = False) -> Cli
         raise InputError(f"{where} holds the label {bad_labels[0]}; allowed are {named}.")
     for what in ("database", "subject", "clip"):
         for text in sorted(set(getattr(clips, f"{what}_N").tolist())):
-            try:
+            with at(where):
                 identifiers.checked(str(text), what)
-            except InputError as error:
-                raise InputError(f"{where}: {error}") from error
     keys = clips.clip_key_N
     if len(set(keys)) != count:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise InputError(f"{where} holds the clip {twice} twice; every key must be unique.")
     columns = zip(clips.database_N, clips.subject_N, clips.clip_N, range(count), strict=True)
     order = np.array([index for *_, index in sorted(columns)], dtype=np.int64)
-    return dataclasses.replace(
-        clips,
-        flow_NxHxWxC=np.ascontiguousarray(clips.flow_NxHxWxC, np.float32),
-        flow_whole_NxHxWxC=np.ascontiguousarray(clips.flow_whole_NxHxWxC, np.float32),
-        label_N=np.asarray(clips.label_N, np.int32),
-        database_N=np.asarray(clips.database_N, np.str_),
-        subject_N=np.asarray(clips.subject_N, np.str_),
-        clip_N=np.asarray(clips.clip_N, np.str_),
-    ).rows(order)
+    types = {"flow": np.float32, "flow_whole": np.float32, "label": np.int32}
+    typed: dict[str, Any] = {
+        COLUMNS[name]: np.ascontiguousarray(column, types.get(name, np.str_))
+        for name, column in clips.columns.items()
+    }
+    return dataclasses.replace(clips, **typed).rows(order)
 
 
 def shuffle_labels(clips: Clips, seed: int) -> Clips:

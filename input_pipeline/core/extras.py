@@ -3,6 +3,7 @@
 import functools
 import importlib
 import importlib.util
+import pathlib
 import sys
 import types
 
@@ -28,8 +29,15 @@ _NOT_LATER = ("cv2", "mediapipe")
 def require() -> None:
     """Raise InputError unless every library of a build is installed; loads none of them."""
     for name in _LIBRARIES:
-        if importlib.util.find_spec(name) is None:
-            raise _missing(name)
+        folder_of(name)
+
+
+def folder_of(name: str) -> pathlib.Path:
+    """Where a library lies, which is not loaded; raises InputError if it is missing."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.origin:
+        raise _missing(name)
+    return pathlib.Path(spec.origin).parent
 
 
 def library(name: str) -> types.ModuleType:

@@ -12,7 +12,6 @@ from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.databases import trees
 from input_pipeline.databases.registry import DATABASES
 from input_pipeline.databases.rows import ClipRecord
-from input_pipeline.databases.trees import NEAREST
 
 SMIC_CHOICES = ("offset", "middle", "spot")
 ZERO_MOTION_CHOICES = ("spot", "drop", "keep")
@@ -21,7 +20,6 @@ ZERO_MOTION_CHOICES = ("spot", "drop", "keep")
 SPOT_SECONDS = 1.0
 # Spotting looks at every frame of a clip up to this length, in steps at a longer one.
 _SPOTTED_AT_ONCE = 100
-_NO_LIMIT = 1_000_000_000
 
 
 class Chosen(NamedTuple):
@@ -32,40 +30,13 @@ class Chosen(NamedTuple):
     rules: tuple[str, ...] = ()
 
 
-def check_annotation(record: ClipRecord) -> None:
-    """Raise ClipFault unless onset <= apex <= offset, as far as they are annotated.
-
-    Codes: annotation_missing without an onset, annotation_order, no_frames.
-    """
-    if record.onset is None:
-        raise ClipFault("annotation_missing", "the clip has no onset.")
-    marks = [record.onset, record.apex, record.offset]
-    known = [mark for mark in marks if mark is not None]
-    if known != sorted(known):
-        shown = ", ".join("none" if mark is None else str(mark) for mark in marks)
-        raise ClipFault(
-            "annotation_order", f"onset, apex and offset are {shown}; they must ascend."
-        )
-    if not record.frames:
-        raise ClipFault("no_frames", "the clip's folder is missing or holds no frames.")
-
-
 def nearest_frame(record: ClipRecord, number: int, role: str) -> Chosen:
     """The frame with this number, else the nearest within 2, the lower one where two are as near.
 
-    `role` is onset or apex. Raises ClipFault frame_missing where there is none.
+    `role` is onset or apex. Raises ClipFault as trees.near.
     """
-    found = trees.nearest(record.frames, number)
-    assert found is not None
-    if found[0] == number:
-        return Chosen(*found)
-    if abs(found[0] - number) > NEAREST:
-        raise ClipFault(
-            "frame_missing",
-            f"the {role} frame {number} is missing and the nearest on disk is {found[0]}; allowed "
-            f"are {NEAREST} frames of distance.",
-        )
-    return Chosen(*found, (f"nearest_frame_{role}",))
+    found = trees.near(record.frames, number, role)
+    return Chosen(*found, () if found[0] == number else (f"nearest_frame_{role}",))
 
 
 def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[str, ...]]:
@@ -73,7 +44,7 @@ def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[s
 
     SMIC annotates none: `smic_apex` takes the offset, the frame halfway from onset to offset
     (rounded down), or spotting. Elsewhere it is spotted outside the 3-class protocol. Raises
-    ClipFault apex_missing or annotation_missing where it is unknown.
+    ClipFault apex_missing where it is unknown.
     """
     if record.apex is not None:
         return record.apex, ()
@@ -82,8 +53,6 @@ def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[s
         if record.label < 0:
             return None, ()
         raise ClipFault("apex_missing", "the clip has no apex, and its database annotates them.")
-    if record.onset is None or record.offset is None:
-        raise ClipFault("annotation_missing", "the clip has no onset or no offset.")
     if smic_apex == "offset":
         return record.offset, ("apex_is_offset",)
     if smic_apex == "middle":
@@ -101,12 +70,14 @@ def spot(
 
     `onset` is the number of the frame that serves as onset, `mean_flow` gives the mean magnitude
     for a frame's file. The search ends `seconds` after the onset. More than 100 frames are
-    searched in equal steps first, then around the best of them. Raises ClipFault
-    annotation_missing, frame_missing or no_motion.
+    searched in equal steps first, then around the best of them. Raises ClipFault frame_missing
+    or no_motion.
     """
-    if record.offset is None:
-        raise ClipFault("annotation_missing", "the clip has no offset to spot the apex before.")
-    last = min(record.offset, onset + _frames_within(record.database, seconds))
+    known = DATABASES.get(record.database)
+    last = record.offset
+    # A database of another name has no known rate, and so no limit.
+    if known:
+        last = min(last, onset + math.floor(seconds * known.frames_per_second))
     frames = [frame for frame in record.frames if onset < frame[0] <= last]
     if not frames:
         raise ClipFault("frame_missing", f"no frame lies between the onset {onset} and {last}.")
@@ -131,9 +102,3 @@ def spot(
             "no_motion", f"all {len(frames)} frames after the onset {onset} hold its pixels."
         )
     return Chosen(*frames[found], rules)
-
-
-def _frames_within(database: str, seconds: float) -> int:
-    # A database of another name has no known rate, and so no limit.
-    known = DATABASES.get(database)
-    return math.floor(seconds * known.frames_per_second) if known else _NO_LIMIT

@@ -1,6 +1,5 @@
 """Reads CASME II (Yan et al., 2014): coding sheet and frames, as unzipped."""
 
-import functools
 import pathlib
 import re
 
@@ -13,41 +12,22 @@ from input_pipeline.databases.trees import FrameName
 
 NAME = "casme2"
 SUBJECT_FOLDER = re.compile(r"sub\d{1,2}", re.ASCII | re.IGNORECASE)
-# Numbers are those of the whole recording in all three trees.
-_FRAME_NAMES = {
-    "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
-    "cropped": FrameName(re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"),
-}
 _SUBJECT = re.compile(r"(?:sub)?0*(\d{1,2})", re.ASCII | re.IGNORECASE)
 _CLIP = re.compile(r"EP\w{1,30}", re.ASCII | re.IGNORECASE)
 
 CODING = sheet_files.SheetForm(
     what="the CASME II coding sheet (CASME2-coding-20140508.xlsx)",
-    columns={
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "onset": ("OnsetFrame", "Onset"),
-        "apex": ("ApexFrame", "Apex"),
-        "offset": ("OffsetFrame", "Offset"),
-        "emotion": ("Estimated Emotion", "Emotion"),
-    },
-    optional={"objective_class": ("Objective Classes", "Objective Class")},
+    columns=sheet_files.CODING_COLUMNS,
+    optional=sheet_files.OBJECTIVE_CLASS,
     # The composite list follows the sheet of 2014.
-    names=(
-        re.compile(r".*coding.*20140508.*", re.IGNORECASE),
-        re.compile(r".*coding.*", re.IGNORECASE),
-    ),
+    names=(r".*coding.*20140508.*", r".*coding.*"),
     clip=_CLIP,
 )
 OBJECTIVE = sheet_files.SheetForm(
     what="the objective classes of CASME II",
-    columns={
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "objective_class": ("Objective Class", "Objective Classes"),
-    },
+    columns={"subject": ("Subject",), "clip": ("Filename",), **sheet_files.OBJECTIVE_CLASS},
     optional={},
-    names=(re.compile(r".*objective.*", re.IGNORECASE),),
+    names=(r".*objective.*",),
     clip=_CLIP,
 )
 
@@ -56,15 +36,18 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     """The clips of CASME II; raises InputError where sheet or frames are not to be found."""
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch)
     sheet = source.sheet(CODING, given)
-    objective = _objective_sheet(given, source)
-    rows_of_classes = objective.rows if objective else []
-    classes = {_plain(row.cells): row.cells["objective_class"] for row in rows_of_classes}
+    # Later coding sheets have such a column as well, but classes of another version.
+    delivered = [path for path in source.possible_sheets if "objective" in path.name.lower()]
+    objective = sheet_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
+    sheets = (sheet, objective) if objective else (sheet,)
+    with_classes = objective.rows if objective else []
+    class_of = {_plain(row.cells): row.cells["objective_class"] for row in with_classes}
     found_trees = source.trees(frames)
-    folders = functools.partial(records.subject_and_clip_folders, found_trees=found_trees)
-    layout = records.SheetLayout(NAME, _names, folders, DATABASE.frame_names[frames])
-    rows = [(row.number, _with_class(row.cells, classes)) for row in sheet.rows]
-    also = (objective,) if objective else ()
-    return source.noted(records.read_rows(rows, layout), (sheet, *also), found_trees)
+    layout = records.SheetLayout(NAME, _names, DATABASE.frame_names[frames], found_trees)
+    for _, cells in sheet.rows:
+        if not cells.get("objective_class"):
+            cells["objective_class"] = class_of.get(_plain(cells), "")
+    return source.noted(records.read_rows(sheet.rows, layout), sheets, found_trees)
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:
@@ -73,20 +56,8 @@ def _names(cells: dict[str, str]) -> tuple[str, str]:
     return DATABASE.spelling.format(int(subject[1])), clip[0]
 
 
-def _objective_sheet(given: GivenSheets, source: SourceFolder) -> sheet_files.FoundSheet | None:
-    # Later coding sheets have such a column as well, but classes of another version.
-    delivered = [path for path in source.possible_sheets if "objective" in path.name.lower()]
-    return sheet_files.find(OBJECTIVE, [*given.named, *given.above, *delivered])
-
-
 def _plain(cells: dict[str, str]) -> tuple[str, str]:
     return cells["subject"].lower().removeprefix("sub").lstrip("0"), cells["clip"].casefold()
-
-
-def _with_class(cells: dict[str, str], classes: dict[tuple[str, str], str]) -> dict[str, str]:
-    return cells | {
-        "objective_class": cells.get("objective_class") or classes.get(_plain(cells), "")
-    }
 
 
 DATABASE = Database(
@@ -95,7 +66,13 @@ DATABASE = Database(
     publication="CASME II (Yan et al. 2014)",
     subject=re.compile(r"sub0*(\d{1,2})", re.ASCII | re.IGNORECASE),
     spelling="sub{:02d}",
-    frame_names=_FRAME_NAMES,
+    # Numbers are those of the whole recording in all three trees.
+    frame_names={
+        "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
+        "cropped": FrameName(
+            re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"
+        ),
+    },
     frames_per_second=200,
     read=read,
     sheet_forms=(CODING, OBJECTIVE),

@@ -1,7 +1,6 @@
 """Reads CAS(ME)^3 Part A (Li et al., 2023): JpgIndex sheet and colour frames, as unzipped."""
 
 import dataclasses
-import functools
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
@@ -42,15 +41,10 @@ LABELS = sheet_files.SheetForm(
     },
     # The sheets of all expressions have macro-expressions as well.
     optional={"objective_class": ("Objective class",), "expression": ("Expression type",)},
-    names=(
-        re.compile(r".*ME_label_JpgIndex_v2.*", re.IGNORECASE),
-        re.compile(r".*ME_label_JpgIndex.*", re.IGNORECASE),
-        re.compile(r".*part_A_v\d.*", re.IGNORECASE),
-    ),
+    names=(r".*ME_label_JpgIndex_v2.*", r".*ME_label_JpgIndex.*", r".*part_A_v\d.*"),
     clip=_VIDEO,
-    never=re.compile(r".*(error_list|wrongly_labeled|MaE_label|part_C).*", re.IGNORECASE),
+    never=r".*(error_list|wrongly_labeled|MaE_label|part_C).*",
 )
-_OLDER = re.compile(r".*_v1\.\w+", re.IGNORECASE)
 _OLDER_SHEET = (
     "the sheet {} is the older one of CAS(ME)^3 (755 clips of 89 subjects in the 3 classes), which "
     "its authors have corrected; name cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx (699 of 88)."
@@ -68,29 +62,25 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     source = SourceFolder(raw_dir, SUBJECT_FOLDER.fullmatch, DATABASE.left_out)
     sheet = source.sheet(LABELS, given)
     found_trees = source.trees(frames)
-    folders = functools.partial(_folders, found_trees=found_trees)
     # Clips run on in the long videos, and single frames were dropped all over.
-    frame_name = DATABASE.frame_names[frames]
-    layout = records.SheetLayout(NAME, _names, folders, frame_name, offset_needed=False)
-    micro = [row for row in sheet.rows if not _is_macro(row.cells)]
+    layout = records.SheetLayout(
+        NAME, _names, _FRAME_NAME, found_trees, folders=_folders, offset_needed=False
+    )
+    # The others are macro-expressions, MaE.
+    micro = [r for r in sheet.rows if not r.cells.get("expression", "").casefold().startswith("ma")]
     result = records.read_rows(micro, layout)
-    if len(micro) < len(sheet.rows):
-        macro = {"no micro-expression": len(sheet.rows) - len(micro)}
-        outside = {**result.outside_protocol, **macro}
-        result = dataclasses.replace(result, outside_protocol=outside)
-    if _OLDER.fullmatch(sheet.path.name):
-        older = _OLDER_SHEET.format(sheet.path.name)
-        result = dataclasses.replace(result, deviations=(older,))
+    left_out = len(sheet.rows) - len(micro)
+    macro = {"no micro-expression": left_out} if left_out else {}
+    is_older = sheet_files.is_named(sheet.path.name, r".*_v1\.\w+")
     renamed = [p.name for clip in result.clips for _, p in clip.frames if not p.stem.isdigit()]
-    if renamed:
-        note = f"frames named like {renamed[0]} are taken for those of their numbers"
-        result = dataclasses.replace(result, notes=(*result.notes, note))
+    note = f"frames named like {renamed[0]} are taken for those of their numbers" if renamed else ""
+    result = dataclasses.replace(
+        result,
+        outside_protocol=result.outside_protocol | macro,
+        deviations=(_OLDER_SHEET.format(sheet.path.name),) if is_older else (),
+        notes=(note,) if note else (),
+    )
     return source.noted(result, (sheet,), found_trees)
-
-
-def _is_macro(cells: dict[str, str]) -> bool:
-    # Macro-expression, MaE.
-    return cells.get("expression", "").casefold().startswith("ma")
 
 
 def _names(cells: dict[str, str]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from input_pipeline.core import identifiers
 from input_pipeline.core.clips import CLASS_NAMES
-from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.core.errors import Faults, InputError, at
 from input_pipeline.databases import sheets
 
 NAME = "combined_3class_gt.csv"
@@ -39,31 +39,24 @@ def is_list(path: pathlib.Path) -> bool:
 
 
 def best_list(paths: Sequence[pathlib.Path], spelled: Spelling) -> CompositeList | None:
-    """The list to go by among `paths`, the complete one first; None where there is none."""
+    """The list to go by among `paths`, the complete one first; None where there is none.
+
+    It has no header: database, subject, clip, class 0 to 2; blank lines are skipped. Raises
+    InputError that names the first faulty line and counts the others.
+    """
     lists = [path for path in paths if is_list(path)]
     if not lists:
         return None
-    best = min(lists, key=lambda path: (bool(_SECOND.fullmatch(path.name)), path.name))
-    return read_list(best, spelled)
-
-
-def read_list(path: pathlib.Path, spelled: Spelling) -> CompositeList:
-    """A list without header: database, subject, clip, class 0 to 2; blank lines are skipped.
-
-    Raises InputError that names the first faulty line and counts the others.
-    """
+    path = min(lists, key=lambda path: (bool(_SECOND.fullmatch(path.name)), path.name))
     faults = Faults()
     label_of: dict[str, int] = {}
     for number, cells in enumerate(sheets.read_lines(path), 1):
         if not any(cells) or cells[0].casefold() == "dataset":
             continue
-        try:
+        with faults.noted(), at(f"'{path.name}' line {number}"):
             key, label = _entry(cells, spelled)
-        except InputError as error:
-            faults.add(f"'{path.name}' line {number}: {error}")
-            continue
-        if label_of.setdefault(key, label) != label:
-            faults.add(f"'{path.name}' line {number}: {key} stands twice, with two classes.")
+            if label_of.setdefault(key, label) != label:
+                raise InputError(f"{key} stands twice, with two classes.")
     faults.raise_if_any()
     return CompositeList(path.name, label_of)
 

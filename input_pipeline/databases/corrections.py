@@ -1,7 +1,6 @@
 """Published corrections of the annotation sheets (corrections.csv), applied cell by cell."""
 
 import enum
-import functools
 
 from input_pipeline.databases import packaged_table
 from input_pipeline.databases.rows import AppliedCorrection
@@ -30,29 +29,16 @@ class Corrections:
 
     def apply(self, subject: str, clip: str, field: str, value: str) -> str:
         """The cell's text, corrected where a correction names this clip, field and value."""
-        row = _by_cell().get((self._database, subject, clip, field))
-        if row is None or value != row["old"]:
+        names = {"database": self._database, "subject": subject, "clip": clip}
+        cell = names | {"field": field, "old": value}
+        rows = packaged_table.rows("corrections.csv")
+        row = next((row for row in rows if cell.items() <= row.items()), None)
+        if row is None:
             return value
-        self.applied.append(
-            AppliedCorrection(
-                key=f"{self._database}/{subject}/{clip}",
-                field=field,
-                old=row["old"],
-                new=row["new"],
-                reason=row["reason"],
-                source=row["source"],
-            )
-        )
+        facts = {name: row[name] for name in ("field", "old", "new", "reason", "source")}
+        self.applied.append(AppliedCorrection(f"{self._database}/{subject}/{clip}", **facts))
         return row["new"]
 
     def part_of(self, subject: str, clip: str) -> Part:
         """What the table says of a clip by name; where it says something, counted as applied."""
         return Part(self.apply(subject, clip, _PROTOCOL, Part.INSIDE.value))
-
-
-@functools.cache
-def _by_cell() -> dict[tuple[str, str, str, str], dict[str, str]]:
-    return {
-        (row["database"], row["subject"], row["clip"], row["field"]): row
-        for row in packaged_table.rows("corrections.csv")
-    }

@@ -1,8 +1,7 @@
 """Compares the clips found with the published counts (expected_counts.csv), subject by subject."""
 
-import collections
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from typing import NamedTuple
 
 from input_pipeline.core.clips import CLASS_NAMES
@@ -12,7 +11,7 @@ from input_pipeline.databases.rows import ReadResult
 
 # A pretend database brings its own counts.
 PRETEND_TABLE = "pretend_database.csv"
-_COLUMNS = ("database", "subject", "subjects", *CLASS_NAMES, "source")
+COLUMNS = ("database", "subject", "subjects", *CLASS_NAMES, "source")
 _ALL = "*"
 
 
@@ -35,25 +34,21 @@ def expected(database: str, raw_dir: pathlib.Path) -> Expected:
     """
     own = raw_dir / PRETEND_TABLE
     if own.is_file():
-        columns: sheets.Columns = {name: (name,) for name in _COLUMNS}
+        columns: sheets.Columns = {name: (name,) for name in COLUMNS}
         rows = [row.cells for row in sheets.read_sheet(own, columns)]
     else:
         rows = list(packaged_table.rows("expected_counts.csv"))
     rows = [row for row in rows if row["database"] == database]
-    return Expected(
-        per_subject={row["subject"]: _counts(row, CLASS_NAMES) for row in rows},
-        subjects=sum(_counts(row, ("subjects",))[0] for row in rows),
-        source=rows[0]["source"] if rows else "",
-    )
-
-
-def _counts(row: dict[str, str], names: tuple[str, ...]) -> tuple[int, ...]:
     try:
-        return tuple(int(row[name]) for name in names)
+        return Expected(
+            per_subject={row["subject"]: tuple(int(row[c]) for c in CLASS_NAMES) for row in rows},
+            subjects=sum(int(row["subjects"]) for row in rows),
+            source=rows[0]["source"] if rows else "",
+        )
     except ValueError as error:
         raise InputError(
-            f"'{PRETEND_TABLE}' counts {row['subject'][:40]!a} in something else than whole "
-            "numbers; make the pretend database again, or remove the file."
+            f"'{PRETEND_TABLE}' counts in something else than whole numbers ({str(error)[:80]}); "
+            "make the pretend database again, or remove the file."
         ) from error
 
 
@@ -73,73 +68,52 @@ def deviations(
     """
     wanted = expected(database, raw_dir)
     labels = {k: v for k, v in result.labels().items() if k.startswith(f"{database}/")}
-    missing = {fault.key for fault in result.faults if fault.is_missing}
-    keys_of = collections.defaultdict(list)
-    for key, label in sorted(labels.items()):
-        if key not in missing:
-            keys_of[key.split("/")[1], label].append(key.split("/")[2])
-    found_total = _per_class(keys_of)
-    found_subjects = len({subject for subject, _ in keys_of})
-    wanted_total = tuple(
-        sum(counts[label] for counts in wanted.per_subject.values())
-        for label in range(len(CLASS_NAMES))
-    )
-    if names_of and _ALL not in wanted.per_subject:
-        details = _names(database, keys_of, names_of(wanted))
-    else:
-        details = _details(database, keys_of, wanted)
-    if (found_total, found_subjects) == (wanted_total, wanted.subjects) and not details:
+    there = labels.keys() - {fault.key for fault in result.faults if fault.is_missing}
+    # Of each subject, a list for each class.
+    clips_of: dict[str, list[list[str]]] = {}
+    for key in sorted(there):
+        _, subject, clip = key.split("/")
+        clips_of.setdefault(subject, [[] for _ in CLASS_NAMES])[labels[key]].append(clip)
+    details: list[str] = []
+    if _ALL not in wanted.per_subject:
+        details = (
+            _by_name(there, names_of(wanted)) if names_of else _by_count(database, clips_of, wanted)
+        )
+    counts = [tuple(map(len, by_class)) for by_class in clips_of.values()]
+    totals = _totals(counts, len(clips_of))
+    wanted_totals = _totals(wanted.per_subject.values(), wanted.subjects)
+    if totals == wanted_totals and not details:
         return []
-    totals = (
-        f"{database}: {_shown(found_total, found_subjects)} instead of "
-        f"{_shown(wanted_total, wanted.subjects)} ({wanted.source})."
-    )
     known = {key.split("/")[1] for key in labels} | wanted.per_subject.keys() - {_ALL}
-    without = sorted(known - {subject for subject, _ in keys_of})
+    without = sorted(known - clips_of.keys())
     if without:
         details.insert(
             0, f"{database}: nothing is there of {len(without)} subjects: {', '.join(without)}."
         )
-    return [totals, *details]
+    return [f"{database}: {totals} instead of {wanted_totals} ({wanted.source}).", *details]
 
 
-def _details(
-    database: str, keys_of: dict[tuple[str, int], list[str]], wanted: Expected
-) -> list[str]:
-    if _ALL in wanted.per_subject:
-        return []
-    nobody = (0,) * len(CLASS_NAMES)
+def _by_count(database: str, clips_of: dict[str, list[list[str]]], wanted: Expected) -> list[str]:
     lines = []
-    for subject in sorted({subject for subject, _ in keys_of} | wanted.per_subject.keys()):
-        counts = wanted.per_subject.get(subject, nobody)
-        for label, name in enumerate(CLASS_NAMES):
-            clips = keys_of.get((subject, label), [])
-            if len(clips) != counts[label]:
+    for subject in sorted(clips_of.keys() | wanted.per_subject.keys()):
+        counts = wanted.per_subject.get(subject, (0,) * len(CLASS_NAMES))
+        by_class: list[list[str]] = clips_of.get(subject, [[] for _ in CLASS_NAMES])
+        for name, count, clips in zip(CLASS_NAMES, counts, by_class, strict=True):
+            if len(clips) != count:
                 listed = f" ({', '.join(clips)})" if clips else ""
                 lines.append(
-                    f"{database}/{subject}: {len(clips)} {name} clips{listed} instead of "
-                    f"{counts[label]}."
+                    f"{database}/{subject}: {len(clips)} {name} clips{listed} instead of {count}."
                 )
     return lines
 
 
-def _names(
-    database: str, keys_of: dict[tuple[str, int], list[str]], wanted: dict[str, int]
-) -> list[str]:
-    found = {
-        f"{database}/{subject}/{clip}" for (subject, _), clips in keys_of.items() for clip in clips
-    }
-    missing = [f"{key} is missing." for key in sorted(wanted.keys() - found)]
-    foreign = sorted(found - wanted.keys())
-    return missing + [f"{key} is not part of the database." for key in foreign]
+def _by_name(there: Set[str], wanted: dict[str, int]) -> list[str]:
+    missing = [f"{key} is missing." for key in sorted(wanted.keys() - there)]
+    return missing + [
+        f"{key} is not part of the database." for key in sorted(there - wanted.keys())
+    ]
 
 
-def _per_class(keys_of: dict[tuple[str, int], list[str]]) -> tuple[int, ...]:
-    return tuple(
-        sum(len(clips) for (_, of), clips in keys_of.items() if of == label)
-        for label in range(len(CLASS_NAMES))
-    )
-
-
-def _shown(per_class: tuple[int, ...], subjects: int) -> str:
+def _totals(counts: Iterable[tuple[int, ...]], subjects: int) -> str:
+    per_class = [sum(column) for column in zip(*counts, strict=True)] or [0] * len(CLASS_NAMES)
     return f"{sum(per_class)} clips ({'/'.join(map(str, per_class))}, {subjects} subjects)"

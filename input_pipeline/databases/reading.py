@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import (
@@ -13,8 +13,8 @@ from input_pipeline.databases import (
     registry,
     shared_frames,
     sheet_files,
+    source_folder,
     trees,
-    wrong_folder,
 )
 from input_pipeline.databases.composite import CompositeList
 from input_pipeline.databases.registry import DATABASES, DATABASES_OF, STORED_DATASETS
@@ -41,43 +41,42 @@ def read_databases(
         raise InputError(f"unknown data set '{dataset}'; allowed are {', '.join(STORED_DATASETS)}.")
     # Folders may have changed since an earlier call.
     trees.forget_listings()
-    frame_choice.checked(frames, DATABASES_OF[dataset])
+    frames_of = frame_choice.by_database(frames, DATABASES_OF[dataset])
     raw_dir = raw_dir.expanduser()
     raw_dirs = _raw_dirs(dataset, raw_dir)
     official, sheets_of = _sorted_annotations(dataset, annotations)
-    above: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *raw_dirs)}
+    beside: list[pathlib.Path] = []
     if raw_dirs.keys() != {dataset}:
-        above = _top_sheets(raw_dir, tuple(raw_dirs))
-    official = official or composite.best_list(_csv_files(raw_dir), registry.canonical_subject)
+        listed = trees.outer_folders(raw_dir, is_subject=lambda name: True)
+        beside = sheet_files.sheet_files(listed)
+    above = _by_database(beside, raw_dirs)
+    delivered = {*raw_dir.glob("*.csv"), *raw_dir.glob("*/*.csv")}
+    official = official or composite.best_list(sorted(delivered), registry.canonical_subject)
     results = []
     for name, folder in raw_dirs.items():
         given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
-        results.append(DATABASES[name].read(folder, given, frame_choice.of(frames, name)))
+        results.append(DATABASES[name].read(folder, given, frames_of[name]))
     result = merged(results)
     if official and set(raw_dirs) <= set(composite.DATABASES):
         result = _by_list(result, official, tuple(raw_dirs))
     result = _without_shared(result)
-    result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames))
+    result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames_of))
     deviating = list(result.deviations)
-    notes = list(result.notes)
-    notes += [f"annotation sheet not used: {path.name} (other columns)" for path in above[""]]
+    unused = (f"annotation sheet not used: {path.name} (other columns)" for path in above[""])
+    notes = [*result.notes, *unused]
     for name, folder in raw_dirs.items():
         deviating += expected_counts.deviations(
             name, result, folder, DATABASES[name].clips_by_counts
         )
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
-    folders = {*raw_dirs.values(), *_folders_above(result)}
+    # Every folder above a clip's frames, links followed: wherever --raw_dir points.
+    frame_files = [path for clip in result.clips for _, path in clip.frames[:1]]
+    folders = {*raw_dirs.values(), *(up for path in frame_files for up in path.resolve().parents)}
     pretend = any(expected_counts.is_pretend(folder) for folder in folders)
     return dataclasses.replace(
-        result, deviations=tuple(deviating), notes=tuple(notes), pretend=pretend
+        result, deviations=tuple(deviating), notes=tuple(notes), frames=frames_of, pretend=pretend
     )
-
-
-def _folders_above(result: ReadResult) -> set[pathlib.Path]:
-    """Every folder above a clip's frames, links followed: wherever --raw_dir points."""
-    frames = [path for clip in result.clips for _, path in clip.frames[:1]]
-    return {folder for path in frames for folder in path.resolve().parents}
 
 
 def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -89,7 +88,7 @@ def _raw_dirs(dataset: str, raw_dir: pathlib.Path) -> dict[str, pathlib.Path]:
     found = {name: trees.folders_named(raw_dir, name) for name in databases}
     missing = [name for name, folders in found.items() if not folders]
     if missing:
-        hint = wrong_folder.composite_hint(raw_dir, databases)
+        hint = source_folder.composite_hint(raw_dir, databases)
         raise InputError(
             f"'{raw_dir}' lacks the folder {missing[0]}; for {dataset} it must hold the folders "
             f"{', '.join(databases)}, each with one database as unzipped{hint and '; '}{hint}."
@@ -101,118 +100,91 @@ def _sorted_annotations(
     dataset: str, annotations: Sequence[pathlib.Path]
 ) -> tuple[CompositeList | None, dict[str, list[pathlib.Path]]]:
     """The composite list among the files named, and the sheets of each database."""
-    sheets_of: dict[str, list[pathlib.Path]] = {name: [] for name in DATABASES_OF[dataset]}
-    lists = []
-    for path in (path.expanduser() for path in annotations):
+    paths = [path.expanduser() for path in annotations]
+    for path in paths:
         if not path.is_file():
             raise InputError(f"the annotation file '{path}' does not exist; check --annotations.")
-        if composite.is_list(path):
-            lists.append(path)
-            continue
-        fitting = [name for name in sheets_of if _fits(name, path)]
-        if not fitting:
-            raise _unfit(path, tuple(sheets_of))
-        sheets_of[fitting[0]].append(path)
-    return composite.best_list(lists, registry.canonical_subject), sheets_of
+    sheets = [path for path in paths if not composite.is_list(path)]
+    databases = DATABASES_OF[dataset]
+    sheets_of = _by_database(sheets, databases)
+    if sheets_of[""]:
+        path = sheets_of[""][0]
+        forms = [form for name in databases for form in DATABASES[name].sheet_forms]
+        fitting = [sheet_files.wanted(form) for form in forms]
+        if set(databases) <= set(composite.DATABASES):
+            fitting.append(f"the composite list {composite.NAME} (no header)")
+        raise InputError(
+            f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
+            f"({sheet_files.described(path)}); fitting would be {' or '.join(fitting)}; check "
+            "--annotations."
+        )
+    return composite.best_list(paths, registry.canonical_subject), sheets_of
 
 
-def _unfit(path: pathlib.Path, databases: tuple[str, ...]) -> InputError:
-    forms = [form for name in databases for form in DATABASES[name].sheet_forms]
-    fitting = [sheet_files.wanted(forms)] if forms else []
-    if set(databases) <= set(composite.DATABASES):
-        fitting.append(f"the composite list {composite.NAME} (no header)")
-    return InputError(
-        f"the annotation file '{path.name}' is no sheet of {', '.join(databases)} "
-        f"({sheet_files.described(path)}); fitting would be {' or '.join(fitting)}; check "
-        "--annotations."
-    )
-
-
-def _top_sheets(raw_dir: pathlib.Path, databases: Sequence[str]) -> dict[str, list[pathlib.Path]]:
-    """The sheets beside the databases' folders, by database; under "" those that fit none."""
-    listed = trees.outer_folders(raw_dir, is_subject=lambda name: True)
+def _by_database(
+    sheets: Iterable[pathlib.Path], databases: Collection[str]
+) -> dict[str, list[pathlib.Path]]:
+    """The sheets of each database; under "" those that fit none."""
     found: dict[str, list[pathlib.Path]] = {name: [] for name in ("", *databases)}
-    for path in sheet_files.sheet_files(listed):
-        fitting = [name for name in databases if _fits(name, path)]
-        found[fitting[0] if fitting else ""].append(path)
+    for path in sheets:
+        fitting = (
+            name
+            for name in databases
+            if any(sheet_files.find(form, [path]) for form in DATABASES[name].sheet_forms)
+        )
+        found[next(fitting, "")].append(path)
     return found
-
-
-def _fits(database: str, path: pathlib.Path) -> bool:
-    return any(sheet_files.find(form, [path]) for form in DATABASES[database].sheet_forms)
-
-
-def _csv_files(raw_dir: pathlib.Path) -> list[pathlib.Path]:
-    return sorted({*raw_dir.glob("*.csv"), *raw_dir.glob("*/*.csv")})
 
 
 def _by_list(result: ReadResult, official: CompositeList, databases: tuple[str, ...]) -> ReadResult:
     """The clips that the composite list names; every difference is a fault or a deviation."""
-    listed = {
-        key: label for key, label in official.label_of.items() if key.split("/")[0] in databases
-    }
+    listed = {k: v for k, v in official.label_of.items() if k.split("/")[0] in databases}
     found = result.labels()
-    unlisted = sorted(found.keys() - listed.keys())
     faulty = {fault.key for fault in result.faults if not fault.outside}
-    conflicts = [
-        FaultyClip(
-            key, "label_conflict", f"its label is {found[key]}, in {official.name} {label}.", label
-        )
-        for key, label in sorted(listed.items())
-        if key in found and found[key] != label and key not in faulty
+    unlisted = sorted(found.keys() - listed.keys())
+    differing = []
+    for key, label in sorted(listed.items()):
+        if key not in faulty and found.get(key) != label:
+            code, detail = "not_found", f"{official.name} names it."
+            if key in found:
+                detail = f"its label is {found[key]}, in {official.name} {label}."
+                code = "label_conflict"
+            differing.append(FaultyClip(key, code, detail, label))
+    left_out = {fault.key for fault in differing}
+    clips = [
+        dataclasses.replace(clip, label=-1) if clip.key in unlisted else clip
+        for clip in result.clips
+        if clip.key not in left_out
     ]
-    absent = [
-        FaultyClip(key, "not_found", f"{official.name} names it.", label)
-        for key, label in sorted(listed.items())
-        if key not in found and key not in faulty
+    faults = [
+        dataclasses.replace(fault, label=-1, outside=True) if fault.key in unlisted else fault
+        for fault in result.faults
+        if fault.key not in left_out
     ]
-    left_out = {fault.key for fault in (*conflicts, *absent)}
-    clips = [clip for clip in result.clips if clip.key not in left_out]
-    faults = [fault for fault in result.faults if fault.key not in left_out]
-    outside = dict(result.outside_protocol)
-    if unlisted:
-        outside["not in the composite list"] = len(unlisted)
+    outside = {"not in the composite list": len(unlisted)} if unlisted else {}
+    deviations = [f"{key} is not in the composite list {official.name}." for key in unlisted]
     return dataclasses.replace(
         result,
-        clips=tuple(
-            dataclasses.replace(clip, label=-1) if clip.key in unlisted else clip for clip in clips
-        ),
-        faults=(*_outside(faults, unlisted), *conflicts, *absent),
-        outside_protocol=outside,
-        deviations=(
-            *result.deviations,
-            *(f"{key} is not in the composite list {official.name}." for key in unlisted),
-        ),
+        clips=tuple(clips),
+        faults=(*faults, *differing),
+        outside_protocol={**result.outside_protocol, **outside},
+        deviations=(*result.deviations, *deviations),
         notes=(*result.notes, f"composite list: {official.name}"),
     )
 
 
-def _outside(faults: Sequence[FaultyClip], keys: Sequence[str]) -> list[FaultyClip]:
-    """The faults, those of the clips named now outside the protocol."""
-    return [
-        dataclasses.replace(fault, label=-1, outside=True) if fault.key in keys else fault
-        for fault in faults
-    ]
-
-
 def _without_shared(result: ReadResult) -> ReadResult:
     # A clip of the protocol is not lost to one outside it that shows the same pictures.
-    shared = shared_frames.find(clip for clip in result.clips if clip.label >= 0)
+    twin_of = shared_frames.find(clip for clip in result.clips if clip.label >= 0)
     every = shared_frames.find(result.clips)
-    shared |= {c.key: every[c.key] for c in result.clips if c.label < 0 and c.key in every}
-    faults = [
-        FaultyClip(
-            clip.key,
-            shared[clip.key].code,
-            shared[clip.key].detail,
-            clip.label,
-            outside=clip.label < 0,
-        )
-        for clip in result.clips
-        if clip.key in shared
-    ]
+    twin_of |= {c.key: every[c.key] for c in result.clips if c.label < 0 and c.key in every}
+    faults = []
+    for clip in (clip for clip in result.clips if clip.key in twin_of):
+        detail = f"the onset and apex pictures are also those of {twin_of[clip.key]}."
+        outside = clip.label < 0
+        faults.append(FaultyClip(clip.key, "shared_frames", detail, clip.label, outside=outside))
     return dataclasses.replace(
         result,
-        clips=tuple(clip for clip in result.clips if clip.key not in shared),
+        clips=tuple(clip for clip in result.clips if clip.key not in twin_of),
         faults=(*result.faults, *faults),
     )

@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from input_pipeline.core.clip_faults import ClipFault
@@ -23,24 +23,24 @@ _NOT_ANNOTATED = ("", "/")
 
 
 class AnnotatedClip(NamedTuple):
-    """One row, its names as stored already, all else as written."""
+    """One row, its names as stored already, and its cells as written."""
 
     row: int
     subject: str
     clip: str
-    onset: str
-    apex: str
-    offset: str
-    emotion: str
-    objective_class: str
+    cells: dict[str, str]
 
 
-class Numbers(NamedTuple):
-    """Frame numbers of a clip, ascending; outside the protocol the apex may be unknown."""
+def subject_and_clip_folders(
+    clip: AnnotatedClip, found_trees: Iterable[trees.OuterFolder]
+) -> Iterator[pathlib.Path]:
+    """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
+    for tree in found_trees:
+        for subject in trees.subject_folders(tree.path, clip.subject):
+            yield from trees.folders_named(subject, clip.clip)
 
-    onset: int
-    apex: int | None
-    offset: int
+
+FoldersOf = Callable[[AnnotatedClip, Iterable[trees.OuterFolder]], Iterable[pathlib.Path]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,19 +48,20 @@ class SheetLayout:
     """How a database names and stores its clips.
 
     `names` turns subject and clip as written into what is stored, or raises ClipFault
-    (bad_name, annotation_number). `folders` lists where a clip's frames may lie, best first.
-    The offset frame must exist where `offset_needed`.
+    (bad_name, annotation_number). `folders` lists where in the trees found a clip's frames may
+    lie, best first. The offset frame must exist where `offset_needed`.
     """
 
     database: str
     names: Callable[[dict[str, str]], tuple[str, str]]
-    folders: Callable[[AnnotatedClip], Iterable[pathlib.Path]]
     frame_name: trees.FrameName
+    found_trees: Sequence[trees.OuterFolder]
+    folders: FoldersOf = subject_and_clip_folders
     offset_needed: bool = True
 
 
 def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: SheetLayout) -> ReadResult:
-    """The clips of a sheet's rows; the cells are those of `AnnotatedClip` by name.
+    """The clips of a sheet's rows, whose cells are named as in sheet_files.CODING_COLUMNS.
 
     Each faulty clip is reported once, with the first fault that it shows.
     """
@@ -77,7 +78,7 @@ def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: SheetLayout) -
         key, label = f"{layout.database}/{clip.subject}/{clip.clip}", -1
         why_outside = "left out of the protocol by name" if part is Part.OUTSIDE else ""
         try:
-            emotions = [corrections.apply(c.subject, c.clip, "emotion", c.emotion) for c in clips]
+            emotions = [_corrected(c, "emotion", corrections) for c in clips]
             classes = [labels.classes_of(layout.database, emotion) for emotion in emotions]
             in_protocol = [c.label for c in classes if c.label is not None]
             if not in_protocol:
@@ -123,12 +124,7 @@ def _by_key(
             faults.append(FaultyClip(key, fault.code, fault.detail))
             continue
         # Two spellings of one clip are the same clip.
-        annotated = AnnotatedClip(
-            row=number,
-            subject=subject,
-            clip=clip,
-            **{name: cells.get(name, "") for name in AnnotatedClip._fields[3:]},
-        )
+        annotated = AnnotatedClip(number, subject, clip, cells)
         by_key.setdefault((subject, clip.casefold()), []).append(annotated)
     return by_key
 
@@ -136,58 +132,43 @@ def _by_key(
 def _record(
     clip: AnnotatedClip, layout: SheetLayout, corrections: Corrections, label: int, label7: int
 ) -> ClipRecord:
-    numbers = _numbers(clip, corrections, apex_needed=label >= 0)
-    within = (numbers.onset - NEAREST, numbers.offset + NEAREST)
-    shown = f"{clip.subject}/{clip.clip}"
-    frames = first_with_frames(layout.folders(clip), layout.frame_name, within, shown)
-    for name, number in numbers._asdict().items():
-        if number is not None and (name != "offset" or layout.offset_needed):
-            require_near(frames, name, number)
-    return ClipRecord(
-        database=layout.database,
-        subject=clip.subject,
-        clip=clip.clip,
-        onset=numbers.onset,
-        apex=numbers.apex,
-        offset=numbers.offset,
-        emotion=clip.emotion,
-        label=label,
-        label7=label7,
-        objective_class=labels.objective_class(clip.objective_class),
-        frames=frames,
-    )
-
-
-def require_near(frames: trees.Frames, name: str, number: int) -> None:
-    """Raises ClipFault (no_frames, frame_missing) unless one stands within NEAREST of `number`."""
-    if any(abs(found - number) <= NEAREST for found, _ in frames):
-        return
-    if not frames:
-        raise ClipFault(
-            "no_frames", f"the {name} is frame {number}; no frame of the clip is on the disk."
-        )
-    nearest = trees.nearest(frames, number)
-    assert nearest is not None
-    raise ClipFault(
-        "frame_missing",
-        f"the {name} is frame {number}; the nearest on disk is {nearest[0]}, allowed are "
-        f"{NEAREST} frames away.",
-    )
-
-
-def _numbers(clip: AnnotatedClip, corrections: Corrections, *, apex_needed: bool) -> Numbers:
     def number(name: str) -> int:
-        text = corrections.apply(clip.subject, clip.clip, name, getattr(clip, name))
-        return frame_number(name, text)
+        return frame_number(name, _corrected(clip, name, corrections))
 
     onset, offset = number("onset"), number("offset")
-    apex = None if clip.apex in _NOT_ANNOTATED and not apex_needed else number("apex")
+    # Outside the protocol the apex may be unknown.
+    apex = None if clip.cells["apex"] in _NOT_ANNOTATED and label < 0 else number("apex")
     if not onset <= (onset if apex is None else apex) <= offset:
         raise ClipFault(
             "annotation_order",
             f"onset {onset}, apex {apex}, offset {offset}: the apex must lie between the others.",
         )
-    return Numbers(onset, apex, offset)
+    within = (onset - NEAREST, offset + NEAREST)
+    shown = f"{clip.subject}/{clip.clip}"
+    frames = first_with_frames(
+        layout.folders(clip, layout.found_trees), layout.frame_name, within, shown
+    )
+    needed = {"onset": onset, "apex": apex, "offset": offset if layout.offset_needed else None}
+    for name, wanted in needed.items():
+        if wanted is not None:
+            trees.near(frames, wanted, name)
+    return ClipRecord(
+        database=layout.database,
+        subject=clip.subject,
+        clip=clip.clip,
+        onset=onset,
+        apex=apex,
+        offset=offset,
+        emotion=clip.cells["emotion"],
+        label=label,
+        label7=label7,
+        objective_class=labels.objective_class(clip.cells.get("objective_class", "")),
+        frames=frames,
+    )
+
+
+def _corrected(clip: AnnotatedClip, field: str, corrections: Corrections) -> str:
+    return corrections.apply(clip.subject, clip.clip, field, clip.cells[field])
 
 
 def frame_number(name: str, text: str) -> int:
@@ -202,15 +183,6 @@ def frame_number(name: str, text: str) -> int:
         code = "apex_missing" if name == "apex" else "annotation_missing"
         raise ClipFault(code, f"the {name} reads {text!a}.")
     raise ClipFault("annotation_number", f"the {name} reads {text[:40]!a}.")
-
-
-def subject_and_clip_folders(
-    clip: AnnotatedClip, found_trees: Iterable[trees.OuterFolder]
-) -> Iterator[pathlib.Path]:
-    """<tree>/<subject>/<clip> in each tree that has it, upper and lower case aside."""
-    for tree in found_trees:
-        for subject in trees.subject_folders(tree.path, clip.subject):
-            yield from trees.folders_named(subject, clip.clip)
 
 
 def first_with_frames(

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import operator
 import pathlib
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,10 +18,10 @@ class ClipRecord:
     database: str
     subject: str
     clip: str
-    onset: int | None
+    onset: int
     # None where no apex is annotated: all of SMIC, single clips outside the 3-class protocol.
     apex: int | None
-    offset: int | None
+    offset: int
     # As written in the sheet, or the name of the clip's folder.
     emotion: str
     # Index into clips.CLASS_NAMES; -1 outside the 3-class protocol.
@@ -85,8 +86,9 @@ class ReadResult:
     Clips outside the 3-class protocol have the label -1. `outside_protocol` counts their rows, and
     those that are no clips, by reason; `deviations` says how the protocol's
     clips (those that are there, usable or not) differ from the published counts; `notes` names
-    the sheets and folders that were read, relative to the raw folder; `pretend` is set where one
-    of the databases was made by fake_database.
+    the sheets and folders that were read, relative to the raw folder; `frames` says for each
+    database whether its raw or its cropped frames were read; `pretend` is set where one of the
+    databases was made by fake_database.
     """
 
     clips: tuple[ClipRecord, ...] = ()
@@ -95,17 +97,13 @@ class ReadResult:
     outside_protocol: dict[str, int] = dataclasses.field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    frames: dict[str, str] = dataclasses.field(default_factory=dict)
     pretend: bool = False
 
     def __post_init__(self) -> None:
         for name in ("clips", "faults"):
             in_order = tuple(sorted(getattr(self, name), key=operator.attrgetter("key")))
             object.__setattr__(self, name, in_order)
-
-    @property
-    def unknown_faults(self) -> tuple[FaultyClip, ...]:
-        """The faults that stop a build unless bad clips are skipped."""
-        return tuple(fault for fault in self.faults if fault.stops_build)
 
     def labels(self) -> dict[str, int]:
         """Key and class of every clip of the protocol, faulty ones included."""
@@ -116,13 +114,9 @@ class ReadResult:
 def merged(results: list[ReadResult]) -> ReadResult:
     """Several databases as one table, clips and faults in key order."""
     outside: collections.Counter[str] = collections.Counter()
+    joined: dict[str, Any] = {}
     for result in results:
         outside.update(result.outside_protocol)
-    return ReadResult(
-        clips=tuple(c for r in results for c in r.clips),
-        faults=tuple(f for r in results for f in r.faults),
-        corrections=tuple(c for r in results for c in r.corrections),
-        outside_protocol=dict(sorted(outside.items())),
-        deviations=tuple(d for r in results for d in r.deviations),
-        notes=tuple(n for r in results for n in r.notes),
-    )
+        for name in ("clips", "faults", "corrections", "deviations", "notes"):
+            joined[name] = (*joined.get(name, ()), *getattr(result, name))
+    return ReadResult(**joined, outside_protocol=dict(sorted(outside.items())))

@@ -1,6 +1,5 @@
 """Reads SAMM (Davison et al., 2018): FACS code sheet and frames, as unzipped."""
 
-import functools
 import pathlib
 import re
 
@@ -23,19 +22,9 @@ _CLIP = re.compile(r"\d{1,3}_\d_\d{1,2}", re.ASCII)
 
 CODES = sheet_files.SheetForm(
     what="the SAMM code sheet (SAMM_Micro_FACS_Codes_v2.xlsx)",
-    columns={
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "onset": ("Onset Frame", "Onset"),
-        "apex": ("Apex Frame", "Apex"),
-        "offset": ("Offset Frame", "Offset"),
-        "emotion": ("Estimated Emotion", "Emotion"),
-    },
-    optional={"objective_class": ("Objective Classes", "Objective Class")},
-    names=(
-        re.compile(r"SAMM_Micro_FACS_Codes_v2.*", re.IGNORECASE),
-        re.compile(r".*SAMM.*(FACS|Micro).*", re.IGNORECASE),
-    ),
+    columns=sheet_files.CODING_COLUMNS,
+    optional=sheet_files.OBJECTIVE_CLASS,
+    names=(r"SAMM_Micro_FACS_Codes_v2.*", r".*SAMM.*(FACS|Micro).*"),
     clip=_CLIP,
 )
 
@@ -53,8 +42,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
             f"{str(error).removesuffix('.')}; SAMM has no official crop: in the composite give "
             f"--frames={frame_choice.EXAMPLE}."
         ) from error
-    folders = functools.partial(records.subject_and_clip_folders, found_trees=found_trees)
-    layout = records.SheetLayout(NAME, _names, folders, DATABASE.frame_names[frames])
+    layout = records.SheetLayout(NAME, _names, DATABASE.frame_names[frames], found_trees)
     return source.noted(records.read_rows(sheet.rows, layout), (sheet,), found_trees)
 
 

@@ -1,12 +1,12 @@
 """Finds clips whose onset and apex pictures are the same files' bytes under two keys."""
 
 import collections
+import contextlib
 import hashlib
 import pathlib
 import stat
 from collections.abc import Callable, Hashable, Iterable
 
-from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.databases import trees
 from input_pipeline.databases.rows import ClipRecord
 
@@ -14,58 +14,44 @@ from input_pipeline.databases.rows import ClipRecord
 _MOST_BYTES = 64 << 20
 
 
-def find(clips: Iterable[ClipRecord]) -> dict[str, ClipFault]:
-    """A fault (shared_frames) for each clip that shares both pictures with another, by key.
+def find(clips: Iterable[ClipRecord]) -> dict[str, str]:
+    """For each clip that shares both pictures with another the other one, by their keys.
 
     The second picture is the offset where no apex is annotated. Files that cannot be read are
     left to the reader of frames.
     """
-    pairs: dict[str, tuple[pathlib.Path, pathlib.Path]] = {}
+    pairs: dict[str, list[pathlib.Path]] = {}
     for clip in clips:
         numbers = (clip.onset, clip.offset if clip.apex is None else clip.apex)
-        found = [trees.nearest(clip.frames, n) for n in numbers if n is not None]
-        if len(found) == 2 and found[0] and found[1]:
-            pairs[clip.key] = (found[0][1], found[1][1])
+        pairs[clip.key] = [trees.nearest(clip.frames, number)[1] for number in numbers]
     groups = [list(pairs)]
     # From cheap to dear: most clips differ in size, or in their onset.
     for number, of in ((0, _size), (1, _size), (0, _digest), (1, _digest)):
         groups = [part for group in groups for part in _parted(group, pairs, number, of)]
-    faults = {}
-    for group in groups:
-        for key in group:
-            other = next(k for k in group if k != key)
-            faults[key] = ClipFault(
-                "shared_frames", f"the onset and apex pictures are also those of {other}."
-            )
-    return faults
+    return {key: next(k for k in group if k != key) for group in groups for key in group}
 
 
 def _parted(
     keys: list[str],
-    pairs: dict[str, tuple[pathlib.Path, pathlib.Path]],
+    pairs: dict[str, list[pathlib.Path]],
     number: int,
     of: Callable[[pathlib.Path], Hashable],
 ) -> list[list[str]]:
     """The keys whose files agree, as groups of two and more."""
     parts: dict[Hashable, list[str]] = collections.defaultdict(list)
     for key in keys:
-        value = of(pairs[key][number])
-        if value is not None:
-            parts[value].append(key)
+        with contextlib.suppress(OSError):
+            parts[of(pairs[key][number])].append(key)
+    # What has no size that fits.
+    parts.pop(None, None)
     return [part for part in parts.values() if len(part) > 1]
 
 
 def _size(path: pathlib.Path) -> int | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
+    status = path.stat()
     fits = stat.S_ISREG(status.st_mode) and 0 < status.st_size <= _MOST_BYTES
     return status.st_size if fits else None
 
 
-def _digest(path: pathlib.Path) -> bytes | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).digest()
-    except OSError:
-        return None
+def _digest(path: pathlib.Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

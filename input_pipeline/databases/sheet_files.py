@@ -9,13 +9,18 @@ from input_pipeline.core.errors import InputError
 from input_pipeline.databases import composite, sheets
 from input_pipeline.databases.trees import OuterFolder
 
-_NOTHING = re.compile(r"(?!)")
+# The cells of a clip and how sheets head them; case, blanks and punctuation do not count.
+CODING_COLUMNS: sheets.Columns = {
+    "subject": ("Subject",),
+    "clip": ("Filename",),
+    "onset": ("Onset Frame", "Onset"),
+    "apex": ("Apex Frame", "Apex"),
+    "offset": ("Offset Frame", "Offset"),
+    "emotion": ("Estimated Emotion", "Emotion"),
+}
+OBJECTIVE_CLASS: sheets.Columns = {"objective_class": ("Objective Classes", "Objective Class")}
 # The tables that pretend databases bring along.
 _PRETEND = re.compile(r"pretend_\w+\.csv")
-
-
-class SheetNotFoundError(InputError):
-    """No file has the form that is needed."""
 
 
 class SheetForm(NamedTuple):
@@ -28,9 +33,19 @@ class SheetForm(NamedTuple):
     what: str
     columns: sheets.Columns
     optional: sheets.Columns
-    names: tuple[re.Pattern[str], ...]
+    names: tuple[str, ...]
     clip: re.Pattern[str]
-    never: re.Pattern[str] = _NOTHING
+    never: str = r"(?!)"
+
+    def rank(self, name: str) -> int:
+        """The place of a file's name among those delivered, their number for any other name."""
+        matches = (at for at, each in enumerate(self.names) if is_named(name, each))
+        return next(matches, len(self.names))
+
+
+def is_named(name: str, pattern: str) -> bool:
+    """Whether a file's name matches, upper and lower case aside."""
+    return bool(re.fullmatch(pattern, name, re.IGNORECASE))
 
 
 class GivenSheets(NamedTuple):
@@ -66,11 +81,11 @@ def find(form: SheetForm, files: Sequence[pathlib.Path]) -> FoundSheet | None:
     A file whose name is none of the delivered ones is opened last, and passed over if it cannot
     be read. One odd cell does not decide: it is a fault of its row.
     """
-    ranked = sorted(files, key=lambda path: _rank(form, path))
+    ranked = sorted(files, key=lambda path: form.rank(path.name))
     others: list[tuple[pathlib.Path, str]] = []
     for index, path in enumerate(ranked):
-        is_named = _rank(form, path) < len(form.names)
-        if form.never.fullmatch(path.name):
+        is_delivered = form.rank(path.name) < len(form.names)
+        if is_named(path.name, form.never):
             others.append((path, "no sheet of clips"))
             continue
         try:
@@ -79,40 +94,36 @@ def find(form: SheetForm, files: Sequence[pathlib.Path]) -> FoundSheet | None:
             others.append((path, "other columns"))
             continue
         except InputError:
-            if is_named:
+            if is_delivered:
                 raise
             others.append((path, "not readable"))
             continue
-        if rows and (is_named or _looks_right(form, rows)):
+        fitting = sum(1 for row in rows if form.clip.fullmatch(row.cells["clip"]))
+        if rows and (is_delivered or 2 * fitting >= len(rows)):
             others += [(later, "another sheet comes first") for later in ranked[index + 1 :]]
             return FoundSheet(path, rows, tuple(others))
         others.append((path, "clips of another database" if rows else "no rows"))
     return None
 
 
-def required(form: SheetForm, given: GivenSheets, below: Sequence[pathlib.Path]) -> FoundSheet:
-    """The sheet among the files named with --annotations, or else the best of those found.
-
-    `below` are the files below the database's folder. Raises SheetNotFoundError where there is
-    none, InputError on a damaged one.
-    """
-    for path in given.named:
-        if not path.is_file():
-            raise InputError(f"the annotation file '{path}' does not exist; check --annotations.")
-    found = [*below, *given.above]
-    sheet = find(form, given.named)
-    if sheet:
-        left = [(path, "another sheet was named") for path in found if path not in given.named]
-        return sheet._replace(others=(*sheet.others, *left))
-    sheet = find(form, found)
+def best(
+    form: SheetForm, named: Sequence[pathlib.Path], found: Sequence[pathlib.Path]
+) -> FoundSheet | None:
+    """The sheet among the files named with --annotations, or else the best of those found."""
+    sheet = find(form, named)
     if sheet is None:
-        seen = "; ".join(f"'{path.name}' ({described(path)})" for path in found[:5]) or "none"
-        raise SheetNotFoundError(
-            f"{form.what} was not found; needed is a sheet with the columns {_needed(form)}; the "
-            f"spreadsheets seen are {seen}; put it below the raw folder or name it with "
-            "--annotations."
-        )
-    return sheet
+        return find(form, found)
+    left = [(path, "another sheet was named") for path in found if path not in named]
+    return sheet._replace(others=(*sheet.others, *left))
+
+
+def missing(form: SheetForm, found: Sequence[pathlib.Path]) -> str:
+    """What is said where no file has the form, with what was found instead."""
+    seen = "; ".join(f"'{path.name}' ({described(path)})" for path in found[:5]) or "none"
+    return (
+        f"{form.what} was not found; needed is a sheet with the columns {_needed(form)}; the "
+        f"spreadsheets seen are {seen}; put it below the raw folder or name it with --annotations"
+    )
 
 
 def described(path: pathlib.Path) -> str:
@@ -124,20 +135,10 @@ def described(path: pathlib.Path) -> str:
     return "columns " + (", ".join(name[:30] for name in columns[:12]) or "none")
 
 
-def wanted(forms: Sequence[SheetForm]) -> str:
-    """The files that would fit, with their columns, for a message."""
-    return " or ".join(f"{form.what} with the columns {_needed(form)}" for form in forms)
+def wanted(form: SheetForm) -> str:
+    """The file that would fit, with its columns, for a message."""
+    return f"{form.what} with the columns {_needed(form)}"
 
 
 def _needed(form: SheetForm) -> str:
     return ", ".join(names[0] for names in form.columns.values())
-
-
-def _looks_right(form: SheetForm, rows: Sequence[sheets.Row]) -> bool:
-    fitting = sum(1 for row in rows if form.clip.fullmatch(row.cells["clip"]))
-    return 2 * fitting >= len(rows)
-
-
-def _rank(form: SheetForm, path: pathlib.Path) -> int:
-    matches = (at for at, name in enumerate(form.names) if name.fullmatch(path.name))
-    return next(matches, len(form.names))

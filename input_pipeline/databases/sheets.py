@@ -4,14 +4,15 @@ A sheet comes from strangers: sizes are checked before anything is unpacked, doc
 declarations are refused, rows and columns are capped, and formulas are never evaluated.
 """
 
+import contextlib
 import csv
 import io
 import pathlib
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from input_pipeline.core import extras
 from input_pipeline.core.errors import InputError
@@ -30,6 +31,8 @@ _ROW_TAG = re.compile(rb"<(?:\w+:)?row[\s/>]")
 _ADVICE = "save the sheet as .xlsx or as CSV in UTF-8"
 
 Columns = dict[str, tuple[str, ...]]
+# The rows of one sheet: number and cells.
+Lines = Iterator[tuple[int, list[str]]]
 
 
 class NoHeaderError(InputError):
@@ -52,10 +55,11 @@ def read_sheet(path: pathlib.Path, columns: Columns, optional: Columns | None = 
     sheet of the file has such a header, InputError on a file that cannot be read safely.
     """
     wanted = columns | (optional or {})
-    for lines in _sheets(path):
-        rows = _below_header(path, lines, columns, wanted)
-        if rows is not None:
-            return rows
+    with _in_one_sentence(path):
+        for lines in _sheets(path):
+            rows = _below_header(path, lines, columns, wanted)
+            if rows is not None:
+                return rows
     names = ", ".join(aliases[0] for aliases in columns.values())
     raise NoHeaderError(
         f"'{path.name}' has no header row with the columns {names}; {_ADVICE} with the header "
@@ -70,23 +74,23 @@ def header_of(path: pathlib.Path) -> list[str]:
     read_sheet.
     """
     best: list[str] = []
-    for lines in _sheets(path):
-        for number, cells in lines:
-            filled = [" ".join(cell.split()) for cell in cells if cell]
-            best = filled if len(filled) > len(best) else best
-            if number >= _HEADER_WITHIN:
-                break
+    with _in_one_sentence(path):
+        for lines in _sheets(path):
+            for number, cells in lines:
+                filled = [" ".join(cell.split()) for cell in cells if cell]
+                best = filled if len(filled) > len(best) else best
+                if number >= _HEADER_WITHIN:
+                    break
     return best
 
 
 def read_lines(path: pathlib.Path) -> list[list[str]]:
     """All lines of a CSV file as cells, blank ones included; raises InputError as read_sheet."""
-    data = _checked_bytes(path)
-    return [cells for _, cells in _csv_lines(path, data)]
+    return [cells for _, cells in _csv_lines(path, _checked_bytes(path))]
 
 
 def _below_header(
-    path: pathlib.Path, lines: Iterator[tuple[int, list[str]]], columns: Columns, wanted: Columns
+    path: pathlib.Path, lines: Lines, columns: Columns, wanted: Columns
 ) -> list[Row] | None:
     place: dict[str, int] | None = None
     rows: list[Row] = []
@@ -147,36 +151,23 @@ def _checked_bytes(path: pathlib.Path) -> bytes:
         raise InputError(f"'{path.name}' is no annotation sheet: {error}; {_ADVICE}.") from error
 
 
-def _sheets(path: pathlib.Path) -> Iterable[Iterator[tuple[int, list[str]]]]:
+def _sheets(path: pathlib.Path) -> Iterator[Lines]:
     """Each sheet of a file as numbered lines of text cells; the format is told by its bytes."""
     data = _checked_bytes(path)
     if not data:
         raise InputError(f"'{path.name}' is an empty file; copy it again.")
     if data.startswith(b"PK"):
-        return _guarded(path, lambda: _xlsx_sheets(path, data))
+        return _xlsx_sheets(path, data)
     if data.startswith(b"\xd0\xcf\x11\xe0") or path.suffix.lower() == ".xls":
-        return _guarded(path, lambda: _xls_sheets(path, data))
+        return _xls_sheets(data)
     return iter([_csv_lines(path, data)])
 
 
-def _guarded(
-    path: pathlib.Path, read: Callable[[], Iterator[Iterator[tuple[int, list[str]]]]]
-) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """The readers' many exceptions for damaged files, as one sentence."""
-
-    def lines(sheet: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
-        yield from _translated(path, sheet)
-
-    for sheet in _translated(path, read()):
-        yield lines(sheet)
-
-
-def _translated(path: pathlib.Path, items: Iterator[Any]) -> Iterator[Any]:
+@contextlib.contextmanager
+def _in_one_sentence(path: pathlib.Path) -> Iterator[None]:
     try:
-        yield from items
-    except InputError:
-        raise
-    except MemoryError:
+        yield
+    except (InputError, MemoryError):
         raise
     # Both libraries raise whatever a damaged byte leads them to.
     except Exception as error:
@@ -186,7 +177,7 @@ def _translated(path: pathlib.Path, items: Iterator[Any]) -> Iterator[Any]:
         ) from error
 
 
-def _xlsx_sheets(path: pathlib.Path, data: bytes) -> Iterator[Iterator[tuple[int, list[str]]]]:
+def _xlsx_sheets(path: pathlib.Path, data: bytes) -> Iterator[Lines]:
     openpyxl = extras.library("openpyxl")
     _check_archive(path, data)
     with warnings.catch_warnings():
@@ -232,7 +223,7 @@ def _check_archive(path: pathlib.Path, data: bytes) -> None:
                 ) from error
 
 
-def _xls_sheets(path: pathlib.Path, data: bytes) -> Iterator[Iterator[tuple[int, list[str]]]]:
+def _xls_sheets(data: bytes) -> Iterator[Lines]:
     xlrd = extras.library("xlrd")
     # Its remarks on odd files would go to stdout.
     book = xlrd.open_workbook(file_contents=data, on_demand=True, logfile=io.StringIO())
@@ -244,7 +235,7 @@ def _xls_sheets(path: pathlib.Path, data: bytes) -> Iterator[Iterator[tuple[int,
         )
 
 
-def _csv_lines(path: pathlib.Path, data: bytes) -> Iterator[tuple[int, list[str]]]:
+def _csv_lines(path: pathlib.Path, data: bytes) -> Lines:
     try:
         # -sig: spreadsheets put a byte order mark in front.
         text = data.decode("utf-8-sig")

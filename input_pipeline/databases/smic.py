@@ -17,21 +17,14 @@ from input_pipeline.databases.trees import FrameName
 
 NAME = "smic"
 SUBJECT_FOLDER = re.compile(r"s\d{1,2}", re.ASCII | re.IGNORECASE)
-# Six digits or more, the index in the whole recording.
-_FRAME_NAMES = {
-    "raw": FrameName(re.compile(r"(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "image034208.bmp"),
-    "cropped": FrameName(
-        re.compile(r"reg_(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "reg_image034208.bmp"
-    ),
-}
 # The extended clips lack two of the protocol's in the original sheet, s01_ne_02 and s02_sur_05.
 _OTHER_TREES = LeftOut(
     re.compile(r"(^|/)(VIS|NIR|[^/]*long|SMIC.(HS|VIS|NIR).E)(/|$)", re.IGNORECASE),
     "of other cameras (VIS, NIR) or the extended clips (SMIC-E), which lack clips of the protocol",
 )
 _CLIP = re.compile(r"s0*(\d{1,2})_(ne|po|sur)_0*(\d{1,2})", re.ASCII | re.IGNORECASE)
-_CODES = dict(zip(("ne", "po", "sur"), CLASS_NAMES, strict=True))
-_NEUTRAL = "non_micro"
+# Of the classes, in label order.
+_CODES = ("ne", "po", "sur")
 
 
 def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
@@ -52,7 +45,7 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     all_places = _places(found_trees)
     faults = _lost(raw_dir, frames, {f"{NAME}/{s}/{c}" for s, c in all_places})
     for (subject, clip), places in sorted(all_places.items()):
-        label = list(_CODES.values()).index(_CODES[clip.split("_")[1]])
+        label = list(_CODES).index(clip.split("_")[1])
         try:
             clips.append(_record(subject, clip, label, places, frames))
         except ClipFault as fault:
@@ -92,9 +85,7 @@ def _check_own_name(name: str, found_trees: Sequence[trees.OuterFolder]) -> None
         )
 
 
-def _places(
-    found_trees: Sequence[trees.OuterFolder],
-) -> dict[tuple[str, str], list[pathlib.Path]]:
+def _places(found_trees: Sequence[trees.OuterFolder]) -> dict[tuple[str, str], list[pathlib.Path]]:
     """The folders of each clip, best tree first."""
     places = collections.defaultdict(list)
     for tree in found_trees:
@@ -112,22 +103,14 @@ def _clip_folders(subject: pathlib.Path) -> Iterator[pathlib.Path]:
     """<subject>/micro/<class>/<clip>, with or without the two levels between, or doubled."""
     level = [subject]
     for _ in range(4):
-        named = [trees.folders_by_name(folder) for folder in level]
-        inner = [path for by_name in named for paths in by_name.values() for path in paths]
+        inner = [folder / name for folder in level for name in trees.listed(folder).folders]
         yield from (path for path in inner if _CLIP.fullmatch(path.name))
-        level = [
-            path
-            for path in inner
-            if path.name.casefold() != _NEUTRAL and not _CLIP.fullmatch(path.name)
-        ]
+        others = [path for path in inner if not _CLIP.fullmatch(path.name)]
+        level = [path for path in others if path.name.casefold() != "non_micro"]
 
 
 def _record(
-    subject: str,
-    clip: str,
-    label: int,
-    places: list[pathlib.Path],
-    frames: str,
+    subject: str, clip: str, label: int, places: list[pathlib.Path], frames: str
 ) -> ClipRecord:
     classes = {path.parent.name.casefold() for path in places} & set(CLASS_NAMES)
     if classes - {CLASS_NAMES[label]}:
@@ -156,7 +139,15 @@ DATABASE = Database(
     publication="SMIC-HS (Li et al. 2013)",
     subject=re.compile(r"s0*(\d{1,2})", re.ASCII | re.IGNORECASE),
     spelling="s{:02d}",
-    frame_names=_FRAME_NAMES,
+    # Six digits or more, the index in the whole recording.
+    frame_names={
+        "raw": FrameName(
+            re.compile(r"(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "image034208.bmp"
+        ),
+        "cropped": FrameName(
+            re.compile(r"reg_(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "reg_image034208.bmp"
+        ),
+    },
     # Its high-speed camera.
     frames_per_second=100,
     read=read,

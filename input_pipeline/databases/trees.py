@@ -36,16 +36,20 @@ class FrameName(NamedTuple):
 class OuterFolder(NamedTuple):
     """A folder above or beside the subjects: what it lists, subjects apart from the rest.
 
-    `unfollowed` are links that lead nowhere or to a folder above the raw one.
+    `below` is its path from the raw folder; `unfollowed` are links that lead nowhere or to a
+    folder above the raw one.
     """
 
     path: pathlib.Path
+    below: str
     subjects: tuple[str, ...]
     files: tuple[str, ...]
     unfollowed: tuple[str, ...] = ()
 
 
-class _Listing(NamedTuple):
+class Listing(NamedTuple):
+    """What lies in a folder by its kind, the names sorted."""
+
     folders: tuple[str, ...]
     files: tuple[str, ...]
     broken: tuple[str, ...]
@@ -71,12 +75,13 @@ def outer_folders(
             level, links = _unseen(links, seen), []
         deeper: list[pathlib.Path] = []
         for folder in level:
-            names, files, broken = _listed(folder)
+            names, files, broken = listed(folder)
             subjects = tuple(name for name in names if is_subject(name))
             others = [folder / name for name in names if name not in subjects]
             linked = [path for path in others if path.is_symlink()]
             up = [path.name for path in linked if path.resolve() in raw_dir.resolve().parents]
-            found.append(OuterFolder(folder, subjects, files, (*broken, *up)))
+            below = folder.relative_to(raw_dir).as_posix()
+            found.append(OuterFolder(folder, below, subjects, files, (*broken, *up)))
             links += linked
             deeper += _unseen([path for path in others if path not in linked], seen)
         if len(found) + len(deeper) > _MOST_OUTER_FOLDERS:
@@ -99,10 +104,10 @@ def _unseen(folders: Iterable[pathlib.Path], seen: set[pathlib.Path]) -> list[pa
     return new
 
 
-def kind_of(path: pathlib.Path, raw_dir: pathlib.Path) -> str:
+def kind_of(below: str, raw_name: str) -> str:
     """`raw`, `selected` (raw frames from onset to offset) or `cropped`, by the folders' names."""
     # The raw folder's own name counts where nothing below it says so.
-    for names in ("/".join(_below(path, raw_dir)), raw_dir.name):
+    for names in (below, raw_name):
         for word, kind in (("crop", "cropped"), ("select", "selected"), ("raw", "raw")):
             if word in names.casefold():
                 return kind
@@ -117,16 +122,15 @@ def trees(
     `left_out` matches, in the path below the raw folder, what no clip is read from. Whole
     recordings come before selected frames.
     """
-    fitting = [f for f in folders if f.subjects and not is_left_out(f, raw_dir, left_out)]
-    kinds = {folder.path: kind_of(folder.path, raw_dir) for folder in fitting}
+    fitting = [f for f in folders if f.subjects and not left_out.search(f.below)]
     wanted = ("raw", "selected") if frames == "raw" else ("cropped",)
-    chosen = [folder for folder in fitting if kinds[folder.path] in wanted]
-    return tuple(sorted(chosen, key=lambda folder: wanted.index(kinds[folder.path])))
-
-
-def is_left_out(folder: OuterFolder, raw_dir: pathlib.Path, left_out: re.Pattern[str]) -> bool:
-    """Whether a folder's path below the raw folder matches `left_out`."""
-    return bool(left_out.search("/".join(_below(folder.path, raw_dir))))
+    kinds = [kind_of(folder.below, raw_dir.name) for folder in fitting]
+    return tuple(
+        folder
+        for each in wanted
+        for folder, kind in zip(fitting, kinds, strict=True)
+        if kind == each
+    )
 
 
 def subject_folders(
@@ -148,24 +152,21 @@ def folders_named(
 
     Several where a copy was unzipped beside another that is spelled otherwise.
     """
-    return folders_by_name(parent, spelling).get(spelling(name), ())
+    return _folders_by_name(parent, spelling).get(spelling(name), ())
 
 
 @functools.lru_cache(maxsize=512)
-def folders_by_name(
-    parent: pathlib.Path, spelling: Callable[[str], str] = str.casefold
+def _folders_by_name(
+    parent: pathlib.Path, spelling: Callable[[str], str]
 ) -> dict[str, tuple[pathlib.Path, ...]]:
-    """The folders in `parent` by their name as `spelling` writes it."""
     found: dict[str, tuple[pathlib.Path, ...]] = {}
-    for name in _listed(parent).folders:
+    for name in listed(parent).folders:
         found[spelling(name)] = (*found.get(spelling(name), ()), parent / name)
     return found
 
 
 def numbered_frames(
-    folder: pathlib.Path,
-    name: FrameName,
-    numbers: tuple[int, int] | None = None,
+    folder: pathlib.Path, name: FrameName, numbers: tuple[int, int] | None = None
 ) -> Frames:
     """The frames of a folder, ascending by number: (number, file).
 
@@ -188,9 +189,28 @@ def numbered_frames(
     return tuple(frames)
 
 
-def nearest(frames: Frames, number: int) -> tuple[int, pathlib.Path] | None:
-    """The frame of that number or else the nearest, the earlier of two; None without frames."""
-    return min(frames, key=lambda frame: (abs(frame[0] - number), frame[0]), default=None)
+def nearest(frames: Frames, number: int) -> tuple[int, pathlib.Path]:
+    """The frame of that number or else the nearest, the earlier of two."""
+    return min(frames, key=lambda frame: (abs(frame[0] - number), frame[0]))
+
+
+def near(frames: Frames, number: int, role: str) -> tuple[int, pathlib.Path]:
+    """The nearest frame, which may be NEAREST numbers away; `role` is onset, apex or offset.
+
+    Raises ClipFault (no_frames, frame_missing).
+    """
+    if not frames:
+        raise ClipFault(
+            "no_frames", f"the {role} is frame {number}; no frame of the clip is on the disk."
+        )
+    found = nearest(frames, number)
+    if abs(found[0] - number) > NEAREST:
+        raise ClipFault(
+            "frame_missing",
+            f"the {role} frame {number} is missing and the nearest on disk is {found[0]}; allowed "
+            f"are {NEAREST} frames of distance.",
+        )
+    return found
 
 
 # Long recordings hold many clips and thousands of frames; the sheet's rows come video by video.
@@ -212,7 +232,7 @@ def _numbered(folder: pathlib.Path, frame_name: FrameName) -> dict[int, tuple[st
 def forget_listings() -> None:
     """Read folders anew: a later build in the same process may meet other files."""
     _numbered.cache_clear()
-    folders_by_name.cache_clear()
+    _folders_by_name.cache_clear()
 
 
 def _what_is_there(folder: pathlib.Path, name: FrameName) -> str:
@@ -225,14 +245,14 @@ def _what_is_there(folder: pathlib.Path, name: FrameName) -> str:
     )
 
 
-def _listed(folder: pathlib.Path) -> _Listing:
+def listed(folder: pathlib.Path) -> Listing:
     """Names of the folders, the files and the broken links in a folder, hidden ones apart."""
     kinds: dict[str, list[str]] = {"folder": [], "file": [], "broken": []}
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith((".", "__MACOSX")):
                 kinds.setdefault(_kind(entry), []).append(entry.name)
-    return _Listing(*(tuple(sorted(kinds[kind])) for kind in ("folder", "file", "broken")))
+    return Listing(*(tuple(sorted(kinds[kind])) for kind in ("folder", "file", "broken")))
 
 
 def _kind(entry: "os.DirEntry[str]") -> str:
@@ -245,7 +265,3 @@ def _kind(entry: "os.DirEntry[str]") -> str:
         # A link to itself.
         return "broken"
     return "broken" if entry.is_symlink() else "other"
-
-
-def _below(path: pathlib.Path, raw_dir: pathlib.Path) -> tuple[str, ...]:
-    return path.relative_to(raw_dir).parts

@@ -8,7 +8,6 @@ W columns, S side of the face crop.
 import dataclasses
 import functools
 import hashlib
-import importlib.util
 import pathlib
 from typing import NamedTuple
 
@@ -31,8 +30,8 @@ _WEAK_SHARE, _CLEARLY_LARGER = 0.25, 2.0
 _MOST_ROLL_DEGREES = 35.0
 # Doubling a larger frame would cost more memory than a worker has.
 _MOST_DOUBLED_PIXELS = 1280 * 1024
-_EYE_LEFT, _EYE_RIGHT, _MOUTH = slice(36, 42), slice(42, 48), slice(48, 68)
-_INNER = slice(17, 68)
+_EYE_LEFT, _EYE_RIGHT, _EYES = slice(36, 42), slice(42, 48), slice(36, 48)
+_MOUTH, _INNER = slice(48, 68), slice(17, 68)
 
 LANDMARK_MODEL = "shape_predictor_68_face_landmarks.dat"
 LANDMARK_MODEL_SHA256 = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
@@ -185,8 +184,7 @@ def _detections(grey_HxW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _landmarks(grey_HxW: np.ndarray, box_4: np.ndarray) -> np.ndarray:
-    dlib = extras.library("dlib")
-    box = dlib.rectangle(*(round(float(value)) for value in box_4))
+    box = extras.library("dlib").rectangle(*(round(float(value)) for value in box_4))
     points = _predictor()(grey_HxW, box).parts()
     return np.array([(point.x, point.y) for point in points], np.float64)
 
@@ -201,20 +199,17 @@ def _check_landmarks(landmarks_68x2: np.ndarray, shape: tuple[int, ...]) -> None
             f"{outside.sum()} of the 51 points on brows, eyes, nose and mouth lie outside the "
             f"frame of {shape[1]}x{shape[0]} pixels.",
         )
-    left_2 = landmarks_68x2[_EYE_LEFT].mean(axis=0)
-    right_2 = landmarks_68x2[_EYE_RIGHT].mean(axis=0)
-    distance = float(np.hypot(*(right_2 - left_2)))
+    turn_2x2, distance = _levelling(landmarks_68x2)
     if distance < _LEAST_EYE_DISTANCE:
         raise ClipFault(
             "face_small",
             f"the eyes are {distance:.0f} px apart; at least {_LEAST_EYE_DISTANCE:.0f} px are "
             "needed.",
         )
-    roll = float(np.degrees(np.arctan2(right_2[1] - left_2[1], right_2[0] - left_2[0])))
+    roll = float(np.degrees(np.arctan2(turn_2x2[0, 1], turn_2x2[0, 0])))
     # Along the line across the eyes: the mouth lies beneath it, about as far as the eyes apart.
-    across_2 = (right_2 - left_2) / distance
-    to_mouth_2 = landmarks_68x2[_MOUTH].mean(axis=0) - (left_2 + right_2) / 2
-    aside, below = to_mouth_2 @ across_2, to_mouth_2 @ np.array([-across_2[1], across_2[0]])
+    to_mouth_2 = landmarks_68x2[_MOUTH].mean(axis=0) - landmarks_68x2[_EYES].mean(axis=0)
+    aside, below = turn_2x2 @ to_mouth_2
     if abs(roll) > _MOST_ROLL_DEGREES or not 0.5 < below / distance < 2 or abs(aside) > below:
         raise ClipFault(
             "landmarks_implausible",
@@ -224,12 +219,17 @@ def _check_landmarks(landmarks_68x2: np.ndarray, shape: tuple[int, ...]) -> None
         )
 
 
+def _levelling(landmarks_68x2: np.ndarray) -> tuple[np.ndarray, float]:
+    """The turn that makes the eyes level, 2x2, and the distance between them."""
+    left_2, right_2 = (landmarks_68x2[eye].mean(axis=0) for eye in (_EYE_LEFT, _EYE_RIGHT))
+    distance = float(np.hypot(*(right_2 - left_2)))
+    x, y = (right_2 - left_2) / distance
+    return np.array([[x, y], [-y, x]]), distance
+
+
 def _crop_transform(landmarks_68x2: np.ndarray) -> np.ndarray:
     """Turn until the eyes are level, cut a square around the landmarks, scale to FACE_SIZE."""
-    left_2 = landmarks_68x2[_EYE_LEFT].mean(axis=0)
-    right_2 = landmarks_68x2[_EYE_RIGHT].mean(axis=0)
-    across_2 = (right_2 - left_2) / np.hypot(*(right_2 - left_2))
-    turn_2x2 = np.array([[across_2[0], across_2[1]], [-across_2[1], across_2[0]]])
+    turn_2x2, _ = _levelling(landmarks_68x2)
     turned_68x2 = landmarks_68x2 @ turn_2x2.T
     low_2, high_2 = turned_68x2.min(axis=0), turned_68x2.max(axis=0)
     side = _CROP_SHARE * float((high_2 - low_2).max())
@@ -275,13 +275,7 @@ def landmark_model() -> pathlib.Path:
     on the iBUG 300-W data, whose licence excludes commercial use. Raises InputError where it is
     missing or holds other bytes.
     """
-    spec = importlib.util.find_spec("face_recognition_models")
-    if spec is None or not spec.origin:
-        raise InputError(
-            "preprocessing needs the package face_recognition_models, which is not installed; "
-            f"from the checkout run: {extras.INSTALL}"
-        )
-    path = pathlib.Path(spec.origin).parent / "models" / LANDMARK_MODEL
+    path = extras.folder_of("face_recognition_models") / "models" / LANDMARK_MODEL
     if not path.is_file():
         raise InputError(
             f"the package face_recognition_models lacks {LANDMARK_MODEL}; install it again."

@@ -4,9 +4,9 @@ OpenCV accepts a JPEG cut at any length and fills the rest with grey, which opti
 reads as motion; Pillow refuses it. Letters in array names: H rows, W columns.
 """
 
+import concurrent.futures
 import io
 import pathlib
-import queue
 import threading
 import warnings
 
@@ -66,39 +66,28 @@ def grey(frame: np.ndarray) -> np.ndarray:
 
 def _read_bytes(path: pathlib.Path, seconds: float) -> bytes:
     """The file's bytes, read beside the main thread: a hung network disk cannot be interrupted."""
-    outcome: queue.SimpleQueue[bytes | OSError | ClipFault] = queue.SimpleQueue()
+    outcome: concurrent.futures.Future[bytes] = concurrent.futures.Future()
 
     def read() -> None:
         try:
-            outcome.put(_regular_file(path))
-        except (OSError, ValueError, ClipFault) as error:
-            outcome.put(error if isinstance(error, ClipFault | OSError) else OSError(str(error)))
+            outcome.set_result(read_whole(path, _MOST_BYTES))
+        except (OSError, ValueError) as error:
+            outcome.set_exception(error)
 
     threading.Thread(target=read, daemon=True).start()
     try:
-        found = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise ClipFault(
-            "frame_timeout",
-            f"{path.name} was not read within {seconds:g} s; is its disk still there?",
-        ) from None
-    if isinstance(found, ClipFault):
-        raise found
-    if isinstance(found, OSError):
-        reason = found.strerror or str(found)
-        raise ClipFault("frame_unreadable", f"{path.name} cannot be read ({reason}).") from found
-    return found
-
-
-def _regular_file(path: pathlib.Path) -> bytes:
-    try:
-        return read_whole(path, _MOST_BYTES)
+        return outcome.result(timeout=seconds)
     except IrregularFileError:
-        raise ClipFault(
-            "frame_not_a_file", f"{path.name} is a folder, a pipe or a device."
-        ) from None
+        code, what = "frame_not_a_file", "is a folder, a pipe or a device"
     except OversizedFileError as error:
-        raise ClipFault("frame_too_large", f"{path.name}: {error}.") from None
+        code, what = "frame_too_large", f"is too large: {error}"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        code, what = "frame_unreadable", f"cannot be read ({reason})"
+        if not outcome.done():
+            code = "frame_timeout"
+            what = f"was not read within {seconds:g} s; is its disk still there?"
+    raise ClipFault(code, f"{path.name} {what}.")
 
 
 def _decoded(name: str, data: bytes, kind: str) -> np.ndarray:
@@ -162,9 +151,7 @@ def _plain(name: str, picture: Image.Image) -> np.ndarray:
             raise ClipFault(
                 "frame_colour", f"{name} is partly transparent; a camera's frames are opaque."
             )
-        if picture.mode == "LA":
-            return np.ascontiguousarray(rgba_HxWx4[..., 0])
-        return np.ascontiguousarray(rgba_HxWx4[..., :3])
+        return np.ascontiguousarray(rgba_HxWx4[..., 0 if picture.mode == "LA" else slice(3)])
     return np.array(picture.convert("RGB"), np.uint8)
 
 

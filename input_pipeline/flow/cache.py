@@ -7,12 +7,13 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import pathlib
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -24,28 +25,6 @@ _ARRAYS = ("flow_SxSxC", "landmarks_5x2", "landmarks_68x2", "onset_SxS", "apex_S
 _UNMARKED = ""
 # What a damaged archive, or one that lacks a part, raises; its clip is then made anew.
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-
-
-class Unusable(NamedTuple):
-    """Files that lie where clips' maps belong and are computed again: how many, and why."""
-
-    unmarked: int
-    foreign: int
-
-    def sentences(self) -> list[str]:
-        """One sentence for each kind that is there."""
-        lines = []
-        if self.unmarked:
-            lines.append(
-                f"{self.unmarked} stored maps of an earlier version do not say whose they are and "
-                "are computed again; with a whole database that takes hours."
-            )
-        if self.foreign:
-            lines.append(
-                f"{self.foreign} stored maps are those of another clip, of other settings or "
-                "damaged, and are computed again."
-            )
-        return lines
 
 
 class MapCache:
@@ -83,8 +62,8 @@ class MapCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._path(marks), buffer.getvalue())
 
-    def unusable(self, records: Iterable[ClipRecord]) -> Unusable:
-        """How many files stand in these clips' places that `load` does not take."""
+    def unusable(self, records: Iterable[ClipRecord]) -> list[str]:
+        """A sentence for each kind of files in these clips' places that `load` does not take."""
         unmarked = foreign = 0
         for record in records:
             marks = self._marks(record)
@@ -95,7 +74,13 @@ class MapCache:
                 foreign += found not in (marks, _UNMARKED)
             else:
                 unmarked += self._earlier_path(record).exists()
-        return Unusable(unmarked, foreign)
+        sentences = (
+            f"{unmarked} stored maps of an earlier version do not say whose they are and are "
+            "computed again; with a whole database that takes hours.",
+            f"{foreign} stored maps are those of another clip, of other settings or damaged, and "
+            "are computed again.",
+        )
+        return list(itertools.compress(sentences, (unmarked, foreign)))
 
     def _marks(self, record: ClipRecord) -> str:
         """All that a clip's maps depend on, as text."""

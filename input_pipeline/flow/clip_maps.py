@@ -14,6 +14,7 @@ import numpy as np
 
 from input_pipeline.core import extras
 from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.core.errors import InputError
 from input_pipeline.databases import apex
 from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.faces import detection, frames, mesh
@@ -30,7 +31,7 @@ _DLIB_POINTS = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slic
 
 @dataclasses.dataclass(frozen=True)
 class MapSettings:
-    """How clips become maps; raises ValueError on a choice that does not exist."""
+    """How clips become maps; raises InputError on a choice that does not exist."""
 
     flow: str = "tvl1"
     strain: str = "mfdan"
@@ -48,14 +49,14 @@ class MapSettings:
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}"
+                raise InputError(
+                    f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}."
                 )
         # NaN fails this comparison as well.
         if not 0 < self.spot_seconds <= _MOST_SPOT_SECONDS:
-            raise ValueError(
+            raise InputError(
                 f"spot_seconds is {self.spot_seconds:g}; allowed are more than 0 and at most "
-                f"{_MOST_SPOT_SECONDS:g} seconds"
+                f"{_MOST_SPOT_SECONDS:g} seconds."
             )
 
     def provenance(self) -> dict[str, str]:
@@ -142,18 +143,10 @@ class _Clip:
             chosen = self._taken(apex.nearest_frame(self._record, number, "apex"))
             number = chosen.number
             self._check_shift(mesh.five_landmarks(self._crop(chosen.path, "apex")))
-        return Quality(
-            detector_score=self._face.score,
-            flow_max_px=-1.0,
-            strain_mean=-1.0,
-            onset_frame=onset.number,
-            apex_frame=-1 if number is None else number,
-            rules=tuple(self._rules),
-        )
+        apex_frame = -1 if number is None else number
+        return Quality(self._face.score, -1.0, -1.0, onset.number, apex_frame, tuple(self._rules))
 
     def _onset(self) -> apex.Chosen:
-        apex.check_annotation(self._record)
-        assert self._record.onset is not None
         onset = self._taken(apex.nearest_frame(self._record, self._record.onset, "onset"))
         onset_HxW = self._read(onset.path, "onset")
         with self._stage("detector"):

@@ -28,17 +28,8 @@ _FARNEBACK = {
     "flags": 0,
 }
 _TVL1_SETTINGS = (
-    "Tau",
-    "Lambda",
-    "Theta",
-    "Gamma",
-    "ScalesNumber",
-    "WarpingsNumber",
-    "Epsilon",
-    "InnerIterations",
-    "OuterIterations",
-    "ScaleStep",
-    "MedianFiltering",
+    *("Tau", "Lambda", "Theta", "Gamma", "ScalesNumber", "WarpingsNumber", "Epsilon"),
+    *("InnerIterations", "OuterIterations", "ScaleStep", "MedianFiltering"),
 )
 
 
@@ -46,16 +37,11 @@ def provenance(method: str) -> dict[str, str]:
     """The method, its settings and OpenCV's version: what a flow map depends on, as text.
 
     Flow differs between OpenCV versions by up to 1.3 px, and with its SIMD code switched off.
-    Raises ValueError on an unknown method.
     """
     cv2 = extras.opencv()
+    settings = dict(_FARNEBACK)
     if method == "tvl1":
-        solver = _tvl1()
-        settings = {name: getattr(solver, f"get{name}")() for name in _TVL1_SETTINGS}
-    elif method == "farneback":
-        settings = dict(_FARNEBACK)
-    else:
-        raise ValueError(f"unknown flow method {method!r}; allowed are {', '.join(METHODS)}")
+        settings = {name: getattr(_tvl1(), f"get{name}")() for name in _TVL1_SETTINGS}
     return {
         "flow": method,
         "flow_settings": ", ".join(f"{name} {value:g}" for name, value in settings.items()),
@@ -69,14 +55,14 @@ def optical_flow(onset_HxW: np.ndarray, apex_HxW: np.ndarray, method: str = "tvl
 
     `tvl1` is OpenCV's DualTVL1OpticalFlow at its defaults (Zach, Pock and Bischof 2007),
     `farneback` Farnebäck's (2003) at HTNet's settings. Both crops are grey uint8 of one size.
-    Raises ClipFault (size_differs, frame_constant, flow_not_finite, flow_absurd); ValueError on
-    an unknown method or on anything but grey uint8.
+    Raises ClipFault (frame_constant, flow_not_finite, flow_absurd); ValueError on an unknown method
+    or on anything but grey uint8 of one size.
     """
     if method not in METHODS:
         raise ValueError(f"unknown flow method {method!r}; allowed are {', '.join(METHODS)}")
-    if any(crop.ndim != 2 or crop.dtype != np.uint8 for crop in (onset_HxW, apex_HxW)):
-        raise ValueError("optical flow takes two grey uint8 crops, HxW")
-    check_same_size(onset_HxW, apex_HxW)
+    crops = (onset_HxW, apex_HxW)
+    if any(c.shape != onset_HxW.shape or c.ndim != 2 or c.dtype != np.uint8 for c in crops):
+        raise ValueError("optical flow takes two grey uint8 crops of one size, HxW")
     for name, crop_HxW in (("onset", onset_HxW), ("apex", apex_HxW)):
         check_contrast(name, crop_HxW)
     cv2 = extras.opencv()
@@ -93,13 +79,6 @@ def shrunk(crop_HxW: np.ndarray, factor: int) -> np.ndarray:
     cv2 = extras.opencv()
     size = (crop_HxW.shape[1] // factor, crop_HxW.shape[0] // factor)
     return cv2.resize(crop_HxW, size, interpolation=cv2.INTER_AREA)
-
-
-def check_same_size(onset: np.ndarray, apex: np.ndarray) -> None:
-    """Raise ClipFault size_differs unless both frames have the same height and width."""
-    if onset.shape[:2] != apex.shape[:2]:
-        sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (onset, apex))
-        raise ClipFault("size_differs", f"two frames of the clip have {sizes} pixels.")
 
 
 def check_contrast(name: str, grey_HxW: np.ndarray) -> None:

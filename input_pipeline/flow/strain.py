@@ -33,11 +33,11 @@ def optical_strain(u_HxW: np.ndarray, v_HxW: np.ndarray, formula: str = "mfdan")
     return np.sqrt(du_dx_HxW**2 + dv_dy_HxW**2 + 0.5 * shear_HxW)
 
 
-def normalise_to_255(flow_HxWxC: np.ndarray) -> tuple[np.ndarray, int]:
-    """Min-max of each channel over the whole face to 0..255; returns (maps, constant channels).
+def normalise_to_255(flow_HxWxC: np.ndarray) -> np.ndarray:
+    """Min-max of each channel over the whole face to 0..255, HxWxC float32.
 
-    The maps are HxWxC float32. A channel without any motion has no scale of its own: it becomes
-    0, never NaN, and is counted. Raises InputError on NaN or infinity.
+    A channel without any motion has no scale of its own: it becomes 0, never NaN. Raises
+    InputError on NaN or infinity.
     """
     flow_HxWxC = np.asarray(flow_HxWxC, np.float64)
     if not np.isfinite(flow_HxWxC).all():
@@ -47,6 +47,5 @@ def normalise_to_255(flow_HxWxC: np.ndarray) -> tuple[np.ndarray, int]:
         )
     low_C = flow_HxWxC.min(axis=(0, 1))
     range_C = flow_HxWxC.max(axis=(0, 1)) - low_C
-    is_constant_C = range_C == 0
-    unit_HxWxC = (flow_HxWxC - low_C) / np.where(is_constant_C, 1.0, range_C)
-    return (unit_HxWxC * 255.0).astype(np.float32), int(is_constant_C.sum())
+    unit_HxWxC = (flow_HxWxC - low_C) / np.where(range_C == 0, 1.0, range_C)
+    return (unit_HxWxC * 255.0).astype(np.float32)

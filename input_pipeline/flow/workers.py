@@ -2,13 +2,13 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import multiprocessing
 import os
-import pathlib
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
 from input_pipeline.core import progress_lines
@@ -31,19 +31,15 @@ class Outcome:
     detail: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What workers need besides the clip; without a cache folder, clips are only checked."""
-
-    settings: MapSettings
-    cache_dir: pathlib.Path | None
-
-
-def run(records: Sequence[ClipRecord], work: Work, workers: int) -> list[Outcome]:
+def run(
+    records: Sequence[ClipRecord], settings: MapSettings, cache: MapCache | None, workers: int
+) -> list[Outcome]:
     """Process the clips in `workers` processes, with their progress shown; outcomes in their order.
 
-    Finished maps are in the cache, so that an interrupted build goes on where it was.
+    Finished maps are in the cache, so that an interrupted build goes on where it was; without a
+    cache, clips are only checked.
     """
+    work = functools.partial(process, settings=settings, cache=cache)
     outcomes: dict[str, Outcome] = {}
     with progress_lines.bar(len(records), "clips") as bar:
         for outcome in _together(records, work, workers):
@@ -59,7 +55,9 @@ def run(records: Sequence[ClipRecord], work: Work, workers: int) -> list[Outcome
     return [outcomes[record.key] for record in records]
 
 
-def _together(records: Sequence[ClipRecord], work: Work, workers: int) -> Iterator[Outcome]:
+def _together(
+    records: Sequence[ClipRecord], work: Callable[[ClipRecord], Outcome], workers: int
+) -> Iterator[Outcome]:
     pool = concurrent.futures.ProcessPoolExecutor(
         max_workers=max(1, min(workers, len(records))),
         # A fork would copy the threads of libraries that are loaded already.
@@ -67,7 +65,7 @@ def _together(records: Sequence[ClipRecord], work: Work, workers: int) -> Iterat
         initializer=_start_worker,
     )
     try:
-        waiting = {pool.submit(process, record, work) for record in records}
+        waiting = {pool.submit(work, record) for record in records}
         for done in concurrent.futures.as_completed(waiting):
             try:
                 yield done.result()
@@ -78,15 +76,14 @@ def _together(records: Sequence[ClipRecord], work: Work, workers: int) -> Iterat
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def process(record: ClipRecord, work: Work) -> Outcome:
+def process(record: ClipRecord, settings: MapSettings, cache: MapCache | None) -> Outcome:
     """One clip, in a worker: maps into the cache, or a check; faults become outcomes."""
     try:
-        if work.cache_dir is None:
-            return Outcome(record.key, check_clip(record, work.settings))
-        cache = MapCache(work.cache_dir, work.settings)
+        if cache is None:
+            return Outcome(record.key, check_clip(record, settings))
         maps = cache.load(record)
         if maps is None:
-            maps = make_maps(record, work.settings)
+            maps = make_maps(record, settings)
             cache.save(record, maps)
         return Outcome(record.key, maps.quality)
     except ClipFault as fault:

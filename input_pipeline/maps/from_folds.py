@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from input_pipeline.core import identifiers, progress_lines
 from input_pipeline.core.clips import CLASS_NAMES
-from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.core.errors import Faults, InputError, at
 from input_pipeline.databases import registry
 from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.maps import picture
@@ -54,26 +54,26 @@ def read_split(source: pathlib.Path, dataset: str) -> list[MapSample]:
     root = source.resolve()
     copies: dict[_Key, _Copy] = {}
     folds: dict[str, set[_Key]] = {}
-    names = _entries(root)
-    for name in progress_lines.over(names, "folds"):
-        try:
+    for name in progress_lines.over(_entries(root), "folds"):
+        with faults.noted():
             fold = _read_fold(root, name, dataset, faults)
-        except InputError as error:
-            faults.add(str(error))
-            continue
-        _compare(fold, copies, faults, root)
-        folds[name] = set(fold)
-    _check_complete(folds, copies, faults)
+            _compare(fold, copies, faults, root)
+            folds[name] = set(fold)
+    for name, keys in folds.items():
+        missing = sorted(copies.keys() - keys)
+        if missing:
+            faults.add(
+                f"the fold '{name}' lacks {len(missing)} of the {len(copies)} clips that other "
+                f"folds hold, the first being {missing[0]}; every fold must hold the same clips."
+            )
+    if folds and not copies:
+        faults.add(f"the source folder holds no maps; the form is {_FORM}.")
     faults.raise_if_any()
     samples = []
-    for key in sorted(copies):
-        copy = copies[key]
-        try:
+    for key, copy in sorted(copies.items()):
+        with faults.noted(), at(f"'{copy.path.relative_to(root)}'"):
             map_HxWxC = picture.decode(picture.read_bytes(copy.path))
-        except InputError as error:
-            faults.add(f"'{copy.path.relative_to(root)}': {error}")
-            continue
-        samples.append(MapSample(*key, label=copy.label, map_HxWxC=map_HxWxC))
+            samples.append(MapSample(*key, label=copy.label, map_HxWxC=map_HxWxC))
     faults.raise_if_any()
     return samples
 
@@ -102,7 +102,8 @@ def _read_fold(root: pathlib.Path, name: str, dataset: str, faults: Faults) -> d
     for part in _PARTS:
         for label, path in _pictures(root, name, part):
             shown = path.relative_to(root)
-            key = _key(path, shown)
+            with at(f"'{shown}'"):
+                key, copy = _key(path), _Copy(label, _digest(path), path)
             if (key[:2] == held_out) != (part == "u_test"):
                 faults.add(
                     f"'{shown}' shows the subject {'/'.join(key[:2])} in {part} of the fold "
@@ -110,7 +111,7 @@ def _read_fold(root: pathlib.Path, name: str, dataset: str, faults: Faults) -> d
                 )
             if key in fold:
                 faults.add(f"'{shown}': the fold '{name}' holds {key} twice; remove one of them.")
-            fold[key] = _Copy(label, _digest(path, shown), path)
+            fold[key] = copy
     return fold
 
 
@@ -132,26 +133,19 @@ def _pictures(root: pathlib.Path, name: str, part: str) -> list[tuple[int, pathl
     return pictures
 
 
-def _key(path: pathlib.Path, shown: pathlib.Path) -> _Key:
-    stem = path.stem.rstrip(" ")
-    subject, separator, clip = stem.partition("_")
+def _key(path: pathlib.Path) -> _Key:
+    subject, separator, clip = path.stem.rstrip(" ").partition("_")
     database = registry.database_of(subject)
     if path.suffix.lower() != ".png" or not separator or database is None:
-        raise InputError(f"'{shown}' is not named like a map; the form is {_FORM}; remove it.")
-    try:
-        identifiers.checked(clip, "clip")
-    except InputError as error:
-        raise InputError(f"'{shown}': {error}") from error
+        raise InputError(f"it is not named like a map; the form is {_FORM}; remove it.")
+    identifiers.checked(clip, "clip")
     return _Key(database, registry.canonical_subject(database, subject), clip)
 
 
-def _digest(path: pathlib.Path, shown: pathlib.Path) -> bytes:
+def _digest(path: pathlib.Path) -> bytes:
     if path.is_symlink() and not path.resolve().is_relative_to(path.parents[3]):
-        raise InputError(f"'{shown}' leads out of the source folder; copy the map itself there.")
-    try:
-        return hashlib.sha256(picture.read_bytes(path)).digest()
-    except InputError as error:
-        raise InputError(f"'{shown}': {error}") from error
+        raise InputError("it leads out of the source folder; copy the map itself there.")
+    return hashlib.sha256(picture.read_bytes(path)).digest()
 
 
 def _compare(
@@ -166,15 +160,3 @@ def _compare(
                 f"'{copy.path.relative_to(root)}' and '{earlier.path.relative_to(root)}' give "
                 f"{key} another {what}; all folds must agree; copy the folder again."
             )
-
-
-def _check_complete(folds: dict[str, set[_Key]], copies: dict[_Key, _Copy], faults: Faults) -> None:
-    for name, keys in folds.items():
-        missing = sorted(copies.keys() - keys)
-        if missing:
-            faults.add(
-                f"the fold '{name}' lacks {len(missing)} of the {len(copies)} clips that other "
-                f"folds hold, the first being {missing[0]}; every fold must hold the same clips."
-            )
-    if folds and not copies:
-        faults.add(f"the source folder holds no maps; the form is {_FORM}.")

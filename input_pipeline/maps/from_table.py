@@ -9,7 +9,7 @@ import numpy as np
 
 from input_pipeline.core import identifiers, progress_lines
 from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, MOST_CLASSES
-from input_pipeline.core.errors import Faults, InputError
+from input_pipeline.core.errors import Faults, InputError, at
 from input_pipeline.core.files import UnfitFileError, read_whole
 from input_pipeline.databases import registry
 from input_pipeline.databases.registry import DATABASES_OF
@@ -28,11 +28,9 @@ _WORD_OF = {name: name for name in CLASS_NAMES} | {str(n): w for n, w in enumera
 
 
 class _Entry(NamedTuple):
-    """One row, checked, its picture not yet read."""
+    """One row, checked, its picture not yet read; `key` is database, subject and clip."""
 
-    database: str
-    subject: str
-    clip: str
+    key: tuple[str, str, str]
     # The class in words.
     label: str
     map_name: str
@@ -49,25 +47,20 @@ def read_table(source: pathlib.Path, dataset: str) -> tuple[list[MapSample], tup
     the first faulty row and counts the others.
     """
     rows = _rows(_text(source / TABLE_NAME))
-    has_landmarks = LANDMARK_COLUMNS[0] in rows[0][1]
     resolved = source.resolve()
     faults = Faults()
     entries: list[tuple[int, _Entry]] = []
     first_row_of: dict[tuple[str, str, str], int] = {}
     for number, row in rows:
-        try:
-            entry = _entry(resolved, dataset, row, has_landmarks)
-        except InputError as error:
-            faults.add(f"{TABLE_NAME} row {number}: {error}")
-            continue
-        key = (entry.database, entry.subject, entry.clip)
-        if key in first_row_of:
-            faults.add(
-                f"{TABLE_NAME} row {number}: the clip {'/'.join(key)} already stands in row "
-                f"{first_row_of[key]}; every key must be unique; remove one of the two rows."
-            )
-        first_row_of.setdefault(key, number)
-        entries.append((number, entry))
+        with faults.noted(), at(f"{TABLE_NAME} row {number}"):
+            entry = _entry(resolved, dataset, row)
+            entries.append((number, entry))
+            first = first_row_of.setdefault(entry.key, number)
+            if first != number:
+                raise InputError(
+                    f"the clip {'/'.join(entry.key)} already stands in row {first}; every key "
+                    "must be unique; remove one of the two rows."
+                )
     # Before any picture is decoded: a table of thousands of wrong rows is refused at once.
     faults.raise_if_any()
     class_names: tuple[str, ...] = CLASS_NAMES
@@ -112,22 +105,17 @@ def _samples(entries: list[tuple[int, _Entry]], class_names: tuple[str, ...]) ->
     samples = []
     map_of: dict[pathlib.Path, np.ndarray] = {}
     for number, entry in progress_lines.over(entries, "maps"):
-        try:
+        with faults.noted(), at(f"{TABLE_NAME} row {number}: '{entry.map_name}'"):
             if entry.path not in map_of:
                 map_of[entry.path] = picture.decode(picture.read_bytes(entry.path))
-        except InputError as error:
-            faults.add(f"{TABLE_NAME} row {number}: '{entry.map_name}': {error}")
-            continue
-        samples.append(
-            MapSample(
-                database=entry.database,
-                subject=entry.subject,
-                clip=entry.clip,
-                label=class_names.index(entry.label),
-                map_HxWxC=map_of[entry.path],
-                landmarks_5x2=entry.landmarks_5x2,
+            samples.append(
+                MapSample(
+                    *entry.key,
+                    label=class_names.index(entry.label),
+                    map_HxWxC=map_of[entry.path],
+                    landmarks_5x2=entry.landmarks_5x2,
+                )
             )
-        )
     faults.raise_if_any()
     return samples
 
@@ -192,7 +180,7 @@ def _check_header(header: list[str]) -> None:
         raise InputError(f"{TABLE_NAME} has the column {twice[0]} twice; remove one of the two.")
 
 
-def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmarks: bool) -> _Entry:
+def _entry(source: pathlib.Path, dataset: str, row: dict[str, str]) -> _Entry:
     database = identifiers.checked(row["database"].strip().lower(), "database")
     allowed = DATABASES_OF.get(dataset, (database,))
     if database not in allowed:
@@ -211,15 +199,12 @@ def _entry(source: pathlib.Path, dataset: str, row: dict[str, str], has_landmark
             f"the label {row['label'][:40]!a} is unknown; allowed are {', '.join(CLASS_NAMES)} or "
             "0, 1, 2; correct the row."
         )
-    landmarks_5x2 = _landmarks(row) if has_landmarks else None
     return _Entry(
-        database=database,
-        subject=registry.canonical_subject(database, subject),
-        clip=clip,
+        key=(database, registry.canonical_subject(database, subject), clip),
         label=label,
         map_name=row["map"],
         path=picture.path_inside(source, row["map"]),
-        landmarks_5x2=landmarks_5x2,
+        landmarks_5x2=_landmarks(row) if LANDMARK_COLUMNS[0] in row else None,
     )
 
 

@@ -92,17 +92,9 @@ def _around(region: _Region, point_2: np.ndarray, size: int) -> Window:
     height, width = _nearest(region.height * scale), _nearest(region.width * scale)
     top = _nearest(point_2[1] - region.raised * scale) - height // 2
     left = _nearest(point_2[0]) - width // 2
-    return Window(
-        region.landmark,
-        top=min(max(top, 0), size - height),
-        left=min(max(left, 0), size - width),
-        height=height,
-        width=width,
-        slot_top=region.slot_top,
-        slot_left=region.slot_left,
-        slot_height=region.height,
-        slot_width=region.width,
-    )
+    inside = (min(max(top, 0), size - height), min(max(left, 0), size - width), height, width)
+    slot = (region.slot_top, region.slot_left, region.height, region.width)
+    return Window(region.landmark, *inside, *slot)
 
 
 def _nearest(value: float) -> int:
@@ -116,21 +108,19 @@ def _htnet_windows(landmarks_5x2: np.ndarray) -> list[Window]:
     right eye, and HTNet names and joins them by what they cover: both eyes' points in the upper
     half of the map, both mouth corners' in the lower.
     """
-    half = MAP_SIZE // 4
+    half, side = MAP_SIZE // 4, MAP_SIZE // 2
     centre_5x2 = np.clip(landmarks_5x2, half, MAP_SIZE - half).astype(np.int64)
     covered = {
         "eye_left": ("eye_left", 0, 0),
-        "eye_right": ("lip_left", 0, 2 * half),
-        "lip_left": ("eye_right", 2 * half, 0),
-        "lip_right": ("lip_right", 2 * half, 2 * half),
+        "eye_right": ("lip_left", 0, side),
+        "lip_left": ("eye_right", side, 0),
+        "lip_right": ("lip_right", side, side),
     }
     cut = []
     for landmark, (name, slot_top, slot_left) in covered.items():
-        row, column = (int(value) for value in centre_5x2[LANDMARKS.index(landmark)])
-        side = 2 * half
-        cut.append(
-            Window(name, row - half, column - half, side, side, slot_top, slot_left, side, side)
-        )
+        row, column = centre_5x2[LANDMARKS.index(landmark)].tolist()
+        window = (row - half, column - half, side, side)
+        cut.append(Window(name, *window, slot_top, slot_left, side, side))
     return cut
 
 

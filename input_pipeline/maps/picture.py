@@ -41,12 +41,9 @@ def decode(data: bytes) -> np.ndarray:
     _check_header(data)
     # Pillow checks every chunk but the last.
     if not data.endswith(png_chunks.END):
-        raise InputError(f"the map is cut off or damaged at its end; {_WANTED}; copy it again.")
+        raise _broken("cut off or damaged at its end")
     if not png_chunks.has_all_pixels(data):
-        raise InputError(
-            f"the map is damaged (its data hold other than {MAP_SIZE} rows); {_WANTED}; copy it "
-            "again."
-        )
+        raise _broken(f"damaged (its data hold other than {MAP_SIZE} rows)")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             picture.verify()
@@ -54,21 +51,25 @@ def decode(data: bytes) -> np.ndarray:
             return np.array(picture.convert("RGB"), np.uint8)
     # Pillow reports damage as OSError, SyntaxError, ValueError, struct.error or zlib.error.
     except Exception as error:
-        raise InputError(f"the map is damaged ({error}); {_WANTED}; copy it again.") from error
+        raise _broken(f"damaged ({error})") from error
+
+
+def _broken(what: str) -> InputError:
+    return InputError(f"the map is {what}; {_WANTED}; copy it again.")
 
 
 def _check_header(data: bytes) -> None:
     if not data:
-        raise InputError(f"the map is an empty file; {_WANTED}; copy it again.")
+        raise _broken("an empty file")
     if not data.startswith(png_chunks.SIGNATURE):
         raise InputError(f"the map is no PNG file, whatever its name says; {_WANTED}.")
     if len(data) < 33 or data[8:16] != b"\x00\x00\x00\x0dIHDR":
-        raise InputError(f"the map is cut off within its header; {_WANTED}; copy it again.")
+        raise _broken("cut off within its header")
     width, height, bits, colour_type = struct.unpack(">IIBB", data[16:26])
     if (width, height) != (MAP_SIZE, MAP_SIZE):
         raise InputError(f"the map has {width}x{height} pixels; {_WANTED}.")
     if png_chunks.headers(data) > 1:
-        raise InputError(f"the map has a second header, as no PNG may; {_WANTED}; copy it again.")
+        raise _broken("damaged (it has a second header)")
     if bits != 8 or colour_type != _RGB:
         mode = _COLOUR_TYPES.get(colour_type, f"of unknown colour type {colour_type}")
         raise InputError(f"the map is {mode} with {bits} bits a channel; {_WANTED}.")
@@ -90,13 +91,11 @@ def path_inside(source: pathlib.Path, name: str) -> pathlib.Path:
         raise InputError(
             f"the map name '{name[:40]}...' is over-long with {len(name)} characters; {rule}."
         )
-    outside = f"the map '{name}' leads out of the source folder; {rule}."
-    if parts.is_absolute() or ".." in parts.parts:
-        raise InputError(outside)
     try:
         resolved = (source / name).resolve()
     except (OSError, RuntimeError) as error:
         raise InputError(f"the map '{name}' cannot be followed to a file; {rule}.") from error
-    if not resolved.is_relative_to(source):
-        raise InputError(outside)
+    is_relative = not parts.is_absolute() and ".." not in parts.parts
+    if not is_relative or not resolved.is_relative_to(source):
+        raise InputError(f"the map '{name}' leads out of the source folder; {rule}.")
     return resolved

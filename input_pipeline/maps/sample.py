@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -68,7 +67,7 @@ def to_clips(
     Only one sample's whole map is in memory at a time. Mean landmark positions stand in where a
     sample has none.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for sample in samples:
         size = sample.map_HxWxC.shape[0]
         landmarks_5x2 = sample.landmarks_5x2
@@ -77,7 +76,7 @@ def to_clips(
         rows.append(
             {
                 "flow": layouts.compose(layout, sample.map_HxWxC, landmarks_5x2),
-                "whole": layouts.area_average(sample.map_HxWxC, MAP_SIZE, MAP_SIZE),
+                "flow_whole": layouts.area_average(sample.map_HxWxC, MAP_SIZE, MAP_SIZE),
                 "label": sample.label,
                 "database": sample.database,
                 "subject": sample.subject,
@@ -86,17 +85,10 @@ def to_clips(
                 **sample.extras,
             }
         )
-    columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    clips = Clips(
+    clips = Clips.of_columns(
+        {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]},
         dataset=dataset,
         layout=layout,
-        flow_NxHxWxC=columns.pop("flow"),
-        flow_whole_NxHxWxC=columns.pop("whole"),
-        label_N=columns.pop("label"),
-        database_N=columns.pop("database"),
-        subject_N=columns.pop("subject"),
-        clip_N=columns.pop("clip"),
-        extras=columns,
         provenance=provenance,
         pretend=pretend,
         class_names=class_names,

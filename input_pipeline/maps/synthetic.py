@@ -99,7 +99,11 @@ def make(layout: str, size: str) -> Clips:
     for database, subject_sizes in _SUBJECT_SIZES[size].items():
         for number, clips_of_subject in enumerate(subject_sizes, start=1):
             subject_name = f"{database[-1]}{number:02d}"
-            subject = _new_subject(rng)
+            subject = _Subject(
+                landmarks_5x2=layouts.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2)),
+                habit=tuple(_MOTIONS)[rng.integers(len(_MOTIONS))],
+                habit_strength=float(rng.normal(0.0, _HABIT)),
+            )
             for clip_number in range(1, clips_of_subject + 1):
                 ids = (database, subject_name, f"{subject_name}_{clip_number:02d}")
                 samples.append(_new_clip(rng, subject, ids, int(label_N[len(samples)])))
@@ -114,20 +118,11 @@ def make(layout: str, size: str) -> Clips:
     )
 
 
-def _new_subject(rng: np.random.Generator) -> _Subject:
-    return _Subject(
-        landmarks_5x2=layouts.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2)),
-        habit=tuple(_MOTIONS)[rng.integers(len(_MOTIONS))],
-        habit_strength=float(rng.normal(0.0, _HABIT)),
-    )
-
-
 def _new_clip(
     rng: np.random.Generator, subject: _Subject, ids: tuple[str, str, str], label: int
 ) -> MapSample:
-    names = [
-        name for name, (class_name, _) in _EXPRESSIONS.items() if class_name == CLASS_NAMES[label]
-    ]
+    wanted = CLASS_NAMES[label]
+    names = [name for name, (class_name, _) in _EXPRESSIONS.items() if class_name == wanted]
     emotion = names[rng.integers(len(names))]
     landmarks_5x2 = subject.landmarks_5x2 + rng.normal(0.0, 0.15, (5, 2))
     flow_SxSx2 = np.zeros((_FACE_SIZE, _FACE_SIZE, 2))
@@ -143,7 +138,7 @@ def _new_clip(
 
     u_SxS, v_SxS = flow_SxSx2[..., 0], flow_SxSx2[..., 1]
     strain_SxS = strain.optical_strain(u_SxS, v_SxS)
-    face_SxSxC, _ = strain.normalise_to_255(np.stack([u_SxS, v_SxS, strain_SxS], axis=-1))
+    face_SxSxC = strain.normalise_to_255(np.stack([u_SxS, v_SxS, strain_SxS], axis=-1))
     # Whole numbers, as in the published pictures: they also swallow the last bits in which
     # platforms' exponentials differ, and 2x2 means of them are exact.
     face_SxSxC = np.rint(face_SxSxC)

@@ -26,10 +26,6 @@ class Recovered:
     found_SxSx2: np.ndarray
     is_moving_SxS: np.ndarray
 
-    def median_error(self) -> float:
-        """Median end-point error of the moving points, in pixels of the face crop."""
-        return float(np.median(self.errors()))
-
     def errors(self) -> np.ndarray:
         """End-point error of every moving point, in pixels of the face crop."""
         difference_SxSx2 = self.found_SxSx2 - self.true_SxSx2
@@ -59,14 +55,11 @@ def recover(
     deviation of the grey noise in both frames.
     """
     neutral_HxWx3 = portraits.identity(identity)
-    onset_HxWx3 = neutral_HxWx3
-    if noise:
-        onset_HxWx3 = portraits.with_noise(neutral_HxWx3, noise, 2 * identity)
+    onset_HxWx3 = portraits.with_noise(neutral_HxWx3, noise, 2 * identity)
     face = detection.find_face(onset_HxWx3)
     scale = float(np.hypot(*face.transform_2x3[0, :2]))
     frame_HxWx3, true_HxWx2 = portraits.moved(neutral_HxWx3, {motion: pixels / scale})
-    if noise:
-        frame_HxWx3 = portraits.with_noise(frame_HxWx3, noise, 2 * identity + 1)
+    frame_HxWx3 = portraits.with_noise(frame_HxWx3, noise, 2 * identity + 1)
     found_SxSx2 = optical.optical_flow(
         detection.crop(grey(onset_HxWx3), face), detection.crop(grey(frame_HxWx3), face), method
     )
@@ -78,11 +71,10 @@ def recover(
 def _in_crop(flow_HxWx2: np.ndarray, face: detection.Face) -> np.ndarray:
     """A flow of the frame as seen in the face crop: moved there, turned and scaled."""
     cv2 = extras.opencv()
-    size = (detection.FACE_SIZE, detection.FACE_SIZE)
     in_place_SxSx2 = cv2.warpAffine(
         flow_HxWx2,
         face.transform_2x3,
-        size,
+        (detection.FACE_SIZE, detection.FACE_SIZE),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )

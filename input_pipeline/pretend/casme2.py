@@ -47,9 +47,7 @@ def write(root: pathlib.Path) -> None:
         for clip in CLIPS
         if clip.emotion not in _DROPPED and (clip.subject, clip.clip) not in _BY_NAME
     ]
-    film.write_tables(
-        root, DATABASE, drawn, in_protocol, lambda clip: (f"sub{clip.subject}", clip.clip)
-    )
+    drawn.write_tables(root, in_protocol, lambda clip: (f"sub{clip.subject}", clip.clip))
 
 
 def _write_clip(root: pathlib.Path, drawn: Film, clip: PretendClip) -> None:
@@ -59,13 +57,13 @@ def _write_clip(root: pathlib.Path, drawn: Film, clip: PretendClip) -> None:
     lead_in = [(number, frames[0][1]) for number in range(clip.onset - _LEAD_IN, clip.onset)]
     tail = [(frames[-1][0] + 1, frames[-1][1])]
     raw = root / "CASME2-RAW" / "CASME2-RAW" / name
-    film.write_frames(raw, [*lead_in, *frames, *tail], lambda n: f"img{n}.jpg")
+    film.write_frames(raw, [*lead_in, *frames, *tail], "img{}.jpg")
     selected = root / "CASME2_RAW_selected" / "CASME2_RAW_selected" / name
-    film.write_frames(selected, frames, lambda n: f"img{n}.jpg", stray=False)
+    film.write_frames(selected, frames, "img{}.jpg", stray=False)
     cropped = [(number, film.cropped(picture, clip)) for number, picture in frames]
     if clip.clip == "EP01_08":
         cropped = []
-    film.write_frames(root / "Cropped" / name, cropped, lambda n: f"reg_img{n}.jpg")
+    film.write_frames(root / "Cropped" / name, cropped, "reg_img{}.jpg")
 
 
 def _write_sheets(root: pathlib.Path) -> None:
@@ -77,16 +75,14 @@ def _write_sheets(root: pathlib.Path) -> None:
     ]
     old = [[*row, clip.emotion] for row, clip in zip(rows, CLIPS, strict=True)]
     workbooks.write_xlsx(
-        root / "CASME2-coding-20140508.xlsx",
-        {"Sheet1": [header, *old], "Sheet2": [], "Sheet3": []},
+        root / "CASME2-coding-20140508.xlsx", {"Sheet1": [header, *old], "Sheet2": [], "Sheet3": []}
     )
     new = [
         [*row, "surprise" if clip is _MOVED else clip.emotion, 1 + place % 7]
         for place, (row, clip) in enumerate(zip(rows, CLIPS, strict=True))
     ]
     workbooks.write_xlsx(
-        root / "CASME2-coding-20190701.xlsx",
-        {"Sheet1": [[*header, "Objective Classes"], *new]},
+        root / "CASME2-coding-20190701.xlsx", {"Sheet1": [[*header, "Objective Classes"], *new]}
     )
     classes = [[c.subject, c.clip, 7 - place % 7] for place, c in enumerate(CLIPS)]
     workbooks.write_xlsx(

@@ -52,29 +52,21 @@ def write(root: pathlib.Path) -> None:
         frames = list(drawn.frames(clip))
         folder = _FOLDER_OF.get(clip.subject, clip.subject)
         video = videos / folder / clip.clip.lower()
-        film.write_frames(video / "color", frames, _jpg)
-        film.write_frames(video / "depth", _depth(frames), _png, stray=False)
+        film.write_frames(video / "color", frames, "{}.jpg")
+        film.write_frames(video / "depth", _depth(frames), "{}.png", stray=False)
         if clip.subject == _UNREADABLE[0]:
             for number in _UNREADABLE[1]:
-                (video / "color" / _jpg(number)).write_bytes(b"")
+                (video / "color" / f"{number}.jpg").write_bytes(b"")
         if (clip.subject, clip.onset) in _IN_CLIP_FOLDERS:
             name = f"{clip.subject}_{clip.clip}_{clip.onset}"
             own = root / "Part_A_ME_clip" / "Part_A_ME_clip"
-            film.write_frames(own / "frame" / name, frames, _jpg)
-            film.write_frames(own / "depth" / name, _depth(frames), _png, stray=False)
+            film.write_frames(own / "frame" / name, frames, "{}.jpg")
+            film.write_frames(own / "depth" / name, _depth(frames), "{}.png", stray=False)
     macro = root / "Part_A_MaE_clip" / "frame" / "spNO.1_b_97"
-    film.write_frames(macro, _depth(list(drawn.frames(CLIPS[1]))), _png, stray=False)
+    film.write_frames(macro, _depth(list(drawn.frames(CLIPS[1]))), "{}.png", stray=False)
     _write_sheet(part / "annotation" / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx")
     in_protocol = [clip for clip in CLIPS if clip.emotion.lower() != "others"]
-    film.write_tables(root, DATABASE, drawn, in_protocol, names)
-
-
-def _jpg(number: int) -> str:
-    return f"{number}.jpg"
-
-
-def _png(number: int) -> str:
-    return f"{number}.png"
+    drawn.write_tables(root, in_protocol, names)
 
 
 def _depth(frames: list[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:

@@ -8,12 +8,7 @@ from input_pipeline.databases import reading
 from input_pipeline.databases.registry import DATABASES_OF
 from input_pipeline.pretend import casme2, casme3, samm, smic
 
-_WRITERS = {
-    "casme2": casme2.write,
-    "samm": samm.write,
-    "smic": smic.write,
-    "casme3": casme3.write,
-}
+_WRITERS = {each.DATABASE: each.write for each in (casme2, samm, smic, casme3)}
 _LIST = "combined_3class_gt.csv"
 # The second official list lacks this clip.
 _NOT_IN_SECOND = "032_3_1"

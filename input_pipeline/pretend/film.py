@@ -5,7 +5,6 @@ Faces and motions are those of portraits; every number is invented.
 
 import dataclasses
 import functools
-import io
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from input_pipeline.core.clips import CLASS_NAMES
+from input_pipeline.core.tables import csv_text
 from input_pipeline.databases import expected_counts, labels
 from input_pipeline.pretend import portraits
 
@@ -58,6 +58,10 @@ class PretendClip:
         return [n for n in range(first, last + 1) if n not in self.holes]
 
 
+# The stored subject and clip of a pretend clip.
+NamesOf = Callable[[PretendClip], tuple[str, str]]
+
+
 class Film:
     """Draws the frames of the clips of one pretend database, always the same ones.
 
@@ -70,22 +74,22 @@ class Film:
         self._identity_of = {subject: number for number, subject in enumerate(subjects, first_face)}
         self._place_of = {id(clip): place for place, clip in enumerate(clips)}
 
+    def label(self, clip: PretendClip) -> int | None:
+        """The clip's class by what the sheet says; None outside the 3-class protocol."""
+        return labels.classes_of(self._database, str(clip.cell("emotion"))).label
+
     def motions(self, clip: PretendClip) -> dict[str, float]:
         """The clip's motions at its apex, in pixels of the frame."""
-        label = labels.classes_of(self._database, str(clip.cell("emotion"))).label
+        label = self.label(clip)
         # Clips outside the protocol move as well, in a way that no class does.
-        motions = {"nose_wrinkle": 1.0} if label is None else {}
-        motions |= portraits.MOTIONS_OF[CLASS_NAMES[label]] if label is not None else {}
+        outside = {"nose_wrinkle": 1.0}
+        motions = outside if label is None else portraits.MOTIONS_OF[CLASS_NAMES[label]]
         strongest = 2.0 + 0.2 * (self._place_of[id(clip)] % 6)
         return {name: round(strongest * share, 3) for name, share in motions.items()}
 
-    def identity(self, clip: PretendClip) -> int:
-        """The number of the clip's pretend face."""
-        return self._identity_of[clip.subject]
-
     def frames(self, clip: PretendClip) -> Iterator[tuple[int, np.ndarray]]:
         """Number and picture (480x640x3 uint8 RGB) of each frame on disk."""
-        face_HxWx3 = _face(self.identity(clip))
+        face_HxWx3 = _identity(self._identity_of[clip.subject])
         motions = self.motions(clip)
         shown: dict[int, np.ndarray] = {}
         for number in clip.numbers:
@@ -97,6 +101,30 @@ class Film:
             noise_HxW = np.roll(_noise(number % _NOISES), self._place_of[id(clip)] * 7, axis=1)
             noisy_HxWx3 = shown[step].astype(np.float32) + noise_HxW[..., None]
             yield number, np.clip(np.rint(noisy_HxWx3), 0, 255).astype(np.uint8)
+
+    def write_tables(
+        self, root: pathlib.Path, clips: Sequence[PretendClip], names: NamesOf
+    ) -> None:
+        """Write the pretend database's own counts and its true motions.
+
+        `clips` are those of the protocol.
+        """
+        counts: dict[str, list[int]] = {}
+        motions: list[tuple[object, ...]] = []
+        for clip in clips:
+            subject, clip_name = names(clip)
+            label = self.label(clip)
+            assert label is not None, clip
+            counts.setdefault(subject, [0] * len(CLASS_NAMES))[label] += 1
+            for motion in self.motions(clip).items():
+                motions.append(
+                    (self._database, subject, clip_name, self._identity_of[clip.subject], *motion)
+                )
+        columns = ("database", "subject", "clip", "identity", "motion", "pixels")
+        (root / MOTION_TABLE).write_text(csv_text(columns, motions), encoding="utf-8")
+        rows = [(self._database, s, 1, *counts[s], "pretend database") for s in sorted(counts)]
+        text = csv_text(expected_counts.COLUMNS, rows)
+        (root / expected_counts.PRETEND_TABLE).write_text(text, encoding="utf-8")
 
 
 def _strength(clip: PretendClip, number: int) -> float:
@@ -111,9 +139,7 @@ def _strength(clip: PretendClip, number: int) -> float:
     return 1.0 - (1.0 - _LEFT_AT_OFFSET) * fading
 
 
-@functools.cache
-def _face(number: int) -> np.ndarray:
-    return portraits.identity(number)
+_identity = functools.cache(portraits.identity)
 
 
 @functools.cache
@@ -123,27 +149,17 @@ def _noise(number: int) -> np.ndarray:
     return rng.normal(0.0, _NOISE, size).astype(np.float32)
 
 
-def encoded(picture: np.ndarray, suffix: str) -> bytes:
-    """A picture file's bytes: HxWx3 or HxW uint8, or HxW uint16 as PNG."""
-    buffer = io.BytesIO()
-    form = {".jpg": "JPEG", ".bmp": "BMP", ".png": "PNG"}[suffix]
-    options = {"quality": 92} if form == "JPEG" else {}
-    Image.fromarray(picture).save(buffer, form, **options)
-    return buffer.getvalue()
-
-
 def write_frames(
-    folder: pathlib.Path,
-    frames: Sequence[tuple[int, np.ndarray]],
-    name: Callable[[int], str],
-    *,
-    stray: bool = True,
+    folder: pathlib.Path, frames: Sequence[tuple[int, np.ndarray]], name: str, *, stray: bool = True
 ) -> None:
-    """Write numbered pictures, `name` giving each file's name, and stray files beside them."""
+    """Write numbered pictures, `name` formatting each file's name, and stray files beside them.
+
+    Pictures are HxWx3 or HxW uint8, or HxW uint16 as PNG.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number, picture in frames:
-        path = folder / name(number)
-        path.write_bytes(encoded(picture, path.suffix))
+        # Of the three forms JPEG alone knows a quality.
+        Image.fromarray(picture).save(folder / name.format(number), quality=92)
     for stray_name in STRAY_FILES if stray else ():
         (folder / stray_name).write_bytes(b"not a frame")
 
@@ -153,33 +169,3 @@ def cropped(picture: np.ndarray, clip: PretendClip) -> np.ndarray:
     more = 2 * (clip.onset % 7)
     x, y = (round(value) for value in portraits.FACE_CENTRE)
     return picture[max(0, y - 190 - more) : y + 190 + more, x - 170 - more : x + 170 + more]
-
-
-def write_tables(
-    root: pathlib.Path, database: str, film: Film, clips: Sequence[PretendClip], subject: Callable
-) -> None:
-    """Write the pretend database's own counts and its true motions.
-
-    `subject` gives the stored subject and clip of a PretendClip; `clips` are those of the
-    protocol.
-    """
-    counts: dict[str, list[int]] = {}
-    lines = ["database,subject,clip,identity,motion,pixels"]
-    for clip in clips:
-        name, clip_name = subject(clip)
-        label = labels.classes_of(database, str(clip.cell("emotion"))).label
-        assert label is not None, clip
-        counts.setdefault(name, [0] * len(CLASS_NAMES))[label] += 1
-        for motion, pixels in film.motions(clip).items():
-            lines.append(f"{database},{name},{clip_name},{film.identity(clip)},{motion},{pixels}")
-    _write_lines(root / MOTION_TABLE, lines)
-    header = f"database,subject,subjects,{','.join(CLASS_NAMES)},source"
-    rows = [
-        f"{database},{name},1,{','.join(map(str, counts[name]))},pretend database"
-        for name in sorted(counts)
-    ]
-    _write_lines(root / expected_counts.PRETEND_TABLE, [header, *rows])
-
-
-def _write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")

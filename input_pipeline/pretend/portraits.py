@@ -15,13 +15,6 @@ from input_pipeline.core import extras
 WIDTH, HEIGHT = 640, 480
 # Where the face lies in every identity's frame, give or take 20 pixels.
 FACE_CENTRE = (320.0, 240.0)
-LANDMARKS = {
-    "eye_left": (277.0, 185.0),
-    "eye_right": (363.0, 185.0),
-    "nose": (320.0, 244.0),
-    "lip_left": (272.0, 260.0),
-    "lip_right": (360.0, 260.0),
-}
 # The part of the portrait that is shown, enlarged by two: left, top, in portrait pixels.
 _WINDOW, _ENLARGED = (65, 10), 2.0
 _SEED = 68
@@ -63,8 +56,8 @@ def identity(number: int) -> np.ndarray:
     """The neutral face of pretend subject `number`, 480x640x3 uint8 RGB; always the same bytes.
 
     0 is the portrait as it is; every other number turns, stretches, bends and tones it, odd
-    numbers mirror it. The face stays where LANDMARKS says, give or take 20 pixels. Raises
-    ValueError on a negative number.
+    numbers mirror it. The face stays at FACE_CENTRE, give or take 20 pixels. Raises ValueError on
+    a negative number.
     """
     if number < 0:
         raise ValueError(f"identities are numbered from 0, got {number}")

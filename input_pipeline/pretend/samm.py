@@ -47,18 +47,14 @@ def write(root: pathlib.Path) -> None:
     for clip in CLIPS:
         grey = [(n, picture[..., 1]) for n, picture in drawn.frames(clip)]
         cropped = [(n, film.cropped(picture, clip)) for n, picture in grey]
-        name = _frame_name(clip)
+        digits = 5 if clip.clip.rsplit("_", 1)[0] in _WIDE else 4
+        name = f"{clip.subject}_{{:0{digits}d}}.jpg"
         inside = pathlib.Path(clip.subject, clip.clip)
         film.write_frames(root / "SAMM" / "SAMM" / inside, grey, name)
         film.write_frames(root / "SAMM_CROP" / inside, cropped, name, stray=False)
     _write_sheet(root)
     in_protocol = [clip for clip in CLIPS if clip.emotion != "Other"]
-    film.write_tables(root, DATABASE, drawn, in_protocol, lambda clip: (clip.subject, clip.clip))
-
-
-def _frame_name(clip: PretendClip):
-    digits = 5 if clip.clip.rsplit("_", 1)[0] in _WIDE else 4
-    return lambda number: f"{clip.subject}_{number:0{digits}d}.jpg"
+    drawn.write_tables(root, in_protocol, lambda clip: (clip.subject, clip.clip))
 
 
 def _write_sheet(root: pathlib.Path) -> None:

@@ -42,17 +42,17 @@ def write(root: pathlib.Path) -> None:
         full = list(drawn.frames(clip))
         frames = [(number, _smaller(picture)) for number, picture in full]
         inside = pathlib.Path(clip.subject, "micro", clip.emotion, clip.clip)
-        film.write_frames(raw / inside, frames, lambda n: f"image{n:06d}.bmp")
+        film.write_frames(raw / inside, frames, "image{:06d}.bmp")
         faces = [(number, film.cropped(picture, clip)) for number, picture in full]
         faces = [] if clip.clip == _EMPTY_WHEN_CROPPED else faces
-        film.write_frames(cropped / inside, faces, lambda n: f"reg_image{n:06d}.bmp")
+        film.write_frames(cropped / inside, faces, "reg_image{:06d}.bmp")
     # Neutral clips, and another camera's: both must be left alone.
     first = [(n, picture[::4, ::4]) for n, picture in list(drawn.frames(CLIPS[0]))[:2]]
     neutral = raw / "s1" / "non_micro" / "s1_n1"
-    film.write_frames(neutral, first, lambda n: f"image{n:06d}.bmp")
+    film.write_frames(neutral, first, "image{:06d}.bmp")
     visible = raw.parent / "VIS" / "s1" / "micro" / "negative" / "s1_ne_01"
-    film.write_frames(visible, first, lambda n: f"image{n:06d}.bmp")
-    film.write_tables(root, DATABASE, drawn, CLIPS, names)
+    film.write_frames(visible, first, "image{:06d}.bmp")
+    drawn.write_tables(root, CLIPS, names)
 
 
 def _smaller(picture: np.ndarray) -> np.ndarray:

@@ -11,9 +11,7 @@ from input_pipeline.core import extras
 
 # Fixed, so that a pretend database has the same bytes whenever it is made.
 _MADE = datetime.datetime(2019, 5, 14)
-_FORMULA = re.compile(
-    rb'(<c r="([A-Z]+\d+)"[^>]*><f>[^<]*</f>)<v\s*/>|(<c r="([A-Z]+\d+)"[^>]*><f>[^<]*</f>)<v></v>'
-)
+_FORMULA = re.compile(rb'(<c r="([A-Z]+\d+)"[^>]*><f>[^<]*</f>)<v(?:\s*/>|></v>)')
 
 
 def write_xlsx(
@@ -43,8 +41,7 @@ def _with_values(data: bytes, values: dict[str, int]) -> bytes:
     """The workbook with stored values beside its formulas, which openpyxl leaves empty."""
 
     def stored(match: re.Match[bytes]) -> bytes:
-        formula, cell = (match[1], match[2]) if match[1] else (match[3], match[4])
-        return formula + b"<v>%d</v>" % values[cell.decode()]
+        return match[1] + b"<v>%d</v>" % values[match[2].decode()]
 
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:

@@ -10,32 +10,23 @@ from input_pipeline.core.clips import CLASS_NAMES, entitled
 from input_pipeline.core.files import write_whole
 from input_pipeline.core.tables import Table
 from input_pipeline.databases import known_defects
-from input_pipeline.databases.rows import FaultyClip, ReadResult
+from input_pipeline.databases.rows import ClipRecord, FaultyClip, ReadResult
 from input_pipeline.flow.workers import Outcome
-from input_pipeline.reports import zero_motion
 
 _QUALITY = ("onset_frame", "apex_frame", "detector_score", "flow_max_px", "strain_mean")
 COLUMNS = ("clip", "label", "status", "code", "detail", "rules", *_QUALITY)
 
 
-def all_faults(result: ReadResult, outcomes: Sequence[Outcome], frames: str) -> list[FaultyClip]:
-    """Faults of reading and of processing in key order, known defects of the release marked.
-
-    `frames` is a choice of frame_choice: some defects belong to one of the trees.
-    """
+def all_faults(result: ReadResult, outcomes: Sequence[Outcome]) -> list[FaultyClip]:
+    """Faults of reading and of processing in key order, known defects of the release marked."""
     label_of = result.labels()
-    processed = [
-        FaultyClip(
-            outcome.key,
-            outcome.code,
-            outcome.detail,
-            label_of.get(outcome.key, -1),
-            outside=outcome.key not in label_of,
-        )
-        for outcome in outcomes
-        if outcome.code
-    ]
-    everything = known_defects.marked([*result.faults, *processed], frames)
+    faults = list(result.faults)
+    for outcome in outcomes:
+        if outcome.code:
+            label = label_of.get(outcome.key, -1)
+            fault = FaultyClip(outcome.key, outcome.code, outcome.detail, label, outside=label < 0)
+            faults.append(fault)
+    everything = known_defects.marked(faults, result.frames)
     return sorted(everything, key=lambda fault: fault.key)
 
 
@@ -59,17 +50,46 @@ def write_report(
     return path
 
 
+def zero_motion(clips: Sequence[ClipRecord], outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """One row for each clip whose apex is its onset, or holds the same pixels, in key order.
+
+    `frames` is the length from onset to offset, both included. The last cell names the frame that
+    spotting chose, or why the clip has none.
+    """
+    outcome_of = {outcome.key: outcome for outcome in outcomes}
+    found: list[tuple[str, ...]] = []
+    for clip in sorted(clips, key=lambda clip: clip.key):
+        outcome = outcome_of.get(clip.key)
+        rules = outcome.quality.rules if outcome and outcome.quality else ()
+        if clip.apex == clip.onset or "zero_motion" in rules:
+            numbers = (clip.onset, clip.apex, clip.offset, clip.offset - clip.onset + 1)
+            found.append((clip.key, *map(str, numbers), _taken(outcome)))
+    return found
+
+
+def _taken(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "not looked at"
+    if outcome.quality is None:
+        return f"none: {outcome.code}"
+    if "zero_motion" not in outcome.quality.rules:
+        return "not looked for (check only)"
+    if "zero_motion_kept" in outcome.quality.rules:
+        return "none: kept without motion"
+    capped = ", the search capped" if "spotting_capped" in outcome.quality.rules else ""
+    return f"{outcome.quality.apex_frame} by spotting{capped}"
+
+
 def _clips_csv(
     result: ReadResult, outcomes: Sequence[Outcome], faults: Sequence[FaultyClip]
 ) -> str:
     label_of = result.labels()
     rows: list[tuple[str, ...]] = []
-    for outcome in outcomes:
-        if outcome.quality is None:
+    for outcome, quality in ((each, each.quality) for each in outcomes):
+        if quality is None:
             continue
-        quality = outcome.quality
-        measured = (quality.detector_score, quality.flow_max_px, quality.strain_mean)
-        numbers = map("{:.{}f}".format, measured, (4, 3, 5))
+        flow, strain = f"{quality.flow_max_px:.3f}", f"{quality.strain_mean:.5f}"
+        numbers = (f"{quality.detector_score:.4f}", flow, strain)
         word = _word(label_of.get(outcome.key, -1))
         frames = (str(quality.onset_frame), str(quality.apex_frame))
         rows.append((outcome.key, word, "used", "", "", " ".join(quality.rules), *frames, *numbers))
@@ -124,8 +144,8 @@ def _markdown(
         ),
         _table(
             "Clips whose apex is their onset",
-            zero_motion.COLUMNS,
-            zero_motion.rows(result.clips, outcomes),
+            ("clip", "onset", "apex in the sheet", "offset", "frames", "apex taken"),
+            zero_motion(result.clips, outcomes),
         ),
         _table(
             "Corrections of the annotation",

@@ -1,9 +1,10 @@
 """Contact sheets with faces: onset, apex, landmarks, flow, regions, map. Licensed material."""
 
-import collections
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 
+import matplotlib
 import numpy as np
 
 from input_pipeline.core import extras
@@ -14,7 +15,6 @@ from input_pipeline.flow import strain
 from input_pipeline.flow.clip_maps import ClipMaps
 from input_pipeline.maps import layouts
 from input_pipeline.reports import page
-from input_pipeline.reports.signed_colours import signed_colours, zero_of
 
 WARNING = "LICENSED MATERIAL: shows faces of a database, do not publish or pass on"
 _SIDE = 168
@@ -42,18 +42,13 @@ def write_pages(
 
     Pages of an earlier build are removed.
     """
-    by_database: dict[str, list[ClipRecord]] = collections.defaultdict(list)
-    for record in records:
-        by_database[record.database].append(record)
     paths = []
-    for database, own in sorted(by_database.items()):
-
-        def row_of(index: int, own: list[ClipRecord] = own) -> page.Row:
-            return _row(layout, own[index], maps_of(own[index]))
-
+    for database in sorted({record.database for record in records}):
+        own = [record for record in records if record.database == database]
         # The warning stays: of a composite, one part may be pretend and another real.
         title = entitled(f"{WARNING} - {in_words(database)}, layout {layout}", pretend=pretend)
-        paths += GRID.write(folder, f"faces_{database}", len(own), row_of, title)
+        rows = (_row(layout, record, maps_of(record)) for record in own)
+        paths += GRID.write(folder, f"faces_{database}", len(own), rows, title)
     page.remove_others(folder, "faces_*.png", paths)
     return paths
 
@@ -79,19 +74,22 @@ def _row(layout: str, record: ClipRecord, maps: ClipMaps) -> page.Row:
 
 
 def _pictures(layout: str, maps: ClipMaps) -> list[np.ndarray]:
-    face_SxSxC, _ = strain.normalise_to_255(maps.flow_SxSxC)
+    face_SxSxC = strain.normalise_to_255(maps.flow_SxSxC)
     composed_HxWxC = layouts.compose(layout, face_SxSxC, maps.landmarks_5x2)
     enlarged = composed_HxWxC.repeat(6, axis=0).repeat(6, axis=1)
     # The flow in pixels says where no motion lies on the network's scale of 0..255.
     zeros = [zero_of(maps.flow_SxSxC[..., channel]) for channel in range(2)]
-    grey = [maps.onset_SxS, maps.apex_SxS]
     return [
-        *(np.repeat(crop[..., None], 3, axis=2) for crop in grey),
+        *map(_grey, (maps.onset_SxS, maps.apex_SxS)),
         _coloured_flow(maps.flow_SxSxC),
-        np.repeat(np.rint(face_SxSxC[..., 2:]).astype(np.uint8), 3, axis=2),
+        _grey(face_SxSxC[..., 2]),
         *(signed_colours(enlarged[..., channel], zero) for channel, zero in enumerate(zeros)),
-        np.repeat(np.rint(enlarged[..., 2:]).astype(np.uint8), 3, axis=2),
+        _grey(enlarged[..., 2]),
     ]
+
+
+def _grey(map_HxW: np.ndarray) -> np.ndarray:
+    return np.repeat(np.rint(map_HxW).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _coloured_flow(flow_SxSxC: np.ndarray) -> np.ndarray:
@@ -103,3 +101,29 @@ def _coloured_flow(flow_SxSxC: np.ndarray) -> np.ndarray:
     value = 255 * size / max(float(size.max()), 1e-6)
     hsv = np.stack([hue, np.full_like(hue, 255), value], axis=-1)
     return cv2.cvtColor(np.rint(hsv).clip(0, [179, 255, 255]).astype(np.uint8), cv2.COLOR_HSV2RGB)
+
+
+def signed_colours(map_HxW: np.ndarray, zero: float) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of a map whose value `zero` means none; the farther from it, the darker.
+
+    Both signs share one scale, that of a map over 0..255.
+    """
+    reach = max(abs(zero), abs(255.0 - zero))
+    # An odd number of colours has one in the middle.
+    palette_255x3 = _palette()
+    middle = len(palette_255x3) // 2
+    index = np.rint(middle * (1 + (map_HxW - zero) / reach)).astype(int)
+    return palette_255x3[index.clip(0, 2 * middle)]
+
+
+def zero_of(flow_SxS: np.ndarray) -> float:
+    """Where no motion lies once a clip's channel was stretched from its least value to 255."""
+    least, most = float(flow_SxS.min()), float(flow_SxS.max())
+    return -255.0 * least / (most - least) if most > least else 0.0
+
+
+@functools.cache
+def _palette() -> np.ndarray:
+    colours = matplotlib.colormaps["RdBu_r"].resampled(255)(np.arange(255), bytes=True)[:, :3]
+    colours[127] = 255
+    return colours

@@ -2,8 +2,9 @@
 
 import dataclasses
 import io
+import itertools
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ REGION_COLOURS = {
 _GAP = 8
 _TEXT_SIZE = 13
 _LINE_HEIGHT = 17
+_LABEL_WIDTH, _HEADER_HEIGHT = 180, 76
 # Light grey, so that a white window shows on it.
 _PAPER = (216, 216, 216)
 
@@ -62,30 +64,23 @@ class Grid:
     about: str
     title_colour: str = "black"
     legend: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    label_width: int = 180
-    header_height: int = 76
 
     def place(self, row: int, column: int) -> tuple[int, int]:
         """Top and left of a picture on its page."""
         step = self.side + _GAP
-        return self.header_height + row * step, self.label_width + column * step
+        return _HEADER_HEIGHT + row * step, _LABEL_WIDTH + column * step
 
     def write(
-        self,
-        folder: pathlib.Path,
-        prefix: str,
-        count: int,
-        row_of: Callable[[int], Row],
-        title: str,
+        self, folder: pathlib.Path, prefix: str, count: int, rows: Iterator[Row], title: str
     ) -> list[pathlib.Path]:
         """Write PREFIX_01.png and so on with `count` rows; returns the paths."""
-        starts = range(0, count, self.rows_per_page)
-        digits = max(2, len(str(len(starts))))
+        pages = range(1, -(-count // self.rows_per_page) + 1)
+        digits = max(2, len(str(len(pages))))
         paths = []
-        for number, start in enumerate(progress_lines.over(starts, prefix.replace("_", " ")), 1):
-            rows = [row_of(index) for index in range(start, min(start + self.rows_per_page, count))]
+        for number in progress_lines.over(pages, prefix.replace("_", " ")):
+            shown = list(itertools.islice(rows, self.rows_per_page))
             buffer = io.BytesIO()
-            self._drawn(f"{title}, page {number} of {len(starts)}", rows).save(buffer, "PNG")
+            self._drawn(f"{title}, page {number} of {len(pages)}", shown).save(buffer, "PNG")
             paths.append(folder / f"{prefix}_{number:0{digits}d}.png")
             write_whole(paths[-1], buffer.getvalue())
         return paths
@@ -102,7 +97,7 @@ class Grid:
                 page.paste(Image.fromarray(pixels_HxWx3).resize((self.side,) * 2), (left, top))
             self._draw_marks(draw, number, row)
             for line, text in enumerate(row.lines):
-                while draw.textlength(text) > self.label_width - 2 * _GAP:
+                while draw.textlength(text) > _LABEL_WIDTH - 2 * _GAP:
                     text = text.removesuffix("…")[:-1] + "…"
                 draw.text((_GAP, top + _GAP + _LINE_HEIGHT * line), text, "black")
         return page
@@ -116,7 +111,7 @@ class Grid:
             draw.text((left + 18, 6), name, "black")
             left += 18 + draw.textlength(name) + 2 * _GAP
         for column, text in enumerate(self.columns):
-            draw.text((self.place(0, column)[1], self.header_height - 22), text, "black")
+            draw.text((self.place(0, column)[1], _HEADER_HEIGHT - 22), text, "black")
 
     def _draw_marks(self, draw: ImageDraw.ImageDraw, number: int, row: Row) -> None:
         for column, x, y in row.points_Px3:

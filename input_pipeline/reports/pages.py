@@ -1,6 +1,5 @@
 """Draws every sample of a data set on PNG pages, so that a person can see what was imported."""
 
-import functools
 import pathlib
 
 import matplotlib
@@ -40,14 +39,11 @@ def write_pages(clips: Clips, folder: pathlib.Path) -> list[pathlib.Path]:
         legend={region.name: page.REGION_COLOURS[region.name] for region in regions},
     )
     title = entitled(f"{in_words(clips.dataset)}, layout {clips.layout}", pretend=clips.pretend)
-    row_of = functools.partial(_row, clips, _magma())
-    paths = grid.write(folder, "contact_sheet", len(clips), row_of, title)
+    palette_256x3 = matplotlib.colormaps["magma"](np.arange(256), bytes=True)[:, :3]
+    rows = (_row(clips, palette_256x3, index) for index in range(len(clips)))
+    paths = grid.write(folder, "contact_sheet", len(clips), rows, title)
     page.remove_others(folder, "contact_sheet_*.png", paths)
     return paths
-
-
-def _magma() -> np.ndarray:
-    return matplotlib.colormaps["magma"](np.arange(256), bytes=True)[:, :3]
 
 
 def _row(clips: Clips, palette_256x3: np.ndarray, index: int) -> page.Row:

@@ -1,14 +1,21 @@
-"""Writes clips as one .npz file of plain arrays; loader.load_arrays reads it back."""
+"""Clips as one .npz file of plain arrays: its members, and writing; loader.load_arrays reads it."""
 
+import hashlib
 import io
 import json
+import math
 import pathlib
+import zipfile
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from input_pipeline.core import files, tasks
 from input_pipeline.core.clips import Clips
-from input_pipeline.storage import loader, npz_members
+
+# Stands before the names of further columns of the clips.
+EXTRA_PREFIX = "extra_"
 
 
 def save_arrays(clips: Clips, path: pathlib.Path) -> None:
@@ -18,12 +25,7 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
     does not suffice.
     """
     arrays = {
-        "flow": clips.flow_NxHxWxC,
-        "flow_whole": clips.flow_whole_NxHxWxC,
-        "label": clips.label_N,
-        "database": clips.database_N,
-        "subject": clips.subject_N,
-        "clip": clips.clip_N,
+        **clips.columns,
         "dataset": np.array(clips.dataset),
         "layout": np.array(clips.layout),
         "provenance": np.array(json.dumps(clips.provenance, sort_keys=True)),
@@ -34,9 +36,45 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
         "every_clip": np.array(clips.every_clip),
     }
     for name in sorted(clips.extras):
-        arrays[loader.EXTRA_PREFIX + name] = clips.extras[name]
+        arrays[EXTRA_PREFIX + name] = clips.extras[name]
     # content_hash tells equal input to training; this one tells whether the file is as written.
-    arrays["file_hash"] = np.array(npz_members.content_hash(arrays))
+    arrays["file_hash"] = np.array(content_hash(arrays))
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     files.write_whole(path, buffer.getvalue())
+
+
+class Header(NamedTuple):
+    """Shape and type of an array that has not been read yet."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def headers(archive: zipfile.ZipFile) -> dict[str, Header]:
+    """The header of every member, by the array's name.
+
+    Raises ValueError on Python objects, and where a header and the member's size disagree.
+    """
+    found = {}
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            if version != (1, 0):
+                raise ValueError(f"array format {version}")
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            if dtype.hasobject:
+                raise ValueError("it holds Python objects, which could run code")
+            if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+                raise ValueError("an array is not as large as its header says")
+        found[member.filename.removesuffix(".npy")] = Header(shape, dtype)
+    return found
+
+
+def content_hash(members: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, shapes and bytes of all arrays, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, array in sorted(members.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from input_pipeline.core import tasks
 from input_pipeline.core.clips import (
     CLASS_NAMES,
+    COLUMNS,
     LAYOUTS,
     MAP_SIZE,
     MOST_CLASSES,
@@ -21,16 +23,15 @@ from input_pipeline.core.clips import (
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import DATASETS, STORED_DATASETS
 from input_pipeline.maps import synthetic
-from input_pipeline.storage import npz_members, tfds_folder
-from input_pipeline.storage.npz_members import Header
+from input_pipeline.storage import arrays_file, tfds_folder
+from input_pipeline.storage.arrays_file import EXTRA_PREFIX, Header
 
-_MAIN_FEATURES = ("flow", "flow_whole", "label", "database", "subject", "clip")
 # Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
-ARRAY_NAMES = (*_MAIN_FEATURES, "dataset", "layout", "provenance", "content_hash")
+_FIRST_FACTS = ("dataset", "layout", "provenance", "content_hash")
+ARRAY_NAMES = (*COLUMNS, *_FIRST_FACTS)
 # Members that files written by earlier versions lack.
 _LATER_NAMES = ("pretend", "file_hash", "whole_hash", "class_names", "every_clip")
-_FACTS = (*ARRAY_NAMES[len(_MAIN_FEATURES) :], *_LATER_NAMES)
-EXTRA_PREFIX = "extra_"
+_FACTS = (*_FIRST_FACTS, *_LATER_NAMES)
 _MOST_BYTES = 4 << 30
 # Of anything that is no map: a clip's entry in a column, or a text about all clips.
 _MOST_BYTES_OF_ENTRY = 1 << 16
@@ -105,14 +106,14 @@ def _damaged(path: pathlib.Path) -> str:
 def _checked_against_build(
     records: list[dict[str, Any]], dataset: str, layout: str, path: pathlib.Path
 ) -> Clips:
-    if not records or not all(name in records[0] for name in _MAIN_FEATURES):
+    if not records or not COLUMNS.keys() <= records[0].keys():
         raise InputError(f"{_damaged(path)} (no records, or features are missing).")
     columns = {name: _column([record[name] for record in records]) for name in records[0]}
     metadata = tfds_folder.stored_metadata(path)
     # Anything but a plain no counts as the mark.
     metadata["pretend"] = metadata.get("pretend", False) is not False
-    names = {"dataset": dataset, "layout": layout, "where": f"'{path}'"}
-    clips = _stored_clips(columns, metadata, _damaged(path), **names)
+    metadata |= {"dataset": dataset, "layout": layout}
+    clips = _stored_clips(columns, metadata, path, _damaged)
     _check_whole_hash(clips, metadata, _damaged(path))
     return clips
 
@@ -120,11 +121,8 @@ def _checked_against_build(
 def _stored_clips(
     columns: dict[str, np.ndarray],
     facts: dict[str, Any],
-    complaint: str,
-    *,
-    dataset: str,
-    layout: str,
-    where: str,
+    path: pathlib.Path,
+    complaint: Callable[[pathlib.Path], str],
 ) -> Clips:
     """All clips of a data set or export, held against the hash of those in its classes.
 
@@ -132,25 +130,19 @@ def _stored_clips(
     """
     class_names = facts.get("class_names", list(CLASS_NAMES))
     if not isinstance(class_names, list) or not 2 <= len(set(class_names)) <= MOST_CLASSES:
-        raise InputError(f"{complaint} (its class names are {str(class_names)[:40]!a}).")
-    clips = Clips(
-        dataset=dataset,
-        layout=layout,
-        flow_NxHxWxC=columns["flow"],
-        flow_whole_NxHxWxC=columns["flow_whole"],
-        label_N=columns["label"],
-        database_N=columns["database"],
-        subject_N=columns["subject"],
-        clip_N=columns["clip"],
-        extras={name: c for name, c in columns.items() if name not in _MAIN_FEATURES},
+        raise InputError(f"{complaint(path)} (its class names are {str(class_names)[:40]!a}).")
+    clips = Clips.of_columns(
+        columns,
+        dataset=facts["dataset"],
+        layout=facts["layout"],
         provenance=_provenance(facts.get("provenance")),
         pretend=bool(facts.get("pretend", False)),
         class_names=tuple(map(str, class_names)),
         every_clip=facts.get("every_clip") is True,
     )
-    clips = sorted_and_checked(clips, where=where, stored=True)
+    clips = sorted_and_checked(clips, where=f"'{path}'", stored=True)
     if facts.get("content_hash") != tasks.selected(clips).content_hash():
-        raise InputError(f"{complaint} (its content hash differs from the stored one).")
+        raise InputError(f"{complaint(path)} (its content hash differs from the stored one).")
     return clips
 
 
@@ -188,14 +180,14 @@ def every_clip_of_arrays(path: pathlib.Path) -> Clips:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = _members(archive, path)
-        clips = _clips_of(arrays, path)
+            _check_members(archive, path)
+        with np.load(path, allow_pickle=False) as arrays:
+            return _clips_of(dict(arrays), path)
     except InputError:
         raise
     # A damaged archive raises dozens of types, by the byte that is wrong.
     except Exception as error:
         raise InputError(f"{_no_export(path)} ({_first_line(error)}).") from error
-    return clips
 
 
 def _no_export(path: pathlib.Path) -> str:
@@ -205,8 +197,8 @@ def _no_export(path: pathlib.Path) -> str:
     )
 
 
-def _members(archive: zipfile.ZipFile, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of an export; their headers are checked before any of them is read."""
+def _check_members(archive: zipfile.ZipFile, path: pathlib.Path) -> None:
+    """Raise InputError on arrays that are none of an export's, by their headers alone."""
     declared = sum(member.file_size for member in archive.infolist())
     if declared > _MOST_BYTES:
         raise InputError(
@@ -217,25 +209,24 @@ def _members(archive: zipfile.ZipFile, path: pathlib.Path) -> dict[str, np.ndarr
     if missing:
         raise InputError(f"{_no_export(path)} (it lacks the arrays {', '.join(missing)}).")
     try:
-        headers = npz_members.headers(archive)
+        headers = arrays_file.headers(archive)
     except ValueError as error:
         raise InputError(f"{_no_export(path)} ({error}).") from error
     _check_headers(headers, path)
-    return npz_members.arrays(archive)
 
 
 def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
     count = math.prod(headers["label"].shape)
     maps = (count, MAP_SIZE, MAP_SIZE, 3)
     shapes: dict[str, tuple[int, ...]] = {"flow": maps, "flow_whole": maps}
-    shapes |= dict.fromkeys(("dataset", "layout", "provenance", "content_hash", *_LATER_NAMES), ())
+    shapes |= dict.fromkeys(_FACTS, ())
     if "class_names" in headers:
         shapes["class_names"] = (math.prod(headers["class_names"].shape),)
     kinds = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b", "every_clip": "b"}
     for name, (shape, dtype) in headers.items():
         wanted = shapes.get(name, (count,))
         found = shape[:1] if name.startswith(EXTRA_PREFIX) else shape
-        is_ours = name in (*ARRAY_NAMES, *_LATER_NAMES)
+        is_ours = name in (*COLUMNS, *_FACTS)
         if found != wanted or (is_ours and dtype.kind != kinds.get(name, "U")):
             raise InputError(
                 f"{_no_export(path)} (the array {name} is {dtype} of shape {shape}; "
@@ -250,7 +241,8 @@ def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
 
 
 def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
-    layout, dataset = str(arrays["layout"]), str(arrays["dataset"])
+    facts = {name: array.tolist() for name, array in arrays.items() if name in _FACTS}
+    layout, dataset = facts["layout"], facts["dataset"]
     if layout not in LAYOUTS or not is_data_set_name(dataset):
         raise InputError(
             f"{_no_export(path)} (it names the data set {dataset[:40]}/{layout[:40]})."
@@ -258,16 +250,13 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     columns = {
         name.removeprefix(EXTRA_PREFIX): array
         for name, array in arrays.items()
-        if name in _MAIN_FEATURES or name.startswith(EXTRA_PREFIX)
+        if name in COLUMNS or name.startswith(EXTRA_PREFIX)
     }
-    facts = {name: array.tolist() for name, array in arrays.items() if name in _FACTS}
-    facts["provenance"] = _parsed(facts["provenance"])
     # Synthetic maps are made up, whichever version exported them.
     facts["pretend"] = facts.get("pretend", False) or dataset == synthetic.DATASET
-    names = {"dataset": dataset, "layout": layout, "where": f"'{path}'"}
-    clips = _stored_clips(columns, facts, _no_export(path), **names)
+    clips = _stored_clips(columns, facts, path, _no_export)
     others = {name: array for name, array in arrays.items() if name != "file_hash"}
-    if "file_hash" in arrays and str(arrays["file_hash"]) != npz_members.content_hash(others):
+    if "file_hash" in arrays and str(arrays["file_hash"]) != arrays_file.content_hash(others):
         raise InputError(
             f"{_no_export(path)} (its maps are whole, but something beside them was changed: the "
             "hash over all arrays differs from the stored one)."
@@ -276,15 +265,12 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     return clips
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _provenance(stored: object) -> dict[str, str]:
-    """What a file says of its origin, as text that every report can hold."""
+    """What a file says of its origin (an export in JSON), as text that every report can hold."""
+    try:
+        stored = json.loads(stored) if isinstance(stored, str) else stored
+    except (ValueError, RecursionError):
+        return {}
     if not isinstance(stored, dict):
         return {}
     # Half of a surrogate pair can be stored in JSON and in no file of ours.

@@ -100,20 +100,9 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
         return {SPLIT: self._generate_examples(self._clips)}
 
     def _generate_examples(self, clips: Clips) -> Iterator[tuple[int, dict[str, Any]]]:
-        extras = extras_with_defaults(clips)
+        columns = clips.columns | extras_with_defaults(clips)
         for index in range(len(clips)):
-            example = {
-                "flow": clips.flow_NxHxWxC[index],
-                "flow_whole": clips.flow_whole_NxHxWxC[index],
-                "label": int(clips.label_N[index]),
-                "database": str(clips.database_N[index]),
-                "subject": str(clips.subject_N[index]),
-                "clip": str(clips.clip_N[index]),
-            }
-            for name, column in extras.items():
-                value = column[index]
-                example[name] = str(value) if name == "emotion" else value
-            yield index, example
+            yield index, {name: column[index] for name, column in columns.items()}
 
 
 def _new_builder(dataset: str, doc: str, *, registered: bool) -> type[_FlowMaps]:

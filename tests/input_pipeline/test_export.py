@@ -1,8 +1,4 @@
-"""Exported arrays: the same clips, the same bytes, and nothing trusted on reading.
-
-Modules tried here without being imported:
-input_pipeline.storage.npz_members.
-"""
+"""Exported arrays: the same clips, the same bytes, and nothing trusted on reading."""
 
 import os
 import pathlib

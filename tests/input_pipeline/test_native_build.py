@@ -1,8 +1,4 @@
-"""A build from a pretend database: the data set, its repeat, and what becomes of bad clips.
-
-Modules tried here without being imported:
-input_pipeline.maps.composing.
-"""
+"""A build from a pretend database: the data set, its repeat, and what becomes of bad clips."""
 
 import csv
 import json

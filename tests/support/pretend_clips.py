@@ -10,6 +10,15 @@ from PIL import Image
 from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.pretend import portraits
 
+# Of every identity in its frame, give or take 20 pixels.
+LANDMARKS = {
+    "eye_left": (277.0, 185.0),
+    "eye_right": (363.0, 185.0),
+    "nose": (320.0, 244.0),
+    "lip_left": (272.0, 260.0),
+    "lip_right": (360.0, 260.0),
+}
+
 
 @functools.cache
 def face(number: int = 0) -> np.ndarray:

@@ -24,7 +24,7 @@ from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.flow.clip_maps import ClipMaps, Quality
 from input_pipeline.maps import layouts
 from input_pipeline.reports import face_pages
-from input_pipeline.reports.signed_colours import signed_colours, zero_of
+from input_pipeline.reports.face_pages import signed_colours, zero_of
 
 # Two clips each of three subjects.
 TRUTH = {"casme2/sub01": (0, 1), "samm/006": (2, 0), "smic/s01": (1, 2)}

@@ -10,7 +10,7 @@ import pytest
 from input_pipeline.core import progress_lines
 from input_pipeline.flow import workers as clip_workers
 from input_pipeline.flow.clip_maps import MapSettings
-from input_pipeline.flow.workers import Outcome, Work
+from input_pipeline.flow.workers import Outcome
 from input_pipeline.maps import published
 
 LINE = r"{}: (\d+)/{} done, \d\d:\d\d so far, \d\d:\d\d left"
@@ -92,7 +92,7 @@ def test_a_build_writes_them(monkeypatch, capsys):
         return iter([Outcome(record.key) for record in records])
 
     monkeypatch.setattr(clip_workers, "_together", done)
-    assert len(clip_workers.run(records, Work(MapSettings(), None), 1)) == 3
+    assert len(clip_workers.run(records, MapSettings(), None, 1)) == 3
     counted = re.findall(LINE.format("clips", 3), capsys.readouterr().out)
     assert counted[-3:] == ["1", "2", "3"]
 

@@ -35,27 +35,8 @@ def code_of(call, *arguments) -> str:
     return caught.value.code
 
 
-@pytest.mark.parametrize(
-    ("marks", "code"),
-    [
-        ((10, 21, 20), "annotation_order"),
-        ((10, 9, 20), "annotation_order"),
-        ((20, None, 10), "annotation_order"),
-        ((10, 12, 11), "annotation_order"),
-        ((None, 15, 20), "annotation_missing"),
-    ],
-)
-def test_marks_that_do_not_ascend(marks, code):
-    assert code_of(apex.check_annotation, record(range(30), marks)) == code
-
-
-@pytest.mark.parametrize("marks", [(10, 10, 20), (10, 20, 20), (10, 15, None), (10, None, 20)])
-def test_marks_that_may_be(marks):
-    apex.check_annotation(record(range(30), marks))
-
-
 def test_a_clip_without_frames():
-    assert code_of(apex.check_annotation, record(())) == "no_frames"
+    assert code_of(apex.nearest_frame, record(()), 10, "onset") == "no_frames"
 
 
 @pytest.mark.parametrize(
@@ -108,8 +89,6 @@ def test_smic_s_choices(choice, number, rules):
 def test_no_apex_is_a_fault_outside_smic():
     blank = dataclasses.replace(WHOLE, apex=None)
     assert code_of(apex.wanted_apex, blank, "offset") == "apex_missing"
-    endless = record(range(10, 22), (10, None, None), "smic")
-    assert code_of(apex.wanted_apex, endless, "offset") == "annotation_missing"
 
 
 def spotted(
@@ -177,8 +156,6 @@ def test_no_frame_within_the_time_is_missing():
         apex.spot(late, 10, lambda _: 1.0)
 
 
-def test_spotting_without_frames_offset_or_motion():
+def test_spotting_without_frames_or_motion():
     assert code_of(apex.spot, record((8, 10, 25)), 10, lambda _: 1.0) == "frame_missing"
-    endless = dataclasses.replace(WHOLE, offset=None)
-    assert code_of(apex.spot, endless, 10, lambda _: 1.0) == "annotation_missing"
     assert code_of(apex.spot, WHOLE, 10, lambda _: 0.0) == "no_motion"

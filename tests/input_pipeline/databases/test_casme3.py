@@ -85,21 +85,24 @@ def test_casme3_row_errors_of_the_release(tmp_path):
     assert len(result.corrections) == 5
 
 
+RAW = {"casme3": "raw"}
+
+
 def of_casme3(count: int, code: str = "frame_missing") -> list[FaultyClip]:
     return [FaultyClip(f"casme3/spNO.{n:03d}/a_1", code, "x") for n in range(count)]
 
 
 def test_casme3_frames_dropped_by_the_recorder_are_known_up_to_a_tenth():
-    assert all(fault.known for fault in known_defects.marked(of_casme3(86), "raw"))
+    assert all(fault.known for fault in known_defects.marked(of_casme3(86), RAW))
     # What exceeds the number stops a build, not all that came before it.
-    found = known_defects.marked(of_casme3(88), "raw")
+    found = known_defects.marked(of_casme3(88), RAW)
     assert [fault.key for fault in found if not fault.known] == [
         "casme3/spNO.086/a_1",
         "casme3/spNO.087/a_1",
     ]
     # Marking again, with further faults, judges anew.
     again = known_defects.marked(
-        [*found, FaultyClip("casme3/spNO.000/b", "frame_missing", "")], "raw"
+        [*found, FaultyClip("casme3/spNO.000/b", "frame_missing", "")], RAW
     )
     assert [fault.key for fault in again if not fault.known] == [
         "casme3/spNO.085/a_1",
@@ -109,18 +112,18 @@ def test_casme3_frames_dropped_by_the_recorder_are_known_up_to_a_tenth():
 
 
 def test_it_is_said_what_unnamed_known_defects_are_worth():
-    assert known_defects.worth([], "raw") == ()
-    (told,) = known_defects.worth(of_casme3(88), "raw")
+    assert known_defects.worth([], RAW) == ()
+    (told,) = known_defects.worth(of_casme3(88), RAW)
     assert told.startswith("casme3: at most 86 clips without a name (frames dropped")
     assert told.endswith("issue 3): 88 met, 2 more than that")
     covered = [*of_casme3(6, "no_face"), FaultyClip("casme3/spNO.2/e_138", "no_face", "x")]
     # The named clip takes none of the five places.
-    assert sum(bool(fault.known) for fault in known_defects.marked(covered, "raw")) == 6
-    assert known_defects.worth(covered, "raw")[0].endswith("6 met, 1 more than that")
+    assert sum(bool(fault.known) for fault in known_defects.marked(covered, RAW)) == 6
+    assert known_defects.worth(covered, RAW)[0].endswith("6 met, 1 more than that")
 
 
 def test_missing_folders_are_never_a_known_defect_of_casme3():
-    assert not any(fault.known for fault in known_defects.marked(of_casme3(2, "no_frames"), "raw"))
+    assert not any(fault.known for fault in known_defects.marked(of_casme3(2, "no_frames"), RAW))
 
 
 def test_an_incomplete_casme3_does_not_pass(tmp_path):
@@ -141,7 +144,7 @@ def test_an_incomplete_casme3_does_not_pass(tmp_path):
     (frame.parent / "8.jpg").write_bytes(b"x")
     result = read_databases("casme3", root)
     assert set(codes(result).values()) == {"no_frames"}
-    assert len(result.unknown_faults) == 4
+    assert sum(fault.stops_build for fault in result.faults) == 4
     assert result.deviations == (
         "casme3: 8 clips (3/3/2, 8 subjects) instead of 12 clips (4/4/4, 12 subjects) (test).",
         "casme3: nothing is there of 4 subjects: spNO.11, spNO.3, spNO.5, spNO.7.",

@@ -222,6 +222,9 @@ def test_composite_sheets_beside_the_folders_and_missing_folders(composite):
 
 
 def test_the_packaged_tables_are_sound():
+    for name in ("known_defects", "corrections", "class_maps", "expected_counts"):
+        for row in packaged_table.rows(f"{name}.csv"):
+            assert not {None} & {*row, *row.values()}, row
     for row in packaged_table.rows("known_defects.csv"):
         assert row["codes"] == "*" or set(row["codes"].split("|")) <= REASONS.keys()
         assert row["frames"] in ("", "raw", "cropped")

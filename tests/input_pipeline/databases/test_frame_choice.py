@@ -24,8 +24,7 @@ COMPOSITE = ("casme2", "samm", "smic")
     ],
 )
 def test_choices(text, choices):
-    assert frame_choice.checked(text, COMPOSITE) == text
-    assert tuple(frame_choice.of(text, name) for name in COMPOSITE) == choices
+    assert tuple(frame_choice.by_database(text, COMPOSITE).values()) == choices
 
 
 @pytest.mark.parametrize(
@@ -42,7 +41,7 @@ def test_choices(text, choices):
 )
 def test_other_texts_are_refused(text, part):
     with pytest.raises(InputError) as caught:
-        frame_choice.checked(text, COMPOSITE)
+        frame_choice.by_database(text, COMPOSITE)
     assert part in str(caught.value)
 
 
@@ -69,6 +68,6 @@ def test_known_defects_follow_each_database_s_frames():
         FaultyClip("casme2/sub16/EP01_08", "no_frames", "x"),
         FaultyClip("smic/s18/s18_sur_03", "no_frames", "x"),
     ]
-    found = known_defects.marked(faults, "smic:cropped,casme2:raw")
+    found = known_defects.marked(faults, {"smic": "cropped", "casme2": "raw"})
     assert [bool(fault.known) for fault in found] == [False, True]
     assert [dataclasses.replace(fault, known="") for fault in found] == faults

@@ -108,7 +108,6 @@ def test_nearest_takes_the_earlier_of_two(tmp_path):
     frames = tuple((number, tmp_path / str(number)) for number in (3, 7, 9))
     assert trees.nearest(frames, 8)[0] == 7
     assert trees.nearest(frames, 1)[0] == 3
-    assert trees.nearest((), 1) is None
 
 
 # Folders.
@@ -150,8 +149,8 @@ def test_the_raw_folders_own_name_counts_last(tmp_path):
     raw = tmp_path / "selected databases"
     write_frames(raw / "RAW" / "sub01" / "c", ["img1.jpg"])
     folders = trees.outer_folders(raw, SUBJECT.fullmatch)
-    assert [trees.kind_of(f.path, raw) for f in folders if f.subjects] == ["raw"]
-    assert trees.kind_of(raw, raw) == "selected"
+    assert [trees.kind_of(f.below, raw.name) for f in folders if f.subjects] == ["raw"]
+    assert trees.kind_of(".", raw.name) == "selected"
 
 
 def test_a_tree_that_is_not_there_names_what_is(tmp_path):

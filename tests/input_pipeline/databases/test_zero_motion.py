@@ -8,7 +8,7 @@ import pytest
 from input_pipeline.databases.rows import ClipRecord, ReadResult
 from input_pipeline.flow.clip_maps import MapSettings, Quality
 from input_pipeline.flow.workers import Outcome
-from input_pipeline.reports import build_report, zero_motion
+from input_pipeline.reports import build_report
 
 
 def clip(name: str, apex: int | None = 5) -> ClipRecord:
@@ -46,7 +46,7 @@ OUTCOMES = [
 
 
 def test_the_list_of_clips_and_what_was_chosen():
-    found = {row[0].rsplit("/", 1)[1]: row[1:] for row in zero_motion.rows(CLIPS, OUTCOMES)}
+    found = {row[0].rsplit("/", 1)[1]: row[1:] for row in build_report.zero_motion(CLIPS, OUTCOMES)}
     assert found == {
         "a_0": ("5", "5", "134", "130", "30 by spotting, the search capped"),
         "a_1": ("5", "5", "134", "130", "7 by spotting"),

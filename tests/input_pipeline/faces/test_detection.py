@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 from PIL import Image
-from pretend_clips import face
+from pretend_clips import LANDMARKS, face
 
 from input_pipeline.core import extras
 from input_pipeline.core.clip_faults import RULES, ClipFault
@@ -183,7 +183,7 @@ def test_the_mesh_finds_the_five_landmarks_of_every_identity(number):
     landmarks = mesh.five_landmarks(detection.crop(grey(face(number)), found))
     assert landmarks.shape == (5, 2)
     assert landmarks.dtype == np.float32
-    expected = found.to_face(np.array([portraits.LANDMARKS[n] for n in layouts.LANDMARKS]))
+    expected = found.to_face(np.array([LANDMARKS[n] for n in layouts.LANDMARKS]))
     # The identities' features lie up to 20 px from LANDMARKS.
     assert np.abs(landmarks - expected).max() < 22
     dlib_eyes = eyes(found)

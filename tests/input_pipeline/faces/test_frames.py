@@ -132,7 +132,7 @@ def test_missing_folder_pipe_and_circular_link(tmp_path):
 
 def test_a_hung_disk_is_given_up(tmp_path, monkeypatch):
     released = threading.Event()
-    monkeypatch.setattr(frames, "_regular_file", lambda path: released.wait(60) and b"")
+    monkeypatch.setattr(frames, "read_whole", lambda path, most: released.wait(60) and b"")
     assert code_of(tmp_path / "img1.jpg", seconds=0.1) == "frame_timeout"
     released.set()
 

@@ -14,6 +14,13 @@ from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings, Quality
 
 FAST = MapSettings(flow="farneback")
+FOREIGN = (
+    "1 stored maps are those of another clip, of other settings or damaged, and are computed again."
+)
+UNMARKED = (
+    "1 stored maps of an earlier version do not say whose they are and are computed again; with a "
+    "whole database that takes hours."
+)
 
 
 def maps(value: float) -> ClipMaps:
@@ -45,7 +52,7 @@ def test_what_was_stored_comes_back(two):
     cache, first, second, _, _ = two
     assert cache.load(first).flow_SxSxC.max() == 1.0
     assert cache.load(second).quality == maps(2.0).quality
-    assert cache.unusable([first, second]) == (0, 0)
+    assert cache.unusable([first, second]) == []
 
 
 def test_a_copy_under_another_clip_s_name_is_not_used(two):
@@ -53,24 +60,19 @@ def test_a_copy_under_another_clip_s_name_is_not_used(two):
     shutil.copy(path, other)
     assert cache.load(second) is None
     assert cache.load(first).flow_SxSxC.max() == 1.0
-    found = cache.unusable([first, second])
-    assert found == (0, 1)
-    assert found.sentences() == [
-        "1 stored maps are those of another clip, of other settings or damaged, and are computed "
-        "again."
-    ]
+    assert cache.unusable([first, second]) == [FOREIGN]
 
 
 def test_a_copy_made_with_other_settings_is_not_used(two, tmp_path):
     _, first, _, path, other = two
     strange = MapCache(tmp_path / "cache", dataclasses.replace(FAST, strain="htnet"))
     assert strange.load(first) is None
-    assert strange.unusable([first]) == (0, 0)
+    assert strange.unusable([first]) == []
     strange.save(first, maps(3.0))
     (new,) = set((tmp_path / "cache").iterdir()) - {path, other}
     shutil.copy(path, new)
     assert strange.load(first) is None
-    assert strange.unusable([first]) == (0, 1)
+    assert strange.unusable([first]) == [FOREIGN]
 
 
 def test_files_without_marks_are_counted_and_made_again(two, tmp_path):
@@ -89,15 +91,13 @@ def test_files_without_marks_are_counted_and_made_again(two, tmp_path):
         parts = {name: stored[name] for name in stored.files if name != "marks"}
     np.savez(tmp_path / "old" / f"{digest.hexdigest()[:32]}.npz", **parts)
     assert old.load(first) is None
-    found = old.unusable([first, second])
-    assert found == (1, 0)
-    assert "1 stored maps of an earlier version do not say whose they are" in found.sentences()[0]
+    assert old.unusable([first, second]) == [UNMARKED]
     old.save(first, maps(1.0))
-    assert old.unusable([first, second]) == (0, 0)
+    assert old.unusable([first, second]) == []
     # A file under today's name whose marks were lost counts as well.
     np.savez(path, **parts)
     assert MapCache(path.parent, FAST).load(first) is None
-    assert MapCache(path.parent, FAST).unusable([first]) == (1, 0)
+    assert MapCache(path.parent, FAST).unusable([first]) == [UNMARKED]
 
 
 def test_another_limit_of_the_search_for_an_apex_is_another_file(two):
@@ -105,7 +105,7 @@ def test_another_limit_of_the_search_for_an_apex_is_another_file(two):
     longer = MapCache(path.parent, dataclasses.replace(FAST, spot_seconds=2.0))
     assert cache.load(first) is not None
     assert longer.load(first) is None
-    assert longer.unusable([first]) == (0, 0)
+    assert longer.unusable([first]) == []
 
 
 def test_a_damaged_file_is_made_again(two):
@@ -115,7 +115,7 @@ def test_a_damaged_file_is_made_again(two):
     path.write_bytes(data)
     assert cache.load(first) is None
     path.write_bytes(data[:100])
-    assert cache.unusable([first]) == (0, 1)
+    assert cache.unusable([first]) == [FOREIGN]
     path.unlink()
     os.mkfifo(path)
     assert cache.load(first) is None

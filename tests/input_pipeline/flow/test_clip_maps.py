@@ -171,7 +171,6 @@ HALF = np.where(np.arange(640)[None, :, None] < 320, face(), 90).astype(np.uint8
     [
         ({}, (1, 5, 9), "no_frames"),
         ({1: face(), 5: smiling(2.0)}, (1, 8, 9), "frame_missing"),
-        ({1: face(), 5: smiling(2.0)}, (6, 5, 9), "annotation_order"),
         ({1: face(), 5: smiling(2.0)}, (1, None, 9), "apex_missing"),
         ({1: face(), 5: smiling(2.0)}, (1, 400, 500), "frame_missing"),
         ({1: face(), 5: b""}, (1, 5, 9), "frame_empty"),
@@ -209,8 +208,8 @@ def test_a_face_that_jumps_is_absurd_flow(tmp_path):
 def test_no_value_of_any_map_is_ever_poison(smile):
     maps = make_maps(smile, FAST)
     assert np.isfinite(maps.flow_SxSxC).all()
-    map_28, constant = strain.normalise_to_255(maps.flow_SxSxC)
-    assert constant == 0
+    map_28 = strain.normalise_to_255(maps.flow_SxSxC)
+    assert map_28.max(axis=(0, 1)).tolist() == [255, 255, 255]
     assert np.isfinite(layouts.compose("five", map_28, maps.landmarks_5x2)).all()
 
 
@@ -226,8 +225,8 @@ def test_the_benchmark_s_manners():
     finished = run_command("input_pipeline.benchmark", "--help")
     assert (finished.status, finished.err) == (0, "")
     assert "  --clips: " in finished.out
-    assert_mistake(run_command("input_pipeline.benchmark", "--clips=1"), "--clips is 1", "2")
+    assert_mistake(run_command("input_pipeline.benchmark", "--clips=1"), "--clips=1", "2")
     assert_mistake(run_command("input_pipeline.benchmark", "--flow=raft"), "tvl1|farneback")
     for flag in ("identities", "clips", "workers"):
         endless = run_command("input_pipeline.benchmark", f"--{flag}=99999999")
-        assert_mistake(endless, f"--{flag} is 99999999; allowed are")
+        assert_mistake(endless, f"--{flag}=99999999", "in the range")

@@ -55,9 +55,9 @@ def test_the_measure_tells_a_wrong_flow(recovered):
     ):
         found = accuracy.Recovered(right.true_SxSx2, wrong, right.is_moving_SxS)
         assert found.degrees_off() == pytest.approx(degrees, abs=12)
-        assert found.median_error() > 2
+        assert np.median(found.errors()) > 2
     exact = accuracy.Recovered(right.true_SxSx2, right.true_SxSx2, right.is_moving_SxS)
-    assert (exact.median_error(), exact.degrees_off()) == (0, pytest.approx(0, abs=0.1))
+    assert (np.median(exact.errors()), exact.degrees_off()) == (0, pytest.approx(0, abs=0.1))
 
 
 @pytest.mark.parametrize("method", optical.METHODS)
@@ -102,13 +102,12 @@ def test_provenance_names_method_settings_and_version():
 @pytest.mark.parametrize(
     ("onset", "apex", "code"),
     [
-        (RNG_FRAME, RNG_FRAME[:90], "size_differs"),
         (RNG_FRAME, np.zeros((96, 96), np.uint8), "frame_constant"),
         (np.full((96, 96), 200, np.uint8), RNG_FRAME, "frame_constant"),
         (np.tile(np.arange(7, dtype=np.uint8), (7, 1)), RNG_FRAME[:7, :7], "frame_constant"),
     ],
 )
-def test_unequal_and_constant_frames_are_refused(onset, apex, code):
+def test_constant_frames_are_refused(onset, apex, code):
     with pytest.raises(ClipFault) as caught:
         optical.optical_flow(onset, apex)
     assert caught.value.code == code
@@ -149,9 +148,8 @@ def test_only_grey_uint8_is_taken(wrong):
 
 
 def test_unknown_methods_are_refused():
-    for call in (optical.provenance, lambda name: optical.optical_flow(RNG_FRAME, RNG_FRAME, name)):
-        with pytest.raises(ValueError, match="raft"):
-            call("raft")
+    with pytest.raises(ValueError, match="raft"):
+        optical.optical_flow(RNG_FRAME, RNG_FRAME, "raft")
 
 
 def test_a_noisy_still_has_little_flow():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pretend_clips import face
+from pretend_clips import LANDMARKS, face
 
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.faces import detection
@@ -22,7 +22,7 @@ def test_every_identity_shows_one_face_in_its_place(number):
         "lip_left": points[48],
         "lip_right": points[54],
     }
-    for name, expected in portraits.LANDMARKS.items():
+    for name, expected in LANDMARKS.items():
         assert np.abs(at[name] - expected).max() <= 20, name
 
 
