@@ -23,8 +23,6 @@ from input_pipeline.core.files import write_whole
 
 # Names, padding and the pickle beside the numbers themselves.
 _SPARE_BYTES = 4 * 2**20
-# What a state dict may lack: nothing reads it.
-_COUNTER = "num_batches_tracked"
 
 
 def read(path: pathlib.Path, config: NetworkConfig) -> dict[str, np.ndarray]:
@@ -84,7 +82,7 @@ def _unpacked_bytes(path: pathlib.Path) -> int:
 
 
 def _read_names(expected: Mapping[str, Any]) -> list[str]:
-    return [name for name in expected if not name.endswith(_COUNTER)]
+    return [name for name in expected if not name.endswith(twins.COUNTER)]
 
 
 def _check(

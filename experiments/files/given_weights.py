@@ -13,10 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ahmsa_jax.config import NetworkConfig, TrainConfig, plain
-from ahmsa_jax.networks.initial import parameter_shapes, statistic_shapes
-from ahmsa_jax.training.step import make_model
-from experiments.baselines import torch_extra
+from ahmsa_jax.config import NetworkConfig, plain
+from experiments.baselines import state_dicts, torch_extra
 from experiments.files import fold_weights
 from input_pipeline.core.errors import Faults, InputError
 
@@ -163,7 +161,7 @@ def read_file(
 
 
 def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: NetworkConfig) -> None:
-    expected = _expected_shapes(config)
+    expected = state_dicts.flax_shapes(config)
     if names := sorted(params.keys() ^ expected.keys()):
         raise InputError(
             f"'{path}' is of another network: {names[0]} is on one side only ({len(names)} in all)."
@@ -176,14 +174,6 @@ def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: NetworkCon
             )
         if value.dtype != np.float32 or not np.isfinite(value).all():
             raise InputError(f"'{path}' has values in {name} that are no finite float32 numbers.")
-
-
-def _expected_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
-    model = make_model(config, TrainConfig())
-    shapes = {"/".join(path): shape for path, shape in parameter_shapes(model, config).items()}
-    for path, shape in statistic_shapes(model, config).items():
-        shapes["/".join(("batch_stats", *path))] = shape
-    return shapes
 
 
 def raise_all(faults: FaultList) -> None:
