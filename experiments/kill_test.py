@@ -52,9 +52,6 @@ _LIBRARIES = [
 def main() -> int:
     """Run the faults asked for; 1 where one of them changed a result silently, else 0."""
     kills, flips = command.values().kills, command.values().flips
-    for name, value in (("kills", kills), ("flips", flips)):
-        if not 0 <= value <= 100_000:
-            raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to 100000.")
     chance = random.Random(command.values().seed)
     with tempfile.TemporaryDirectory(prefix="kill-test-") as name:
         folder = pathlib.Path(name)
@@ -229,8 +226,11 @@ def _outcome(
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("kills", 50, "Runs to kill at a random moment and start again.")
-    flags.DEFINE_integer("flips", 200, "Bits of checkpoint files to flip, one at a time.")
+    for name, default, purpose in (
+        ("kills", 50, "Runs to kill at a random moment and start again."),
+        ("flips", 200, "Bits of checkpoint files to flip, one at a time."),
+    ):
+        flags.DEFINE_integer(name, default, purpose, lower_bound=0, upper_bound=100_000)
     flags.DEFINE_integer("seed", 0, "Of the random moments and places.")
     command.run(
         main,

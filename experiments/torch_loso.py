@@ -24,7 +24,6 @@ NAME = "experiments.torch_loso"
 def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
     given = command.values()
-    run_flags.check_count(given, "eval_every", 1_000_000)
     torch_extra.state_files()
     if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")

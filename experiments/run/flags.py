@@ -108,12 +108,15 @@ def define_training_flags() -> None:
     define_workdir_flags()
     flags.DEFINE_enum("split", "loso", list(SPLITS), "How clips are split into folds.")
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
-    flags.DEFINE_integer("num_seeds", 1, "Seeds to run: seed, seed + 1, ...")
+    seeds_help = "Seeds to run: seed, seed + 1, ..."
+    flags.DEFINE_integer("num_seeds", 1, seeds_help, lower_bound=1, upper_bound=10_000)
     flags.DEFINE_integer(
         "eval_every",
         0,
         "Predict the held-out clips every so many epochs, for the curve and the optimistic figure; "
         "0: after the last epoch only.",
+        lower_bound=0,
+        upper_bound=1_000_000,
     )
     flags.DEFINE(
         ShardParser(),
@@ -141,7 +144,11 @@ def define_run_flags() -> None:
     """Define the flags of experiments.loso; call once, before parsing."""
     define_training_flags()
     flags.DEFINE_integer(
-        "folds_at_once", 0, "Folds trained together over all devices; 0: as memory allows."
+        "folds_at_once",
+        0,
+        "Folds trained together over all devices; 0: as memory allows.",
+        lower_bound=0,
+        upper_bound=100_000,
     )
     flags.DEFINE_enum(
         "parallel",
@@ -229,7 +236,6 @@ def task(given: Values) -> str | None:
 
 def seeds(given: Values) -> tuple[int, ...]:
     """The seeds to run; raises ConfigError where they leave 0..2^32-1."""
-    check_count(given, "num_seeds", 10_000, least=1)
     first, count = given.seed, given.num_seeds
     if not 0 <= first <= 2**32 - count:
         raise ConfigError(f"--seed={first} is out of range; allowed are 0 to {2**32 - count}.")
@@ -259,9 +265,7 @@ def workdir(given: Values, spec: RunSpec) -> pathlib.Path:
 
 
 def check_execution(given: Values) -> None:
-    """Raise ConfigError on the first flag of experiments.loso's execution that is out of range."""
-    check_count(given, "eval_every", 1_000_000)
-    check_count(given, "folds_at_once", 100_000)
+    """Raise ConfigError where flags of experiments.loso's execution exclude each other."""
     if given.parallel == "batch" and given.folds_at_once > 1:
         raise ConfigError(
             f"--parallel=batch trains one fold at a time, --folds_at_once={given.folds_at_once} "
@@ -284,10 +288,3 @@ def check_execution(given: Values) -> None:
             f"--checkpoint_minutes={minutes:g} is out of range; allowed are 0 (never) to "
             f"{MAX_CHECKPOINT_MINUTES}."
         )
-
-
-def check_count(given: Values, name: str, most: int, *, least: int = 0) -> None:
-    """Raise ConfigError where a counting flag is not in least..most."""
-    value: Any = given[name].value
-    if not least <= value <= most:
-        raise ConfigError(f"--{name}={value} is out of range; allowed are {least} to {most}.")
