@@ -14,11 +14,13 @@ from experiments.cluster import tasks
 from experiments.cluster.ray_cluster import Cluster, LostError, NoMemoryError
 from experiments.cluster.tasks import News, Work
 from experiments.run.chunk import Chunk, OutOfMemory, Plan
+from experiments.run.request import Run
 from experiments.run.spec import Execution
 from experiments.run.workdir import code_version
 from experiments.schedule import estimate
 from experiments.schedule.executor import Outcome
 from experiments.schedule.interruption import Interruption
+from experiments.schedule.planning import Place, problem_of
 from experiments.schedule.programs import Need, Needs, Problem
 from experiments.schedule.progress import Report
 
@@ -69,6 +71,15 @@ class RemoteNeeds(Needs):
         for note in notes:
             self.report.note(note)
         return need
+
+
+def cluster_place(run: Run, execution: Execution, interruption: Interruption) -> Place:
+    """The workers of the Ray cluster that --cluster names, which is joined."""
+    assert execution.cluster
+    cluster = Cluster(execution.cluster, interruption)
+    needs = RemoteNeeds(cluster, problem_of(run, execution), execution)
+    executor = ClusterExecutor(needs, interruption)
+    return Place(needs, executor, cluster.devices, needs.print_time, str(cluster))
 
 
 class ClusterExecutor:
