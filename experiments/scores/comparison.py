@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 from ahmsa_jax.config import ConfigError
-from experiments.scores import comparison_figure, comparison_rows, paired, picture_files
+from experiments.scores import comparison_figure, comparison_rows, drawing, paired
 from experiments.scores.published import PAPER
 from experiments.scores.reporting import aligned
 from experiments.scores.summary import Records, read_records
@@ -141,4 +141,4 @@ def _write(
         in_latex.append(dataclasses.replace(pairs, columns=columns, rows=both))
     write_whole(output / "comparison.tex", "".join(one.latex() for one in in_latex))
     write_whole(output / "paired.csv", pairs.csv())
-    picture_files.write(comparison_figure.draw(rows), output, "comparison")
+    drawing.write(comparison_figure.draw(rows), output, "comparison")

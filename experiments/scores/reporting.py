@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from experiments.run.recipes import size_in_words
 from experiments.run.workdir import canonical_json
-from experiments.scores import figures, paired, run_facts, tables
+from experiments.scores import figures, paired, tables
 from experiments.scores.published import clips_of, published_table
 from experiments.scores.summary import Records, read_records, summarise
 from input_pipeline.core import escaping
@@ -49,7 +49,7 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     parts += [_link("curves")] if "curves" in pictures else []
     parts += [tables.clips_table(records).markdown()]
     parts += [tables.subjects_table(records).markdown(), _link("subjects")]
-    parts += [run_facts.facts_table(records).markdown()]
+    parts += [tables.facts_table(records).markdown()]
     write_whole(output / "summary.md", "\n".join(parts))
     return summary
 
