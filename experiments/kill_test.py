@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.context import ForkServerProcess
 
@@ -31,11 +32,12 @@ EPOCHS = 12
 SUBJECTS = tuple(f"synthetic-{name}/{name}0{place}" for name in "abc" for place in (1, 2, 3, 4))
 FOLDS_AT_ONCE = 4
 MODEL = ModelConfig(base_dim=6, blocks=(0, 0, 1))
-_SIZE = ("--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1")
-_FOLDS = (f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}")
-# Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
-_EPOCHS = (f"--epochs={EPOCHS}", "--eval_every=5", "--checkpoint_minutes=0.0001")
-SETTING = (*_SIZE, *_FOLDS, *_EPOCHS)
+SETTING = (
+    *("--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1"),
+    *(f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}"),
+    # Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
+    *(f"--epochs={EPOCHS}", "--eval_every=5", "--checkpoint_minutes=0.0001"),
+)
 _START_TIMEOUT = 300.0
 # Loads the slow libraries once and forks; the runs are processes of their own all the same.
 _SERVER = multiprocessing.get_context("forkserver")
@@ -120,19 +122,20 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
     """Flip bits, cut and remove files of a stopped run's checkpoints; how many went unseen."""
     workdir = folder / "stopped"
     clean, expected, jobs = _stopped_run(workdir)
-    refused = harmless = silent = 0
-    for fault in _faults(clean, flips, chance):
+    faults = _faults(clean, flips, chance)
+    outcomes: Counter[str] = Counter()
+    for fault in faults:
         outcome = _outcome(folder, clean, expected, jobs, fault)
-        refused += outcome == "refused"
-        harmless += outcome == "harmless"
-        silent += outcome == "silent"
+        outcomes[outcome] += 1
         if outcome == "silent":
             print(f"SILENT: {fault}", flush=True)
-    total = refused + harmless + silent
-    faults = f"{flips} bit flips and {total - flips} halved, emptied or missing files"
-    counts = f"{refused} refused, {harmless} harmless, {silent} silently wrong"
-    print(f"{faults}: {counts}", flush=True)
-    return silent
+    print(
+        f"{flips} bit flips and {len(faults) - flips} halved, emptied or missing files: "
+        f"{outcomes['refused']} refused, {outcomes['harmless']} harmless, {outcomes['silent']} "
+        "silently wrong",
+        flush=True,
+    )
+    return outcomes["silent"]
 
 
 def _stopped_run(

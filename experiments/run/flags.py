@@ -244,15 +244,8 @@ def seeds(given: Values) -> tuple[int, ...]:
 
 def execution(given: Values, spec: RunSpec) -> Execution:
     """How experiments.loso is to carry out a run."""
-    return Execution(
-        workdir=workdir(given, spec),
-        folds_at_once=given.folds_at_once,
-        parallel=given.parallel,
-        cluster=given.cluster,
-        checkpoint_minutes=given.checkpoint_minutes,
-        dry_run=given.dry_run,
-        compile_cache=given.compile_cache,
-    )
+    names = {field.name for field in dataclasses.fields(Execution)} - {"workdir"}
+    return Execution(workdir(given, spec), **{name: getattr(given, name) for name in names})
 
 
 def workdir(given: Values, spec: RunSpec) -> pathlib.Path:

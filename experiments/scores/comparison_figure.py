@@ -1,5 +1,6 @@
 """The comparison as a picture: for each data set the UF1 of its runs and of published rows."""
 
+import functools
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -122,18 +123,12 @@ def names(group: Sequence[Row]) -> list[str]:
 
 
 def _handles(rows: Sequence[Row]) -> list[Line2D]:
-    handles = [
-        Line2D([], [], marker=marker, linestyle="", color=drawing.GREY, label=f"epoch: {rule}")
+    mark = functools.partial(Line2D, [], [], linestyle="")
+    handles = [mark(marker="o", color=drawing.BLUE, label="our run (± seeds)")]
+    if any(row.optimistic for row in rows):
+        hollow = functools.partial(mark, fillstyle="none", label="our run's optimistic figure")
+        handles.append(hollow(marker=MARKERS[PICKED], color=drawing.BLUE))
+    return handles + [
+        mark(marker=marker, color=drawing.GREY, label=f"epoch: {rule}")
         for rule, marker in MARKERS.items()
     ]
-    ours = Line2D([], [], marker="o", linestyle="", color=drawing.BLUE, label="our run (± seeds)")
-    picked = Line2D(
-        [],
-        [],
-        marker=MARKERS[PICKED],
-        linestyle="",
-        color=drawing.BLUE,
-        fillstyle="none",
-        label="our run's optimistic figure",
-    )
-    return [ours, *([picked] if any(row.optimistic for row in rows) else []), *handles]
