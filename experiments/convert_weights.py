@@ -22,11 +22,8 @@ _UNKNOWN = ""
 def main() -> int:
     """Convert every file of --weights_dir; nothing is written where one of them is faulty."""
     values = command.values()
-    for name in ("weights_dir", "output"):
-        if not values[name].value:
-            raise ConfigError(f"--{name} is missing; name a folder.")
-    source = pathlib.Path(values.weights_dir).expanduser()
-    output = pathlib.Path(values.output).expanduser()
+    named = command.required(weights_dir="DIR", output="DIR")
+    source, output = (pathlib.Path(folder).expanduser() for folder in named)
     if not source.is_dir():
         raise InputError(f"--weights_dir='{source}' is no folder; name the folder of the weights.")
     config, _, _ = run_flags.settings(values, "", {})

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """Read weights and clips, predict, and report."""
     given = command.values()
-    if not given.weights_dir:
-        raise ConfigError("--weights_dir is missing; name the folder of the weights.")
+    (weights_dir,) = command.required(weights_dir="DIR")
     clips = read_clips(given)
     network_config, _, _ = run_flags.settings(given, clips.dataset, from_data(clips))
     devices = jax_settings.local_devices(given.compile_cache)
@@ -39,7 +38,7 @@ def main() -> int:
 
     folds = loso_folds(clips.subject_key_N)
     requested = requested_folds(given, folds)
-    folder = pathlib.Path(given.weights_dir).expanduser()
+    folder = pathlib.Path(weights_dir).expanduser()
     known = [fold.key for fold in folds]
     weights = given_weights.find(folder, given.model, network_config, requested, known)
     spec = RunSpec(

@@ -43,15 +43,7 @@ class RemoteNeeds(Needs):
         poorest = min(cluster.devices, key=lambda device: device.free_bytes)
         super().__init__(problem, [poorest], self._compile, workers=cluster.workers)
         self.cluster = cluster
-        self.work = cluster.put(
-            Work(
-                problem=problem,
-                available=self.available,
-                automatic=not execution.folds_at_once,
-                code=code_version(),
-                compile_cache=execution.compile_cache,
-            )
-        )
+        self.work = cluster.put(Work(problem, self.available, execution, code_version()))
 
     def print_time(self, plan: Plan) -> None:
         """Print how long training will take, from some epochs of each program timed on a worker."""

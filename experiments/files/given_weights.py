@@ -18,8 +18,6 @@ from experiments.baselines import state_dicts, torch_extra
 from experiments.files import fold_weights
 from input_pipeline.core.errors import Faults, InputError
 
-FaultList = list[str]
-
 
 @dataclasses.dataclass(frozen=True)
 class GivenWeights:
@@ -78,7 +76,7 @@ def find(
         for path in sorted(folder.iterdir())
         if path.is_dir() and (found := re.fullmatch(r"seed-(\d{1,10})", path.name))
     } or {0: folder}
-    faults: FaultList = []
+    faults: list[str] = []
     path_of: dict[tuple[int, str], pathlib.Path] = {}
     for seed, place in seeds.items():
         by_key = _files_by_key(place, known, faults)
@@ -94,7 +92,7 @@ def find(
 
 
 def _files_by_key(
-    folder: pathlib.Path, known: Sequence[str], faults: FaultList
+    folder: pathlib.Path, known: Sequence[str], faults: list[str]
 ) -> dict[str, pathlib.Path]:
     """The files of one folder by subject key; faults for files of nobody and for doubles."""
     name_of: dict[str, list[str]] = {}
@@ -176,7 +174,7 @@ def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: NetworkCon
             raise InputError(f"'{path}' has values in {name} that are no finite float32 numbers.")
 
 
-def raise_all(faults: FaultList) -> None:
+def raise_all(faults: list[str]) -> None:
     """Print every fault on a line of its own where there are several, and raise InputError."""
     collected = Faults()
     for fault in faults:

@@ -56,14 +56,3 @@ class ClusterParser(flags.ArgumentParser):
         if text != "auto" and not (named and 1 <= int(named[2]) <= 65_535):
             raise ValueError("give auto, or the address that 'ray start --head' says: HOST:PORT")
         return text
-
-
-class TupleSerializer(flags.ArgumentSerializer):
-    """Writes a tuple as its parser reads it."""
-
-    def __init__(self, separator: str):
-        self._separator = separator
-
-    def serialize(self, value: tuple[int, ...]) -> str:
-        """Return the parts, separated."""
-        return self._separator.join(map(str, value))

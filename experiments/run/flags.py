@@ -13,12 +13,7 @@ from absl import flags
 from ahmsa_jax.config import ConfigError, NetworkConfig, Settings, TrainConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.training.protocols import SPLITS
-from experiments.run.flag_values import (
-    ClusterParser,
-    IntegersParser,
-    ShardParser,
-    TupleSerializer,
-)
+from experiments.run.flag_values import ClusterParser, IntegersParser, ShardParser
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec
 from input_pipeline.core import data_flags
@@ -41,7 +36,7 @@ def _define_settings(config: type[Settings]) -> None:
             flags.DEFINE_enum(name, default, list(field.metadata["choices"]), help_text)
         elif isinstance(default, tuple):
             parser = IntegersParser()
-            flags.DEFINE(parser, name, default, help_text, serializer=TupleSerializer(","))
+            flags.DEFINE(parser, name, default, help_text, serializer=flags.ListSerializer(","))
         else:
             define: Any = flags.DEFINE_float
             if isinstance(default, int):
@@ -124,7 +119,7 @@ def define_training_flags() -> None:
         None,
         "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report. "
         "slurm: the part that SLURM's variables give this task.",
-        serializer=TupleSerializer("/"),
+        serializer=flags.ListSerializer("/"),
     )
     flags.DEFINE_bool(
         "shuffle_labels",

@@ -79,17 +79,12 @@ def print_time(programs: Programs, plan: Plan) -> None:
     needs = [programs.need(chunk.shape, chunk.size) for chunk in plan.chunks]
     if programs.devices[0].platform == "cpu" and max(needs) > TIMED_BYTES:
         jobs = [job for chunk in plan.chunks for job in chunk.jobs]
+        how = "training time here, roughly, from the arithmetic"
         seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
-        print(
-            f"training time here, roughly, from the arithmetic: {estimate.in_words(seconds)}",
-            flush=True,
-        )
-        return
-    seconds = timed_seconds(programs, plan.chunks)
-    print(
-        f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
-        flush=True,
-    )
+    else:
+        how = "estimated training time here, from epochs timed now"
+        seconds = timed_seconds(programs, plan.chunks)
+    print(f"{how}: {estimate.in_words(seconds)}", flush=True)
 
 
 def timed_seconds(programs: Programs, chunks: Sequence[Chunk]) -> float:

@@ -44,10 +44,9 @@ def _ticking(tell: Callable[[int], object], interval: float) -> Iterator[None]:
     began = time.monotonic()
 
     def tick() -> None:
-        while True:
+        tell(0)
+        while not ended.wait(interval):
             tell(round(time.monotonic() - began))
-            if ended.wait(interval):
-                return
 
     ticker = threading.Thread(target=tick, daemon=True)
     ticker.start()
@@ -114,9 +113,7 @@ class Progress(Report):
         out = out or sys.stderr
         self._terminal = out.isatty()
         self._out = out
-        self._jobs = jobs
-        self._epochs = epochs
-        self._done = done_jobs
+        self._jobs, self._epochs, self._done = jobs, epochs, done_jobs
         self._side_by_side = side_by_side
         # Jobs and epoch of each chunk in training.
         self._running: dict[int, tuple[int, int]] = {}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ahmsa_jax.config import ConfigError
 from experiments.scores import comparison_figure, comparison_rows, drawing, paired
 from experiments.scores.published import PAPER
-from experiments.scores.reporting import aligned
+from experiments.scores.reporting import print_tables
 from experiments.scores.summary import Records, read_records
 from input_pipeline.core import escaping
 from input_pipeline.core.files import write_whole
@@ -46,10 +46,7 @@ def compare_runs(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> None
     pairs, refusals = _pairs(runs)
     remarks = [*_remarks(runs, rows), *refusals]
     _write(output, rows, table, pairs, remarks)
-    print("\n".join(remarks))
-    for shown in [table, pairs] if pairs.rows else [table]:
-        print(f"\n{shown.heading}\n{aligned([shown.columns, *shown.rows])}")
-    print(f"\nfiles: {output}", flush=True)
+    print_tables(remarks, [table, pairs] if pairs.rows else [table], output)
 
 
 def _name(workdir: pathlib.Path, workdirs: Sequence[pathlib.Path]) -> str:
@@ -73,19 +70,10 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
             continue
         found = paired.compare(mine.predictions, theirs.predictions, len(mine.class_names))
         low, high = found.interval
-        cells.append(
-            (
-                first,
-                second,
-                str(found.clips),
-                str(found.subjects),
-                str(found.only_first_right),
-                str(found.only_second_right),
-                f"{found.p_value:.3g}",
-                f"{found.uf1_difference:+.4f}",
-                f"{low:+.4f} to {high:+.4f}",
-            )
-        )
+        right_only = (found.only_first_right, found.only_second_right)
+        counts = map(str, (found.clips, found.subjects, *right_only))
+        difference = (f"{found.uf1_difference:+.4f}", f"{low:+.4f} to {high:+.4f}")
+        cells.append((first, second, *counts, f"{found.p_value:.3g}", *difference))
     right = ("only first right", "only second right")
     statistics = ("McNemar p", "UF1 difference", "95 % interval")
     columns = ("first run", "second run", "clips", "subjects", *right, *statistics)

@@ -84,7 +84,11 @@ def draw_curves(records: Records) -> Figure:
     several = len({entry.epoch for entry in evaluated}) > 1
     figure = Figure(figsize=(5.2 * (1 + several), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + several, squeeze=False)
-    epochs, losses = _losses_by_epoch(records.log)
+    by_epoch: dict[int, list[float]] = defaultdict(list)
+    for entry in sorted(records.log, key=lambda entry: entry.epoch):
+        if np.isfinite(entry.train_loss):
+            by_epoch[entry.epoch].append(entry.train_loss)
+    epochs, losses = list(by_epoch), list(by_epoch.values())
     axis = axes[0][0]
     least, most = [min(loss) for loss in losses], [max(loss) for loss in losses]
     axis.fill_between(
@@ -130,15 +134,6 @@ def _finish(axis: Axes) -> None:
     axis.set_xlabel("epoch")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(frameon=False, fontsize=8)
-
-
-def _losses_by_epoch(log: list[LogEntry]) -> tuple[list[int], list[list[float]]]:
-    losses: dict[int, list[float]] = defaultdict(list)
-    for entry in log:
-        if np.isfinite(entry.train_loss):
-            losses[entry.epoch].append(entry.train_loss)
-    epochs = sorted(losses)
-    return epochs, [losses[epoch] for epoch in epochs]
 
 
 def _scores_by_epoch(evaluated: Sequence[LogEntry]) -> dict[int, list[Any]]:

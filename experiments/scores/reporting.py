@@ -12,6 +12,7 @@ from experiments.scores.summary import Records, read_records, summarise
 from input_pipeline.core import escaping
 from input_pipeline.core.clips import entitled
 from input_pipeline.core.files import write_whole
+from input_pipeline.core.tables import Table
 from input_pipeline.databases.names import in_words
 
 SUMMARY_FILE = "summary.json"
@@ -140,10 +141,14 @@ def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Pat
     shown = [tables.scores_table(records, summary)]
     if beside := published_table(records, summary):
         shown.append(beside)
-    print("\n".join(remark.plain() for remark in remarks(records)))
-    for table in shown:
-        print(f"\n{table.heading}")
-        print(aligned([table.columns, *table.rows]))
+    print_tables([remark.plain() for remark in remarks(records)], shown, output)
+
+
+def print_tables(remarks: Sequence[str], tables: Sequence[Table], output: pathlib.Path) -> None:
+    """Print sentences, tables with their columns under each other, and where the files lie."""
+    print("\n".join(remarks))
+    for table in tables:
+        print(f"\n{table.heading}\n{aligned([table.columns, *table.rows])}")
     print(f"\nfiles: {output}", flush=True)
 
 
