@@ -5,6 +5,7 @@ python -m experiments.benchmark [--quick] [--output=FILE.json]
 
 import dataclasses
 import datetime
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -137,7 +138,7 @@ def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str
         "date": datetime.date.today().isoformat(),
         "environment": environment.describe([device]),
         "processor": rounds.processor_name(),
-        "torch": rounds.torch_version(),
+        "torch": importlib.metadata.version("torch"),
         "settings": {"model": command.values().model} | timing | plain(model_config),
         "loss_gap": timed.loss_gap,
         "ceilings": dataclasses.asdict(ceilings),

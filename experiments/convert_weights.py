@@ -45,7 +45,12 @@ def main() -> int:
             faults.append(str(error))
     given_weights.raise_all(faults)
     where = output if values.to == "torch" else output / f"seed-{values.seed}"
-    _refuse_taken(where, [_target(key, values.to) for key in key_of.values()])
+    targets = [_target(key, values.to) for key in key_of.values()]
+    if taken := [name for name in targets if (where / name).exists()]:
+        raise InputError(
+            f"'{where / taken[0]}' exists ({len(taken)} such files) and would be replaced; name a "
+            "new or empty --output."
+        )
     # Read again, one at a time: all of a large network's files would not fit the memory.
     for path, key in key_of.items():
         params = given_weights.read_file(path, values.model, config)
@@ -63,15 +68,6 @@ def main() -> int:
 def _target(key: str, to: str) -> str:
     """The name of a subject's converted file."""
     return f"{key.split('/')[1]}.pth" if to == "torch" else fold_weights.file_name(key)
-
-
-def _refuse_taken(folder: pathlib.Path, names: list[str]) -> None:
-    taken = [name for name in names if (folder / name).exists()]
-    if taken:
-        raise InputError(
-            f"'{folder / taken[0]}' exists ({len(taken)} such files) and would be replaced; name a "
-            "new or empty --output."
-        )
 
 
 def _subject_key(path: pathlib.Path) -> str:

@@ -4,13 +4,12 @@ python -m experiments.evaluate --model=ststnet --weights_dir=DIR --dataset=megc2
 """
 
 import pathlib
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, plain
 from ahmsa_jax.training.protocols import loso_folds
-from experiments.run import environment, jax_settings
+from experiments.run import environment, header, jax_settings
 from experiments.run import flags as run_flags
 from experiments.run.request import from_data, read_clips, requested_folds
 from experiments.run.spec import RunSpec
@@ -18,9 +17,6 @@ from experiments.run.workdir import canonical_json, claimed
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
-
-if TYPE_CHECKING:
-    from experiments.files.given_weights import GivenWeights
 
 # JAX, PyTorch and TFDS are imported where they are used: help and mistakes answer at once.
 
@@ -62,26 +58,14 @@ def main() -> int:
     facts = {
         "folds": requested,
         "subjects_in_data_set": len(folds),
-        "notes": _notes(weights, spec.data_sha256),
+        "notes": weights.notes(spec.data_sha256),
         "pretend": clips.pretend,
     }
     with claimed(workdir, spec.to_json(), facts):
-        surroundings = environment.describe(devices) | {
-            "data_sha256": spec.data_sha256,
-            "data_provenance": clips.provenance,
-        }
+        surroundings = environment.describe(devices) | header.data_facts(spec, clips)
         write_whole(workdir / environment.FILE, canonical_json(surroundings))
         run_files.write_run_files(workdir, clips, finished)
         return reporting.report(workdir)
-
-
-def _notes(weights: "GivenWeights", data_sha256: str) -> list[str]:
-    if not (count := weights.of_other_data(data_sha256)):
-        return []
-    return [
-        f"{count} of {len(weights.path_of)} weights were trained on another data set or layout "
-        "than these clips; whether they have seen a held-out subject there cannot be told."
-    ]
 
 
 def start() -> None:

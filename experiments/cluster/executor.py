@@ -43,7 +43,7 @@ class RemoteNeeds(Needs):
         poorest = min(cluster.devices, key=lambda device: device.free_bytes)
         super().__init__(problem, [poorest], self._compile, workers=cluster.workers)
         self.cluster = cluster
-        self.work = cluster.put(Work(problem, self.available, execution, code_version()))
+        self.work = cluster.ray.put(Work(problem, self.available, execution, code_version()))
 
     def print_time(self, plan: Plan) -> None:
         """Print how long training will take, from some epochs of each program timed on a worker."""
@@ -114,8 +114,8 @@ class ClusterExecutor:
     def close(self) -> None:
         """Cancel what is in training and leave the cluster."""
         for task in self._tasks:
-            self._cluster.cancel(task)
-        self._cluster.close()
+            self._cluster.ray.cancel(task, force=True)
+        self._cluster.ray.shutdown()
 
     def _next(self, report: Report) -> Outcome:
         """The next chunk that ends."""
@@ -125,7 +125,7 @@ class ClusterExecutor:
         while not ended:
             if self._interruption.requested:
                 raise self._interruption.stopped()
-            ended = self._cluster.ended(list(self._tasks), _POLL_SECONDS)
+            ended, _ = self._cluster.ray.wait(list(self._tasks), timeout=_POLL_SECONDS)
             if self._cluster.has_workers():
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > LONELY_SECONDS:

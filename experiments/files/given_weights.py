@@ -40,14 +40,15 @@ class GivenWeights:
             digest.update(f"{seed} {key} {path.suffix} {len(data)}\n".encode() + data)
         return digest.hexdigest()
 
-    def of_other_data(self, data_sha256: str) -> int:
-        """How many files say that they were trained on another data set than this."""
-        hashes = [
-            fold_weights.data_sha256(path)
-            for path in self.path_of.values()
-            if path.suffix == fold_weights.SUFFIX
-        ]
-        return sum(bool(one) and one != data_sha256 for one in hashes)
+    def notes(self, data_sha256: str) -> list[str]:
+        """A sentence where files say that they were trained on another data set than this."""
+        ours = [path for path in self.path_of.values() if path.suffix == fold_weights.SUFFIX]
+        count = sum(fold_weights.data_sha256(path) not in ("", data_sha256) for path in ours)
+        text = (
+            f"{count} of {len(self.path_of)} weights were trained on another data set or layout "
+            "than these clips; whether they have seen a held-out subject there cannot be told."
+        )
+        return [text] if count else []
 
     def read(self, seed: int, subject_key: str) -> dict[str, np.ndarray]:
         """Parameters of a fold by path; raises InputError with the file's first fault."""

@@ -8,7 +8,9 @@ from experiments.run import environment
 from experiments.run.flags import Values
 from experiments.run.recipes import setting_names, size_in_words
 from experiments.run.request import Run
+from experiments.run.spec import RunSpec
 from experiments.run.workdir import canonical_json
+from input_pipeline.core.clips import Clips
 from input_pipeline.core.files import write_whole
 
 if TYPE_CHECKING:
@@ -58,15 +60,15 @@ def store_surroundings(
 ) -> None:
     """Note where and how the run was made, unless an earlier start did."""
     if not (workdir / environment.FILE).exists():
-        facts = environment.describe(devices) | more | data_facts(run)
+        facts = environment.describe(devices) | more | data_facts(run.spec, run.clips)
         write_whole(workdir / environment.FILE, canonical_json(facts))
     if not (workdir / FLAGS_FILE).exists():
         write_whole(workdir / FLAGS_FILE, _as_flagfile(run, given))
 
 
-def data_facts(run: Run) -> dict[str, Any]:
+def data_facts(spec: RunSpec, clips: Clips) -> dict[str, Any]:
     """What environment.json says of the data."""
-    return {"data_sha256": run.spec.data_sha256, "data_provenance": run.clips.provenance}
+    return {"data_sha256": spec.data_sha256, "data_provenance": clips.provenance}
 
 
 def _as_flagfile(run: Run, given: Values) -> str:

@@ -1,6 +1,5 @@
 """Rows of the benchmark: who is timed, in which order, and what is computed from the seconds."""
 
-import importlib.metadata
 import os
 import pathlib
 import platform
@@ -204,8 +203,3 @@ def processor_name() -> str:
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{os.cpu_count()} x {names[0] if names else platform.processor() or 'unknown'}"
-
-
-def torch_version() -> str:
-    """PyTorch's version as installed."""
-    return importlib.metadata.version("torch")
