@@ -48,7 +48,12 @@ def main() -> int:
     if result is None:
         return 1
     _print(result)
-    _store(result, output)
+    from experiments.timing.figure import draw
+
+    write_whole(output, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    picture = output.with_suffix(".png")
+    write_whole(picture, draw(result))
+    print(f"written: {output} and {picture}")
     return 0
 
 
@@ -169,16 +174,7 @@ def _print(result: dict[str, Any]) -> None:
     print(parity_markdown(result["parity"]))
 
 
-def _store(result: dict[str, Any], output: pathlib.Path) -> None:
-    from experiments.timing.figure import draw
-
-    write_whole(output, json.dumps(result, indent=1, sort_keys=True) + "\n")
-    picture = output.with_suffix(".png")
-    write_whole(picture, draw(result))
-    print(f"written: {output} and {picture}")
-
-
-def _define_flags() -> None:
+if __name__ == "__main__":
     flags.DEFINE_bool("quick", False, "A tiny network and few steps, to try the command.")
     flags.DEFINE_string(
         "output",
@@ -196,10 +192,6 @@ def _define_flags() -> None:
         ("rounds", 5, 1, 1000, "Rounds, each of all contenders in turn."),
     ):
         flags.DEFINE_integer(name, default, purpose, lower_bound=least, upper_bound=most)
-
-
-if __name__ == "__main__":
-    _define_flags()
     command.run(
         main,
         name="experiments.benchmark",

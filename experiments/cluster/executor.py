@@ -17,7 +17,7 @@ from experiments.run.chunk import Chunk, OutOfMemory, Plan
 from experiments.run.request import Run
 from experiments.run.spec import Execution
 from experiments.run.workdir import code_version
-from experiments.schedule import estimate
+from experiments.schedule import forecast
 from experiments.schedule.executor import Outcome
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.planning import Place, problem_of
@@ -53,7 +53,7 @@ class RemoteNeeds(Needs):
         whole = seconds * rounds / len(plan.chunks)
         print(
             f"estimated training time, from epochs timed on a worker: "
-            f"{estimate.in_words(whole)}, {rounds} chunk(s) one after another",
+            f"{forecast.in_words(whole)}, {rounds} chunk(s) one after another",
             flush=True,
         )
 

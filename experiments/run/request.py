@@ -48,10 +48,10 @@ class Run:
             found.append("control run: the labels are shuffled, so these are scores at chance")
         names = self.clips.class_names
         for fold in self.folds_here:
-            for label in vanished_classes(fold, self.clips.label_N, len(names)):
-                found.append(
-                    f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
-                )
+            found += [
+                f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
+                for label in vanished_classes(fold, self.clips.label_N, len(names))
+            ]
         return found
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from ahmsa_jax.config import NetworkConfig, Precision
 from ahmsa_jax.networks.arithmetic import forward_products
-from experiments.schedule.estimate import best_seconds, numpy_product_rate
+from experiments.schedule.forecast import best_seconds, numpy_product_rate
 
 # Bytes moved per parameter and step. float32: read for the forward and the backward pass, gradient
 # written and read (16), value and two moments read and written (24). bfloat16: the same master
