@@ -65,7 +65,7 @@ def main() -> int:
         surroundings = environment.describe(devices) | header.data_facts(spec, clips)
         write_whole(workdir / environment.FILE, canonical_json(surroundings))
         run_files.write_run_files(workdir, clips, finished)
-        return reporting.report(workdir)
+        return reporting.report([workdir], workdir)
 
 
 def start() -> None:

@@ -3,7 +3,6 @@
 python -m experiments.kill_test [--kills=50] [--flips=200]
 """
 
-import dataclasses
 import multiprocessing
 import os
 import pathlib
@@ -15,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.context import ForkServerProcess
 
 import numpy as np
@@ -122,15 +121,14 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
     """Flip bits, cut and remove files of a stopped run's checkpoints; how many went unseen."""
     workdir = folder / "stopped"
     clean, expected, jobs = _stopped_run(workdir)
-    faults = _faults(clean, flips, chance)
     outcomes: Counter[str] = Counter()
-    for fault in faults:
-        outcome = _outcome(folder, clean, expected, jobs, fault)
+    for how, path, left in _faults(clean, flips, chance):
+        outcome = _outcome(folder, clean, expected, jobs, path, left)
         outcomes[outcome] += 1
         if outcome == "silent":
-            print(f"SILENT: {fault}", flush=True)
+            print(f"SILENT: {path}: {how}", flush=True)
     print(
-        f"{flips} bit flips and {len(faults) - flips} halved, emptied or missing files: "
+        f"{flips} bit flips and {outcomes.total() - flips} halved, emptied or missing files: "
         f"{outcomes['refused']} refused, {outcomes['harmless']} harmless, {outcomes['silent']} "
         "silently wrong",
         flush=True,
@@ -172,24 +170,20 @@ def _stopped_run(
     return chunk_folder, engine.host_shapes(state), chunk.jobs
 
 
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """What befalls a file of a checkpoint."""
-
-    path: pathlib.Path
-    how: str  # flip, missing, emptied or halved
-    place: int = 0  # of the byte, where a bit is flipped
-    bit: int = 0
-
-
-def _faults(clean: pathlib.Path, flips: int, chance: random.Random) -> list[Fault]:
-    files = sorted(path for path in clean.rglob("*") if path.is_file())
-    sizes = [path.stat().st_size for path in files]
-    found = []
-    for path, size in chance.choices(list(zip(files, sizes, strict=True)), sizes, k=flips):
-        place, bit = chance.randrange(size), 1 << chance.randrange(8)
-        found.append(Fault(path, "flip", place, bit))
-    return found + [Fault(path, how) for path in files for how in ("missing", "emptied", "halved")]
+def _faults(
+    clean: pathlib.Path, flips: int, chance: random.Random
+) -> Iterator[tuple[str, pathlib.Path, bytes | None]]:
+    """What befalls a file of a checkpoint: in words, and its bytes then, None where it is gone."""
+    data_of = {path: path.read_bytes() for path in sorted(clean.rglob("*")) if path.is_file()}
+    for path in chance.choices(list(data_of), [len(data) for data in data_of.values()], k=flips):
+        data = bytearray(data_of[path])
+        place, bit = chance.randrange(len(data)), chance.randrange(8)
+        data[place] ^= 1 << bit
+        yield f"bit {bit} of byte {place} flipped", path, bytes(data)
+    for path, whole in data_of.items():
+        yield "missing", path, None
+        yield "emptied", path, b""
+        yield "halved", path, whole[: len(whole) // 2]
 
 
 def _outcome(
@@ -197,12 +191,13 @@ def _outcome(
     clean: pathlib.Path,
     expected: dict[str, np.ndarray],
     jobs: Sequence[Job],
-    fault: Fault,
+    path: pathlib.Path,
+    left: bytes | None,
 ) -> str:
-    """What a run that finds this fault does: refused, harmless or silent."""
+    """What a run does that finds this left of a file: refused, harmless or silent."""
     from experiments.files import checkpoints
 
-    epoch_folder = clean / fault.path.relative_to(clean).parts[0]
+    epoch_folder = clean / path.relative_to(clean).parts[0]
     trial = folder / "trial"
     shutil.rmtree(trial, ignore_errors=True)
     # Alone, so that a fault of the older checkpoint meets a reader too.
@@ -210,15 +205,11 @@ def _outcome(
     shutil.copytree(epoch_folder, copied)
     healthy = checkpoints.load_newest(trial, 0, jobs, expected, print)
     assert healthy is not None, "the clean checkpoint was refused"
-    victim = copied / fault.path.relative_to(epoch_folder)
-    data = bytearray(victim.read_bytes())
-    if fault.how == "flip":
-        data[fault.place] ^= fault.bit
-        victim.write_bytes(data)
-    elif fault.how == "missing":
+    victim = copied / path.relative_to(epoch_folder)
+    if left is None:
         victim.unlink()
     else:
-        victim.write_bytes(data[: len(data) // 2] if fault.how == "halved" else b"")
+        victim.write_bytes(left)
     notes: list[str] = []
     found = checkpoints.load_newest(trial, 0, jobs, expected, notes.append)
     if found is None:

@@ -76,7 +76,6 @@ def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None
         place.needs,
         plan,
         execution.workdir,
-        eval_every=run.spec.eval_every,
         checkpoints=execution.checkpoint_minutes > 0 and not place.cluster,
     )
 
@@ -136,7 +135,7 @@ def _train_and_report(
     if waiting:
         forecast.print_plan(place.needs, planned)
     executor.train_all(place.executor, planned, stored, workdir, run.clips, interruption)
-    return reporting.report(workdir)
+    return reporting.report([workdir], workdir)
 
 
 def start() -> None:

@@ -25,14 +25,9 @@ def main() -> int:
     if len(named) > 1 and command.values().output is None:
         raise ConfigError("several workdirs need --output, the folder for the merged report.")
     output = output_folder.chosen(command.values().output, named[0], WRITTEN, workdirs=named)
-    from experiments.scores.reporting import print_summary, write_report
-    from experiments.scores.summary import read_records
+    from experiments.scores import reporting
 
-    records = read_records(named)
-    output.mkdir(parents=True, exist_ok=True)
-    summary = write_report(records, output)
-    print_summary(records, summary, output)
-    return 3 if records.failed else 0
+    return reporting.report(named, output)
 
 
 if __name__ == "__main__":

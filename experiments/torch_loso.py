@@ -69,7 +69,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
     with Interruption(NAME) as interruption:
         trains = executor.LocalExecutor(trainer.train, interruption, epochs=run.train_config.epochs)
         executor.train_all(trains, planned, stored, workdir, run.clips, interruption)
-    return reporting.report(workdir)
+    return reporting.report([workdir], workdir)
 
 
 def start() -> None:

@@ -6,6 +6,7 @@ HTNet and STSTNet are named as published, AHMSA-Net names its parts as in Flax. 
 a function of the path, the arrangement of an array by its shape on the other side.
 """
 
+import pathlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ import numpy as np
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.initial import parameter_shapes, statistic_shapes
 from ahmsa_jax.training.step import make_model
+from input_pipeline.core.errors import InputError
 
 Arrays = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -77,6 +79,30 @@ def flax_shapes(config: NetworkConfig) -> Shapes:
     for path, shape in statistic_shapes(model, config).items():
         shapes["/".join(("batch_stats", *path))] = shape
     return shapes
+
+
+def refuse_other_network(path: pathlib.Path, found: Shapes, expected: Shapes) -> None:
+    """Raise InputError unless the arrays of a file have the network's names and shapes."""
+    missing = [name for name in expected if name not in found]
+    surplus = [name for name in found if name not in expected]
+    if missing or surplus:
+        faults = [f"lacks {_some(missing)}"] if missing else []
+        faults += [f"holds {_some(surplus)} besides"] if surplus else []
+        raise InputError(
+            f"'{path}' is of another network: it {' and '.join(faults)}; check --model and the "
+            "network's size."
+        )
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise InputError(
+                f"'{path}' has {name} with the shape {found[name]}; this network's is {shape}; "
+                "check --model and the network's size."
+            )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(repr(name)[1:-1][:60] for name in names[:2])
+    return shown + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
 def to_torch(params: Arrays, name_of: NameOf, shapes: Shapes) -> dict[str, np.ndarray]:

@@ -72,7 +72,6 @@ class Board:
     """Collects the workers' news until the driver asks; lives in an actor beside the driver."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         self._news: list[News] = []
 
     def tell(self, news: News) -> None:

@@ -155,24 +155,12 @@ def read_file(
             f"'{path}' is of a network with {name} {weights.model_config[name]}, not "
             f"{given[name]}; give --{'classes' if name == 'num_classes' else name} accordingly."
         )
-    _check(path, weights.params, config)
-    return weights.params
-
-
-def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: NetworkConfig) -> None:
-    expected = state_dicts.flax_shapes(config)
-    if names := sorted(params.keys() ^ expected.keys()):
-        raise InputError(
-            f"'{path}' is of another network: {names[0]} is on one side only ({len(names)} in all)."
-        )
-    for name, value in params.items():
-        if value.shape != expected[name]:
-            raise InputError(
-                f"'{path}' has {name} with the shape {value.shape}; this network's is "
-                f"{expected[name]}."
-            )
+    shapes = {name: value.shape for name, value in weights.params.items()}
+    state_dicts.refuse_other_network(path, shapes, state_dicts.flax_shapes(config))
+    for name, value in weights.params.items():
         if value.dtype != np.float32 or not np.isfinite(value).all():
             raise InputError(f"'{path}' has values in {name} that are no finite float32 numbers.")
+    return weights.params
 
 
 def raise_all(faults: list[str]) -> None:

@@ -59,13 +59,12 @@ def print_disk(
     plan: Plan,
     workdir: pathlib.Path,
     *,
-    eval_every: int,
     checkpoints: bool,
 ) -> None:
     """Print the disk space for results and checkpoints, and what is free."""
-    epochs = programs.train_config.epochs
+    epochs, every = programs.train_config.epochs, programs.eval_every
     jobs = [job for chunk in plan.chunks for job in chunk.jobs]
-    evaluations = 1 + (epochs // eval_every if eval_every else 0)
+    evaluations = 1 + (epochs // every if every else 0)
     results = _result_bytes(jobs, epochs, evaluations, programs.num_classes)
     text = f"disk: about {_in_bytes(results)} for results"
     if checkpoints:

@@ -1,6 +1,7 @@
 """Progress of a run: folds done, time left, loss and the score so far; and what compiling takes."""
 
 import contextlib
+import functools
 import sys
 import threading
 import time
@@ -21,20 +22,15 @@ _REDRAWN_INTERVAL = 1.0
 def waiting(text: str, out: TextIO | None = None) -> Iterator[None]:
     """Say what is being waited for, and the seconds it has taken: redrawn on a terminal."""
     out = out or sys.stderr
+    show = functools.partial(print, file=out, flush=True)
     if out.isatty():
-        width = len(text) + 12
-        with _ticking(lambda s: _write(out, f"\r{text}: {s} s"), _REDRAWN_INTERVAL):
+        with _ticking(lambda s: show(f"\r{text}: {s} s", end=""), _REDRAWN_INTERVAL):
             yield
-        _write(out, f"\r{' ' * width}\r")
+        show(f"\r{' ' * (len(text) + 12)}\r", end="")
         return
-    _write(out, f"{text}\n")
-    with _ticking(lambda s: _write(out, f"{text}: {s} s\n") if s else None, PLAIN_INTERVAL):
+    show(text)
+    with _ticking(lambda s: show(f"{text}: {s} s") if s else None, PLAIN_INTERVAL):
         yield
-
-
-def _write(out: TextIO, text: str) -> None:
-    out.write(text)
-    out.flush()
 
 
 @contextlib.contextmanager

@@ -129,10 +129,11 @@ def _named(folds: list[tuple[int, str]]) -> str:
     return ", ".join(names) + (f" and {rest} more" if rest else "")
 
 
-def report(workdir: pathlib.Path) -> int:
-    """Write a run's tables and pictures and print its summary; 3 where folds failed, else 0."""
-    records = read_records([workdir])
-    print_summary(records, write_report(records, workdir), workdir)
+def report(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> int:
+    """Write tables and pictures of a run, or of its parts, and print; 3 where folds failed."""
+    records = read_records(workdirs)
+    output.mkdir(parents=True, exist_ok=True)
+    print_summary(records, write_report(records, output), output)
     return 3 if records.failed else 0
 
 
