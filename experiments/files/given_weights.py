@@ -81,11 +81,11 @@ def find(
     path_of: dict[tuple[int, str], pathlib.Path] = {}
     for seed, place in seeds.items():
         by_key = _files_by_key(place, known, faults)
-        missing = [key for key in requested if key not in by_key]
         faults += [
             f"no weights of {key} in '{place}': there is neither {_bare(key)}.pth nor "
             f"{fold_weights.file_name(key)}."
-            for key in missing
+            for key in requested
+            if key not in by_key
         ]
         path_of |= {(seed, key): by_key[key] for key in requested if key in by_key}
     raise_all(faults)

@@ -16,7 +16,6 @@ from ahmsa_jax.training.protocols import SPLITS
 from experiments.run.flag_values import ClusterParser, IntegersParser, ShardParser
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec
-from input_pipeline.core import data_flags
 from input_pipeline.core.tasks import TASKS
 from input_pipeline.databases.registry import DATASETS
 
@@ -169,11 +168,6 @@ def define_run_flags() -> None:
         5.0,
         "Save the folds in training every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
     )
-
-
-def layout(given: Values) -> str:
-    """The layout of the maps: the one given, or the network's under its recipe."""
-    return data_flags.layout(presets(given.model, given.recipe)["layout"])
 
 
 def settings(

@@ -7,6 +7,7 @@ from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
 from ahmsa_jax.training.protocols import SPLITS, Fold, vanished_classes
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
+from experiments.run.recipes import presets
 from experiments.run.spec import Kind, RunSpec
 from input_pipeline.core import data_flags
 from input_pipeline.core.clips import Clips, shuffle_labels
@@ -60,7 +61,7 @@ def read_clips(given: Values) -> Clips:
 
     Raises ConfigError or InputError on what cannot be.
     """
-    layout = run_flags.layout(given)
+    layout = data_flags.layout(presets(given.model, given.recipe)["layout"])
     if given.arrays is not None:
         if not given.arrays:
             raise ConfigError("--arrays is empty; name a file of input_pipeline.export.")

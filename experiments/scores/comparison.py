@@ -45,8 +45,9 @@ def compare_runs(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> None
     table = comparison_rows.comparison_table(rows)
     pairs, refusals = _pairs(runs)
     remarks = [*_remarks(runs, rows), *refusals]
-    _write(output, rows, table, pairs, remarks)
-    print_tables(remarks, [table, pairs] if pairs.rows else [table], output)
+    shown = [table, pairs] if pairs.rows else [table]
+    _write(output, rows, shown, pairs, remarks)
+    print_tables(remarks, shown, output)
 
 
 def _name(workdir: pathlib.Path, workdirs: Sequence[pathlib.Path]) -> str:
@@ -108,11 +109,10 @@ def _remarks(runs: dict[str, Records], rows: Sequence[comparison_rows.Row]) -> l
 def _write(
     output: pathlib.Path,
     rows: Sequence[comparison_rows.Row],
-    table: Table,
+    shown: Sequence[Table],
     pairs: Table,
     remarks: Sequence[str],
 ) -> None:
-    shown = [table, pairs] if pairs.rows else [table]
     text = [
         *(f"{escaping.markdown_line(line)}\n" for line in remarks),
         *(one.markdown() for one in shown),

@@ -166,10 +166,8 @@ def latex_tables(rows: Sequence[Row]) -> list[Table]:
     """The same for a paper: a table a data set, and one more where it has several databases."""
     found = []
     for number, group in enumerate(by_data_set(rows), start=1):
-        title = f"Comparison on {in_words(group[0].dataset)}"
-        title += classes_in_words(group[0])
-        pretend = group[0].pretend
-        parts = parts_of(group)
+        title = f"Comparison on {in_words(group[0].dataset)}{classes_in_words(group[0])}"
+        pretend, parts = group[0].pretend, parts_of(group)
         if any(POOLED in row.scores for row in group):
             cells = [
                 (row.method, row.clips, *_scores(row, [POOLED]), row.selection, row.source)
