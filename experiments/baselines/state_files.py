@@ -31,10 +31,10 @@ def read(path: pathlib.Path, config: NetworkConfig) -> dict[str, np.ndarray]:
     state = _opened(path, sum(4 * int(np.prod(shape)) for shape in expected.values()))
     # Nothing reads the counters of batches: a file may lack them.
     needed = {name: shape for name, shape in expected.items() if not name.endswith(twins.COUNTER)}
-    read = {name: value for name, value in state.items() if name not in expected.keys() - needed}
-    shapes = {name: tuple(value.shape) for name, value in read.items()}
+    values = {name: value for name, value in state.items() if name not in expected.keys() - needed}
+    shapes = {name: tuple(value.shape) for name, value in values.items()}
     state_dicts.refuse_other_network(path, shapes, needed)
-    for name, value in read.items():
+    for name, value in values.items():
         if value.layout != torch.strided or value.is_meta or not value.dtype.is_floating_point:
             raise InputError(
                 f"'{path}' has {name} as {value.dtype} ({value.layout}); only plain tensors of "
@@ -42,7 +42,7 @@ def read(path: pathlib.Path, config: NetworkConfig) -> dict[str, np.ndarray]:
             )
         if not bool(torch.isfinite(value).all()):
             raise InputError(f"'{path}' has values in {name} that are no finite numbers.")
-    return twins.from_torch(config, {name: value.float() for name, value in read.items()})
+    return twins.from_torch(config, {name: value.float() for name, value in values.items()})
 
 
 def write(path: pathlib.Path, config: NetworkConfig, params: Mapping[str, np.ndarray]) -> None:
@@ -85,8 +85,6 @@ def _opened(path: pathlib.Path, usual_bytes: int) -> dict[str, Any]:
 
 def _unpacked_bytes(path: pathlib.Path) -> int:
     try:
-        if not zipfile.is_zipfile(path):
-            return path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             return sum(entry.file_size for entry in archive.infolist())
     except zipfile.BadZipFile:

@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ahmsa_jax.config import ConfigError
@@ -212,7 +212,7 @@ class NoMemoryError(ConfigError):
     """Ray ended a task because its machine had no memory left."""
 
 
-def _request(nodes: Any) -> dict[str, int]:
+def _request(nodes: Collection[dict[str, float]]) -> dict[str, int]:
     """What a task asks for: one GPU where the cluster has any, else a machine's processors.
 
     Machines of different sizes are counted in units of the smallest: a compiled program uses all

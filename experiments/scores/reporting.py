@@ -133,16 +133,11 @@ def report(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> int:
     """Write tables and pictures of a run, or of its parts, and print; 3 where folds failed."""
     records = read_records(workdirs)
     output.mkdir(parents=True, exist_ok=True)
-    print_summary(records, write_report(records, output), output)
-    return 3 if records.failed else 0
-
-
-def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Path) -> None:
-    """Print the scores, what is missing and where the files lie."""
-    shown = [tables.scores_table(records, summary)]
-    if beside := published_table(records, summary):
-        shown.append(beside)
+    summary = write_report(records, output)
+    beside = published_table(records, summary)
+    shown = [tables.scores_table(records, summary), *([beside] if beside else [])]
     print_tables([remark.plain() for remark in remarks(records)], shown, output)
+    return 3 if records.failed else 0
 
 
 def print_tables(remarks: Sequence[str], tables: Sequence[Table], output: pathlib.Path) -> None:

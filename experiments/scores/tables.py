@@ -1,5 +1,6 @@
 """Tables of one run's report: scores, clips, confusion matrix, subjects, how it was made."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -175,9 +176,8 @@ def facts_table(records: Records) -> Table:
 
 def _devices(noted: dict[str, Any]) -> str:
     devices = noted.get("devices")
-    names = [str(name) for name in devices] if isinstance(devices, list) else []
-    kinds = [(name, names.count(name)) for name in dict.fromkeys(names)]
-    return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in kinds)
+    kinds = Counter(map(str, devices if isinstance(devices, list) else []))
+    return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in kinds.items())
 
 
 def _versions(noted: dict[str, Any]) -> str:
