@@ -15,9 +15,6 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import canonical_subject, database_of
 
-# Of a state dict nobody knows on which maps it was trained.
-_UNKNOWN = ""
-
 
 def main() -> int:
     """Convert every file of --weights_dir; nothing is written where one of them is faulty."""
@@ -57,8 +54,9 @@ def main() -> int:
         if values.to == "torch":
             state_files.write(output / _target(key, values.to), config, params)
         else:
+            # Of a state dict nobody knows on which maps it was trained.
             weights = fold_weights.FoldWeights(
-                params, values.model, plain(config), values.seed, key, _UNKNOWN
+                params, values.model, plain(config), values.seed, key, data_sha256=""
             )
             fold_weights.save(output, weights)
     print(f"converted {len(key_of)} files; they lie in {where}")

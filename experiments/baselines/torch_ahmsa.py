@@ -10,6 +10,7 @@ a head.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Literal
@@ -27,17 +28,6 @@ Form = Literal["eager", "expert"]
 def build(form: Form, config: ModelConfig) -> nn.Module:
     """The network in one of its forms, with PyTorch's own initial parameters."""
     return EagerAHMSANet(config) if form == "eager" else ExpertAHMSANet(config)
-
-
-class LayerNorm(nn.LayerNorm):
-    """The normalisation over the last axis, fused."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(width, EPS)
-
-
-def _conv1x1(inputs: int, outputs: int, bias: bool = True) -> nn.Module:
-    return nn.Conv2d(inputs, outputs, 1, bias=bias)
 
 
 # Of inputs, outputs and whether there is a bias: a linear map of each patch.
@@ -157,9 +147,11 @@ class Parts:
     downsampling: type[Downsampling]
 
 
+_conv1x1 = functools.partial(nn.Conv2d, kernel_size=1)
+_layer_norm = functools.partial(nn.LayerNorm, eps=EPS)
 EAGER = Parts(_conv1x1, ChannelNorm, ChannelAttention, SpatialAttention, Downsampling)
 EXPERT = Parts(
-    nn.Linear, LayerNorm, ExpertChannelAttention, ExpertSpatialAttention, ExpertDownsampling
+    nn.Linear, _layer_norm, ExpertChannelAttention, ExpertSpatialAttention, ExpertDownsampling
 )
 
 

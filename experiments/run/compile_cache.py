@@ -107,7 +107,6 @@ def _odd_entry(folder: pathlib.Path) -> str | None:
 
 def _drop_half_written(folder: pathlib.Path) -> None:
     """Remove programs of a process that was killed while it wrote them: they have no time yet."""
-
     # As JAX holds it while it writes.
     lock = filelock.FileLock(folder / ".lockfile", timeout=0)
     with contextlib.suppress(filelock.Timeout, OSError), lock:

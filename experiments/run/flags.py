@@ -13,7 +13,7 @@ from absl import flags
 from ahmsa_jax.config import ConfigError, NetworkConfig, Settings, TrainConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.training.protocols import SPLITS
-from experiments.run.flag_values import ClusterParser, IntegersParser, ShardParser
+from experiments.run.flag_values import IntegersParser, ShardParser, is_cluster
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec
 from input_pipeline.core.tasks import TASKS
@@ -151,15 +151,15 @@ def define_run_flags() -> None:
         "What several devices share out: whole folds, or the batches of one fold at a time (for "
         "few folds or a wide network).",
     )
-    flags.DEFINE(
-        ClusterParser(),
+    flags.DEFINE_string(
         "cluster",
         None,
         "Train the chunks as tasks of a Ray cluster: HOST:PORT of one that this machine belongs "
         "to, or auto: the one that runs here, else one of this machine alone. A lost chunk is "
         "trained again: there are no checkpoints inside chunks.",
-        serializer=flags.ArgumentSerializer(),
     )
+    advice = "give auto, or the address that 'ray start --head' says: HOST:PORT"
+    flags.register_validator("cluster", is_cluster, advice)
     flags.DEFINE_bool(
         "dry_run", False, "Print the plan, the estimated time and disk space, and stop."
     )

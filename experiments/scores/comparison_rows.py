@@ -156,10 +156,9 @@ def comparison_table(rows: Sequence[Row]) -> Table:
         )
         for row in rows
     ]
-    first, last = ("method", "data set", "clips"), (f"optimistic: {PICKED}", "source")
-    columns = (*first, *_names(parts), "epoch chosen by", *last)
-    pretend = all(row.pretend for row in rows)
-    return Table("Comparison (UF1 / UAR)", columns, cells, pretend=pretend)
+    last = ("epoch chosen by", f"optimistic: {PICKED}", "source")
+    columns = ("method", "data set", "clips", *_names(parts), *last)
+    return Table("Comparison (UF1 / UAR)", columns, cells, all(row.pretend for row in rows))
 
 
 def latex_tables(rows: Sequence[Row]) -> list[Table]:

@@ -198,7 +198,6 @@ def _markdown(title: str, text_of: dict[str, str], rows: Sequence[dict[str, Any]
 
 def processor_name() -> str:
     """The processor as the operating system names it, and how many of it."""
-
     info = pathlib.Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
