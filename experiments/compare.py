@@ -13,8 +13,7 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 
 DEFAULT_OUTPUT = "runs/comparison"
-_ENDINGS = ("md", "csv", "tex", "png", "pdf")
-WRITTEN = (*(f"comparison.{ending}" for ending in _ENDINGS), "paired.csv")
+WRITTEN = (*(f"comparison.{form}" for form in ("md", "csv", "tex", "png", "pdf")), "paired.csv")
 
 # What reads runs takes JAX along and is imported where used: help and mistakes answer at once.
 

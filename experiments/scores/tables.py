@@ -28,8 +28,7 @@ def scores_table(
 
     The last rows are two baselines on the same clips: guessing, and always the largest class.
     """
-    is_last = epoch_rule(records) == "last epoch"
-    whole = "all clips, last epoch" if is_last else "all clips, weights as given"
+    whole = f"all clips, {'last epoch' if records.spec.is_trained else 'weights as given'}"
     interval = _intervals(records, records.predictions)
     rows = [_score_row(whole, summary["pooled"], interval, summary["pooled_std"])]
     for database in in_order(summary["by_database"]):
