@@ -5,6 +5,7 @@ python -m experiments.benchmark [--quick] [--output=FILE.json]
 
 import dataclasses
 import datetime
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -47,24 +48,25 @@ def main() -> int:
     if result is None:
         return 1
     _print(result)
-    _store(result, output)
+    from experiments.timing.figure import draw
+
+    write_whole(output, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    picture = output.with_suffix(".png")
+    write_whole(picture, draw(result))
+    print(f"written: {output} and {picture}")
     return 0
 
 
 def _settings() -> dict[str, int]:
-    values: Any = command.values()
-    found: dict[str, int] = {}
-    limits = {"base_dim": 8192, "batch_size": 65_536, "rounds": 1000}
-    limits |= dict.fromkeys(("folds", "steps"), 10_000)
-    for name, most in limits.items():
-        quick = values.quick and not values[name].present
-        found[name] = QUICK[name] if quick else values[name].value
-        least = 2 if name == "steps" else 1
-        if not least <= found[name] <= most or (name == "steps" and found[name] % 2):
-            even = " even numbers from" if name == "steps" else ""
-            raise ConfigError(
-                f"--{name}={found[name]} is out of range; allowed are{even} {least} to {most}."
-            )
+    values = command.values()
+    found = {
+        name: small if values.quick and not values[name].present else getattr(values, name)
+        for name, small in QUICK.items()
+    }
+    if found["steps"] % 2:
+        raise ConfigError(
+            f"--steps={found['steps']} is out of range; allowed are even numbers from 2 to 10000."
+        )
     return found
 
 
@@ -141,7 +143,7 @@ def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str
         "date": datetime.date.today().isoformat(),
         "environment": environment.describe([device]),
         "processor": rounds.processor_name(),
-        "torch": rounds.torch_version(),
+        "torch": importlib.metadata.version("torch"),
         "settings": {"model": command.values().model} | timing | plain(model_config),
         "loss_gap": timed.loss_gap,
         "ceilings": dataclasses.asdict(ceilings),
@@ -157,7 +159,7 @@ def _say(text: str) -> None:
 
 
 def _print(result: dict[str, Any]) -> None:
-    from experiments.timing.rounds import parity_markdown, rows_markdown
+    from experiments.timing.rounds import parity_markdown, times_markdown
 
     rates = ", ".join(
         f"{rate / 1e9:,.0f} GFLOP/s ({name})"
@@ -166,22 +168,13 @@ def _print(result: dict[str, Any]) -> None:
     print(f"{result['command']}  ({result['date']}, {result['processor']})")
     print(f"ceilings: {rates}, {result['ceilings']['memory_rate'] / 1e9:,.1f} GB/s")
     print(f"first losses agree within {result['loss_gap']:.1g} nats\n")
-    print(rows_markdown(result["rows"]))
+    print(times_markdown(result["rows"]))
     cost = f"{100 * result['evaluation_cost']:.1f} %"
     print(f"predicting all held-out clips after every epoch costs {cost}\n")
     print(parity_markdown(result["parity"]))
 
 
-def _store(result: dict[str, Any], output: pathlib.Path) -> None:
-    from experiments.timing.figure import draw
-
-    write_whole(output, json.dumps(result, indent=1, sort_keys=True) + "\n")
-    picture = output.with_suffix(".png")
-    write_whole(picture, draw(result))
-    print(f"written: {output} and {picture}")
-
-
-def _define_flags() -> None:
+if __name__ == "__main__":
     flags.DEFINE_bool("quick", False, "A tiny network and few steps, to try the command.")
     flags.DEFINE_string(
         "output",
@@ -189,17 +182,16 @@ def _define_flags() -> None:
         "JSON file of the result, the plot beside it; default runs/benchmark-<date>.",
     )
     flags.DEFINE_enum("model", "ahmsa", list(NETWORKS), "The network.")
-    flags.DEFINE_integer("base_dim", 64, "Width of the first level; the paper's setting is 256.")
-    flags.DEFINE_integer("batch_size", 256, "Clips per optimizer step (Table 3).")
-    flags.DEFINE_integer("folds", 8, "Folds per round, and the largest chunk on a CPU.")
-    flags.DEFINE_integer("steps", 2, "Optimizer steps per fold and round; even.")
     # Its compiling is measured too.
     run_flags.define_compile_cache_flag(default="off")
-    flags.DEFINE_integer("rounds", 5, "Rounds, each of all contenders in turn.")
-
-
-if __name__ == "__main__":
-    _define_flags()
+    for name, default, least, most, purpose in (
+        ("base_dim", 64, 1, 8192, "Width of the first level; the paper's setting is 256."),
+        ("batch_size", 256, 1, 65_536, "Clips per optimizer step (Table 3)."),
+        ("folds", 8, 1, 10_000, "Folds per round, and the largest chunk on a CPU."),
+        ("steps", 2, 2, 10_000, "Optimizer steps per fold and round; even."),
+        ("rounds", 5, 1, 1000, "Rounds, each of all contenders in turn."),
+    ):
+        flags.DEFINE_integer(name, default, purpose, lower_bound=least, upper_bound=most)
     command.run(
         main,
         name="experiments.benchmark",

@@ -15,18 +15,12 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import canonical_subject, database_of
 
-# Of a state dict nobody knows on which maps it was trained.
-_UNKNOWN = ""
-
 
 def main() -> int:
     """Convert every file of --weights_dir; nothing is written where one of them is faulty."""
     values = command.values()
-    for name in ("weights_dir", "output"):
-        if not values[name].value:
-            raise ConfigError(f"--{name} is missing; name a folder.")
-    source = pathlib.Path(values.weights_dir).expanduser()
-    output = pathlib.Path(values.output).expanduser()
+    named = command.required(weights_dir="DIR", output="DIR")
+    source, output = (pathlib.Path(folder).expanduser() for folder in named)
     if not source.is_dir():
         raise InputError(f"--weights_dir='{source}' is no folder; name the folder of the weights.")
     config, _, _ = run_flags.settings(values, "", {})
@@ -48,15 +42,21 @@ def main() -> int:
             faults.append(str(error))
     given_weights.raise_all(faults)
     where = output if values.to == "torch" else output / f"seed-{values.seed}"
-    _refuse_taken(where, [_target(key, values.to) for key in key_of.values()])
+    targets = [_target(key, values.to) for key in key_of.values()]
+    if taken := [name for name in targets if (where / name).exists()]:
+        raise InputError(
+            f"'{where / taken[0]}' exists ({len(taken)} such files) and would be replaced; name a "
+            "new or empty --output."
+        )
     # Read again, one at a time: all of a large network's files would not fit the memory.
     for path, key in key_of.items():
         params = given_weights.read_file(path, values.model, config)
         if values.to == "torch":
             state_files.write(output / _target(key, values.to), config, params)
         else:
+            # Of a state dict nobody knows on which maps it was trained.
             weights = fold_weights.FoldWeights(
-                params, values.model, plain(config), values.seed, key, _UNKNOWN
+                params, values.model, plain(config), values.seed, key, data_sha256=""
             )
             fold_weights.save(output, weights)
     print(f"converted {len(key_of)} files; they lie in {where}")
@@ -66,15 +66,6 @@ def main() -> int:
 def _target(key: str, to: str) -> str:
     """The name of a subject's converted file."""
     return f"{key.split('/')[1]}.pth" if to == "torch" else fold_weights.file_name(key)
-
-
-def _refuse_taken(folder: pathlib.Path, names: list[str]) -> None:
-    taken = [name for name in names if (folder / name).exists()]
-    if taken:
-        raise InputError(
-            f"'{folder / taken[0]}' exists ({len(taken)} such files) and would be replaced; name a "
-            "new or empty --output."
-        )
 
 
 def _subject_key(path: pathlib.Path) -> str:

@@ -4,13 +4,12 @@ python -m experiments.evaluate --model=ststnet --weights_dir=DIR --dataset=megc2
 """
 
 import pathlib
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, plain
 from ahmsa_jax.training.protocols import loso_folds
-from experiments.run import environment, jax_settings
+from experiments.run import environment, header, jax_settings
 from experiments.run import flags as run_flags
 from experiments.run.request import from_data, read_clips, requested_folds
 from experiments.run.spec import RunSpec
@@ -19,17 +18,13 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
 
-if TYPE_CHECKING:
-    from experiments.files.given_weights import GivenWeights
-
 # JAX, PyTorch and TFDS are imported where they are used: help and mistakes answer at once.
 
 
 def main() -> int:
     """Read weights and clips, predict, and report."""
     given = command.values()
-    if not given.weights_dir:
-        raise ConfigError("--weights_dir is missing; name the folder of the weights.")
+    (weights_dir,) = command.required(weights_dir="DIR")
     clips = read_clips(given)
     network_config, _, _ = run_flags.settings(given, clips.dataset, from_data(clips))
     devices = jax_settings.local_devices(given.compile_cache)
@@ -39,7 +34,7 @@ def main() -> int:
 
     folds = loso_folds(clips.subject_key_N)
     requested = requested_folds(given, folds)
-    folder = pathlib.Path(given.weights_dir).expanduser()
+    folder = pathlib.Path(weights_dir).expanduser()
     known = [fold.key for fold in folds]
     weights = given_weights.find(folder, given.model, network_config, requested, known)
     spec = RunSpec(
@@ -63,26 +58,14 @@ def main() -> int:
     facts = {
         "folds": requested,
         "subjects_in_data_set": len(folds),
-        "notes": _notes(weights, spec.data_sha256),
+        "notes": weights.notes(spec.data_sha256),
         "pretend": clips.pretend,
     }
     with claimed(workdir, spec.to_json(), facts):
-        surroundings = environment.describe(devices) | {
-            "data_sha256": spec.data_sha256,
-            "data_provenance": clips.provenance,
-        }
+        surroundings = environment.describe(devices) | header.data_facts(spec, clips)
         write_whole(workdir / environment.FILE, canonical_json(surroundings))
         run_files.write_run_files(workdir, clips, finished)
-        return reporting.report(workdir)
-
-
-def _notes(weights: "GivenWeights", data_sha256: str) -> list[str]:
-    if not (count := weights.of_other_data(data_sha256)):
-        return []
-    return [
-        f"{count} of {len(weights.path_of)} weights were trained on another data set or layout "
-        "than these clips; whether they have seen a held-out subject there cannot be told."
-    ]
+        return reporting.report([workdir], workdir)
 
 
 def start() -> None:

@@ -3,7 +3,6 @@
 python -m experiments.kill_test [--kills=50] [--flips=200]
 """
 
-import dataclasses
 import multiprocessing
 import os
 import pathlib
@@ -14,7 +13,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from multiprocessing.context import ForkServerProcess
 
 import numpy as np
@@ -31,11 +31,12 @@ EPOCHS = 12
 SUBJECTS = tuple(f"synthetic-{name}/{name}0{place}" for name in "abc" for place in (1, 2, 3, 4))
 FOLDS_AT_ONCE = 4
 MODEL = ModelConfig(base_dim=6, blocks=(0, 0, 1))
-_SIZE = ("--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1")
-_FOLDS = (f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}")
-# Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
-_EPOCHS = (f"--epochs={EPOCHS}", "--eval_every=5", "--checkpoint_minutes=0.0001")
-SETTING = (*_SIZE, *_FOLDS, *_EPOCHS)
+SETTING = (
+    *("--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1"),
+    *(f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}"),
+    # Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
+    *(f"--epochs={EPOCHS}", "--eval_every=5", "--checkpoint_minutes=0.0001"),
+)
 _START_TIMEOUT = 300.0
 # Loads the slow libraries once and forks; the runs are processes of their own all the same.
 _SERVER = multiprocessing.get_context("forkserver")
@@ -52,9 +53,6 @@ _LIBRARIES = [
 def main() -> int:
     """Run the faults asked for; 1 where one of them changed a result silently, else 0."""
     kills, flips = command.values().kills, command.values().flips
-    for name, value in (("kills", kills), ("flips", flips)):
-        if not 0 <= value <= 100_000:
-            raise ConfigError(f"--{name}={value} is out of range; allowed are 0 to 100000.")
     chance = random.Random(command.values().seed)
     with tempfile.TemporaryDirectory(prefix="kill-test-") as name:
         folder = pathlib.Path(name)
@@ -123,19 +121,19 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
     """Flip bits, cut and remove files of a stopped run's checkpoints; how many went unseen."""
     workdir = folder / "stopped"
     clean, expected, jobs = _stopped_run(workdir)
-    refused = harmless = silent = 0
-    for fault in _faults(clean, flips, chance):
-        outcome = _outcome(folder, clean, expected, jobs, fault)
-        refused += outcome == "refused"
-        harmless += outcome == "harmless"
-        silent += outcome == "silent"
+    outcomes: Counter[str] = Counter()
+    for how, path, left in _faults(clean, flips, chance):
+        outcome = _outcome(folder, clean, expected, jobs, path, left)
+        outcomes[outcome] += 1
         if outcome == "silent":
-            print(f"SILENT: {fault}", flush=True)
-    total = refused + harmless + silent
-    faults = f"{flips} bit flips and {total - flips} halved, emptied or missing files"
-    counts = f"{refused} refused, {harmless} harmless, {silent} silently wrong"
-    print(f"{faults}: {counts}", flush=True)
-    return silent
+            print(f"SILENT: {path}: {how}", flush=True)
+    print(
+        f"{flips} bit flips and {outcomes.total() - flips} halved, emptied or missing files: "
+        f"{outcomes['refused']} refused, {outcomes['harmless']} harmless, {outcomes['silent']} "
+        "silently wrong",
+        flush=True,
+    )
+    return outcomes["silent"]
 
 
 def _stopped_run(
@@ -172,24 +170,20 @@ def _stopped_run(
     return chunk_folder, engine.host_shapes(state), chunk.jobs
 
 
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """What befalls a file of a checkpoint."""
-
-    path: pathlib.Path
-    how: str  # flip, missing, emptied or halved
-    place: int = 0  # of the byte, where a bit is flipped
-    bit: int = 0
-
-
-def _faults(clean: pathlib.Path, flips: int, chance: random.Random) -> list[Fault]:
-    files = sorted(path for path in clean.rglob("*") if path.is_file())
-    sizes = [path.stat().st_size for path in files]
-    found = []
-    for path, size in chance.choices(list(zip(files, sizes, strict=True)), sizes, k=flips):
-        place, bit = chance.randrange(size), 1 << chance.randrange(8)
-        found.append(Fault(path, "flip", place, bit))
-    return found + [Fault(path, how) for path in files for how in ("missing", "emptied", "halved")]
+def _faults(
+    clean: pathlib.Path, flips: int, chance: random.Random
+) -> Iterator[tuple[str, pathlib.Path, bytes | None]]:
+    """What befalls a file of a checkpoint: in words, and its bytes then, None where it is gone."""
+    data_of = {path: path.read_bytes() for path in sorted(clean.rglob("*")) if path.is_file()}
+    for path in chance.choices(list(data_of), [len(data) for data in data_of.values()], k=flips):
+        data = bytearray(data_of[path])
+        place, bit = chance.randrange(len(data)), chance.randrange(8)
+        data[place] ^= 1 << bit
+        yield f"bit {bit} of byte {place} flipped", path, bytes(data)
+    for path, whole in data_of.items():
+        yield "missing", path, None
+        yield "emptied", path, b""
+        yield "halved", path, whole[: len(whole) // 2]
 
 
 def _outcome(
@@ -197,12 +191,13 @@ def _outcome(
     clean: pathlib.Path,
     expected: dict[str, np.ndarray],
     jobs: Sequence[Job],
-    fault: Fault,
+    path: pathlib.Path,
+    left: bytes | None,
 ) -> str:
-    """What a run that finds this fault does: refused, harmless or silent."""
+    """What a run does that finds this left of a file: refused, harmless or silent."""
     from experiments.files import checkpoints
 
-    epoch_folder = clean / fault.path.relative_to(clean).parts[0]
+    epoch_folder = clean / path.relative_to(clean).parts[0]
     trial = folder / "trial"
     shutil.rmtree(trial, ignore_errors=True)
     # Alone, so that a fault of the older checkpoint meets a reader too.
@@ -210,15 +205,11 @@ def _outcome(
     shutil.copytree(epoch_folder, copied)
     healthy = checkpoints.load_newest(trial, 0, jobs, expected, print)
     assert healthy is not None, "the clean checkpoint was refused"
-    victim = copied / fault.path.relative_to(epoch_folder)
-    data = bytearray(victim.read_bytes())
-    if fault.how == "flip":
-        data[fault.place] ^= fault.bit
-        victim.write_bytes(data)
-    elif fault.how == "missing":
+    victim = copied / path.relative_to(epoch_folder)
+    if left is None:
         victim.unlink()
     else:
-        victim.write_bytes(data[: len(data) // 2] if fault.how == "halved" else b"")
+        victim.write_bytes(left)
     notes: list[str] = []
     found = checkpoints.load_newest(trial, 0, jobs, expected, notes.append)
     if found is None:
@@ -229,8 +220,11 @@ def _outcome(
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("kills", 50, "Runs to kill at a random moment and start again.")
-    flags.DEFINE_integer("flips", 200, "Bits of checkpoint files to flip, one at a time.")
+    for name, default, purpose in (
+        ("kills", 50, "Runs to kill at a random moment and start again."),
+        ("flips", 200, "Bits of checkpoint files to flip, one at a time."),
+    ):
+        flags.DEFINE_integer(name, default, purpose, lower_bound=0, upper_bound=100_000)
     flags.DEFINE_integer("seed", 0, "Of the random moments and places.")
     command.run(
         main,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ahmsa_jax.config import ConfigError
 from experiments.run import flags as run_flags
 from experiments.run import header, jax_settings
-from experiments.run.chunk import Plan
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
 from experiments.run.spec import Execution
@@ -18,10 +17,7 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 
 if TYPE_CHECKING:
-    from experiments.cluster.executor import RemoteNeeds
-    from experiments.cluster.ray_cluster import Cluster
-    from experiments.schedule.executor import Executor
-    from experiments.schedule.programs import Programs
+    from experiments.schedule.planning import Place
 
 NAME = "experiments.loso"
 
@@ -57,87 +53,44 @@ def _check_devices(execution: Execution) -> None:
         ray_cluster.refuse_unreachable(execution.cluster)
 
 
-def _joined(execution: Execution, interruption: Interruption) -> "Cluster | None":
-    """The Ray cluster of --cluster, or None without it."""
-    if not execution.cluster:
-        return None
-    from experiments.cluster.ray_cluster import Cluster
+def _place(run: Run, execution: Execution, interruption: Interruption, *, remote: bool) -> "Place":
+    """Where the run is trained: on the cluster of --cluster, or here."""
+    if not remote:
+        from experiments.schedule.planning import local_place
 
-    return Cluster(execution.cluster, interruption)
+        return local_place(run, execution, interruption)
+    from experiments.cluster.executor import cluster_place
 
-
-def _programs(
-    run: Run, execution: Execution, cluster: "Cluster | None"
-) -> "Programs | RemoteNeeds":
-    """The run's programs, to be compiled here or, with a cluster, by its workers."""
-    from experiments.schedule import planning, programs
-
-    problem = planning.problem_of(run, execution)
-    if not cluster:
-        return programs.Programs(problem)
-    from experiments.cluster.executor import RemoteNeeds
-
-    return RemoteNeeds(cluster, problem, execution)
-
-
-def _executor(
-    run: Run,
-    execution: Execution,
-    programs: "Programs | RemoteNeeds",
-    interruption: Interruption,
-) -> "Executor":
-    """Trains the run's chunks here or, with a cluster, on its workers."""
-    from experiments.schedule import planning
-    from experiments.schedule.programs import Programs
-
-    if isinstance(programs, Programs):
-        return planning.local_executor(run, execution, programs, interruption)
-    from experiments.cluster.executor import ClusterExecutor
-
-    return ClusterExecutor(programs, interruption)
+    return cluster_place(run, execution, interruption)
 
 
 def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None:
     from experiments.schedule import forecast, planning
 
-    cluster = _joined(execution, interruption)
-    _print_header(run, execution, cluster)
-    programs = _programs(run, execution, cluster)
-    plan = interruption.run(lambda: planning.fresh_plan(run, execution, programs))
-    forecast.print_plan(programs, plan)
-    interruption.run(lambda: _print_time(programs, plan))
+    place = _place(run, execution, interruption, remote=bool(execution.cluster))
+    _print_header(run, execution, place)
+    plan = interruption.run(lambda: planning.fresh_plan(run, execution, place.needs))
+    forecast.print_plan(place.needs, plan)
+    interruption.run(lambda: place.print_time(plan))
     forecast.print_disk(
-        programs,
+        place.needs,
         plan,
         execution.workdir,
-        eval_every=run.spec.eval_every,
-        checkpoints=execution.checkpoint_minutes > 0 and not cluster,
+        checkpoints=execution.checkpoint_minutes > 0 and not place.cluster,
     )
 
 
-def _print_time(programs: "Programs | RemoteNeeds", plan: Plan) -> None:
-    from experiments.schedule import forecast
-    from experiments.schedule.programs import Programs
-
-    if isinstance(programs, Programs):
-        forecast.print_time(programs, plan)
-    else:
-        programs.print_time(plan)
-
-
-def _print_header(run: Run, execution: Execution, cluster: "Cluster | None") -> None:
-    import jax
-
+def _print_header(run: Run, execution: Execution, place: "Place") -> None:
     from experiments.schedule import plan
 
     live, dead = plan.count_parameters(run.network_config, run.train_config)
-    devices = cluster.devices if cluster else jax.local_devices()
     precision: str = run.train_config.precision
-    if devices[0].platform == "cpu" and precision == "tf32":
+    first = place.devices[0]
+    if first.platform == "cpu" and precision == "tf32":
         precision = "float32 (tf32 is a GPU's)"
-    lines = [f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})"]
-    if cluster:
-        lines.append(f"cluster: {cluster}")
+    lines = [f"device: {len(place.devices)} x {first.device_kind} ({first.platform})"]
+    if place.cluster:
+        lines.append(f"cluster: {place.cluster}")
     header.print_header(
         run,
         execution.workdir,
@@ -157,39 +110,32 @@ def _train_and_report(
 
     workdir = execution.workdir
     shapes = epoch_shapes(run.folds, run.train_config.batch_size)
-    planned = plan.stored_plan(workdir, run.folds, shapes, planning.jobs_of(run))
+    jobs = planning.jobs_of(run)
+    planned = plan.stored_plan(workdir, run.folds, shapes, jobs)
     stored = chunks.load_all(workdir, planned.chunks) if planned else {}
     waiting = not planned or len(stored) < len(planned.chunks)
     if waiting:
         refuse_other_code(workdir)
-    cluster = _joined(execution, interruption) if waiting else None
-    _print_header(run, execution, cluster)
-    programs = _programs(run, execution, cluster)
-    unfinished = (
-        [chunk for chunk in planned.chunks if chunk.number not in stored] if planned else []
-    )
-    jobs = [job for chunk in unfinished for job in chunk.jobs] if planned else planning.jobs_of(run)
+    place = _place(run, execution, interruption, remote=bool(execution.cluster) and waiting)
+    _print_header(run, execution, place)
+    if planned:
+        left = [chunk for chunk in planned.chunks if chunk.number not in stored]
+        jobs = [job for chunk in left for job in chunk.jobs]
     if not execution.cluster:
         # Before anything is compiled, which takes its time too.
-        forecast.warn_if_long(programs, jobs)
+        forecast.warn_if_long(place.needs, jobs)
     if planned is None:
-        planned = interruption.run(lambda: planning.fresh_plan(run, execution, programs))
+        planned = interruption.run(lambda: planning.fresh_plan(run, execution, place.needs))
         plan.store_plan(workdir, planned)
-    header.store_surroundings(
-        run,
-        given,
-        workdir,
-        cluster.devices if cluster else programs.devices,
-        {
-            "cluster_chunks_at_a_time": programs.workers if cluster else None,
-            "folds_at_once": max(chunk.size for chunk in planned.chunks),
-        },
-    )
+    more = {
+        "cluster_chunks_at_a_time": place.needs.workers if place.cluster else None,
+        "folds_at_once": max(chunk.size for chunk in planned.chunks),
+    }
+    header.store_surroundings(run, given, workdir, place.devices, more)
     if waiting:
-        forecast.print_plan(programs, planned)
-    trains = _executor(run, execution, programs, interruption)
-    executor.train_all(trains, planned, stored, workdir, run.clips, interruption)
-    return reporting.report(workdir)
+        forecast.print_plan(place.needs, planned)
+    executor.train_all(place.executor, planned, stored, workdir, run.clips, interruption)
+    return reporting.report([workdir], workdir)
 
 
 def start() -> None:

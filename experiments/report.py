@@ -3,13 +3,10 @@
 python -m experiments.report --workdir=DIR[,DIR...] [--output=DIR]
 """
 
-import pathlib
-
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
 from experiments.run import output_folder
-from experiments.run.workdir import CONFIG_FILE
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 
@@ -22,34 +19,15 @@ WRITTEN = (*_TABLES, *(f"{picture}.{kind}" for picture in _PICTURES for kind in 
 
 def main() -> int:
     """Report on --workdir; 3 where folds failed, else 0."""
-    named = [pathlib.Path(part).expanduser() for part in command.values().workdir or [] if part]
+    named = output_folder.named_folders(command.values().workdir)
     if not named:
         raise ConfigError("--workdir is missing; name one folder of a run, or several with commas.")
-    if command.values().output == "":
-        raise ConfigError(
-            "--output is empty; name a folder, or leave it out for the workdir's own."
-        )
-    if command.values().output:
-        output = pathlib.Path(command.values().output).expanduser()
-    elif len(named) == 1:
-        output = named[0]
-    else:
+    if len(named) > 1 and command.values().output is None:
         raise ConfigError("several workdirs need --output, the folder for the merged report.")
-    foreign = (output / CONFIG_FILE).exists() and output.resolve() not in [
-        workdir.resolve() for workdir in named
-    ]
-    if foreign or (len(named) > 1 and (output / CONFIG_FILE).exists()):
-        raise ConfigError(f"--output='{output}' is a run's workdir; name a folder for the report.")
-    from experiments.scores.reporting import print_summary, write_report
-    from experiments.scores.summary import read_records
+    output = output_folder.chosen(command.values().output, named[0], WRITTEN, workdirs=named)
+    from experiments.scores import reporting
 
-    records = read_records(named)
-    if output not in named:
-        output_folder.refuse_foreign(output, WRITTEN, output_folder.holds_report)
-    output.mkdir(parents=True, exist_ok=True)
-    summary = write_report(records, output)
-    print_summary(records, summary, output)
-    return 3 if records.failed else 0
+    return reporting.report(named, output)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ NAME = "experiments.torch_loso"
 def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
     given = command.values()
-    run_flags.check_count(given, "eval_every", 1_000_000)
     torch_extra.state_files()
     if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
@@ -70,7 +69,7 @@ def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
     with Interruption(NAME) as interruption:
         trains = executor.LocalExecutor(trainer.train, interruption, epochs=run.train_config.epochs)
         executor.train_all(trains, planned, stored, workdir, run.clips, interruption)
-    return reporting.report(workdir)
+    return reporting.report([workdir], workdir)
 
 
 def start() -> None:

@@ -17,22 +17,32 @@ import numpy as np
 import torch
 
 from ahmsa_jax.config import NetworkConfig
-from experiments.baselines import twins
+from experiments.baselines import state_dicts, twins
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
 
 # Names, padding and the pickle beside the numbers themselves.
 _SPARE_BYTES = 4 * 2**20
-# What a state dict may lack: nothing reads it.
-_COUNTER = "num_batches_tracked"
 
 
 def read(path: pathlib.Path, config: NetworkConfig) -> dict[str, np.ndarray]:
     """The Flax parameters that a file's state dict stands for; raises InputError on any fault."""
     expected = twins.expected_shapes(config)
     state = _opened(path, sum(4 * int(np.prod(shape)) for shape in expected.values()))
-    _check(path, state, expected)
-    return twins.from_torch(config, {name: state[name].float() for name in _read_names(expected)})
+    # Nothing reads the counters of batches: a file may lack them.
+    needed = {name: shape for name, shape in expected.items() if not name.endswith(twins.COUNTER)}
+    values = {name: value for name, value in state.items() if name not in expected.keys() - needed}
+    shapes = {name: tuple(value.shape) for name, value in values.items()}
+    state_dicts.refuse_other_network(path, shapes, needed)
+    for name, value in values.items():
+        if value.layout != torch.strided or value.is_meta or not value.dtype.is_floating_point:
+            raise InputError(
+                f"'{path}' has {name} as {value.dtype} ({value.layout}); only plain tensors of "
+                "floating-point numbers can be read."
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(f"'{path}' has values in {name} that are no finite numbers.")
+    return twins.from_torch(config, {name: value.float() for name, value in values.items()})
 
 
 def write(path: pathlib.Path, config: NetworkConfig, params: Mapping[str, np.ndarray]) -> None:
@@ -75,46 +85,7 @@ def _opened(path: pathlib.Path, usual_bytes: int) -> dict[str, Any]:
 
 def _unpacked_bytes(path: pathlib.Path) -> int:
     try:
-        if not zipfile.is_zipfile(path):
-            return path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             return sum(entry.file_size for entry in archive.infolist())
     except zipfile.BadZipFile:
         return path.stat().st_size
-
-
-def _read_names(expected: Mapping[str, Any]) -> list[str]:
-    return [name for name in expected if not name.endswith(_COUNTER)]
-
-
-def _check(
-    path: pathlib.Path, state: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]
-) -> None:
-    missing = [name for name in _read_names(expected) if name not in state]
-    surplus = [name for name in state if name not in expected]
-    if missing or surplus:
-        faults = [f"lacks {_some(missing)}"] if missing else []
-        faults += [f"holds {_some(surplus)} besides"] if surplus else []
-        raise InputError(
-            f"'{path}' is of another network: it {' and '.join(faults)}; check --model and the "
-            "network's size."
-        )
-    for name in _read_names(expected):
-        value, shape = state[name], expected[name]
-        if tuple(value.shape) != shape:
-            raise InputError(
-                f"'{path}' has {name} with the shape {tuple(value.shape)}; this network's is "
-                f"{shape}; check --model and the network's size."
-            )
-        if value.layout != torch.strided or value.is_meta or not value.dtype.is_floating_point:
-            raise InputError(
-                f"'{path}' has {name} as {value.dtype} ({value.layout}); only plain tensors of "
-                "floating-point numbers can be read."
-            )
-        if not bool(torch.isfinite(value).all()):
-            raise InputError(f"'{path}' has values in {name} that are no finite numbers.")
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(repr(name)[1:-1][:60] for name in names[:2])
-    return shown + (f" and {len(names) - 2} more" if len(names) > 2 else "")

@@ -1,15 +1,16 @@
 """AHMSA-Net (Zhang et al., arXiv 2501.02539) in PyTorch, in two forms; needs the baselines extra.
 
 `EagerAHMSANet` is written as the field's public scripts are: channels first, 1x1 Conv2d, Q and K
-computed at every level. `ExpertAHMSANet` is what an experienced user would run: Linear layers over
-(B, T, D), fused attention and normalisation, nothing computed that cannot matter. Both compute the
-same function as ahmsa_jax.AHMSANet and name their parts alike.
+computed at every level. `ExpertAHMSANet` is what an experienced user would run: the same parts as
+Linear layers over (B, T, D), fused attention and normalisation, nothing computed that cannot
+matter. Both compute the same function as ahmsa_jax.AHMSANet and name their parts alike.
 
 Letters in array names: B clips, T = G*G patches, G side of the grid, D width, H heads, K width of
 a head.
 """
 
-import collections
+import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Literal
@@ -29,60 +30,12 @@ def build(form: Form, config: ModelConfig) -> nn.Module:
     return EagerAHMSANet(config) if form == "eager" else ExpertAHMSANet(config)
 
 
-class LayerNorm(nn.LayerNorm):
-    """The same over the last axis, fused."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(width, EPS)
-
-
-def _conv1x1(inputs: int, outputs: int, bias: bool = True) -> nn.Module:
-    return nn.Conv2d(inputs, outputs, 1, bias=bias)
-
-
 # Of inputs, outputs and whether there is a bias: a linear map of each patch.
 Linear = Callable[..., nn.Module]
 
 
-def _feed_forward(linear: Linear, width: int, config: ModelConfig) -> nn.Module:
-    """Two linear maps of each patch with an activation between."""
-    hidden = config.mlp_ratio * width
-    parts = {
-        "expand": linear(width, hidden),
-        "activation": nn.GELU() if config.activation == "gelu" else nn.ReLU(),
-        "project": linear(hidden, width),
-    }
-    return nn.Sequential(collections.OrderedDict(parts))
-
-
-class Block(nn.Module):
-    """Channel attention, spatial attention, feed-forward; norm before, residual around each."""
-
-    def __init__(
-        self,
-        width: int,
-        norm: Callable[[int], nn.Module],
-        channel_attention: nn.Module,
-        spatial_attention: nn.Module,
-        feed_forward: nn.Module,
-    ) -> None:
-        super().__init__()
-        self.norm_channel = norm(width)
-        self.channel_attention = channel_attention
-        self.norm_spatial = norm(width)
-        self.spatial_attention = spatial_attention
-        self.norm_feed_forward = norm(width)
-        self.feed_forward = feed_forward
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map the patches to the same shape."""
-        x = x + self.channel_attention(self.norm_channel(x))
-        x = x + self.spatial_attention(self.norm_spatial(x))
-        return x + self.feed_forward(self.norm_feed_forward(x))
-
-
 class ChannelAttention(nn.Module):
-    """The parts of CBAM's channel attention: both poolings pass the same two maps."""
+    """CBAM's channel attention over (B, D, G, G): both poolings pass the same two maps."""
 
     def __init__(self, linear: Linear, width: int, config: ModelConfig) -> None:
         super().__init__()
@@ -90,9 +43,28 @@ class ChannelAttention(nn.Module):
         self.squeeze = linear(width, inner, bias=False)
         self.expand = linear(inner, width, bias=False)
 
+    def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
+        """Return the weighted channels."""
+        pooled = F.adaptive_avg_pool2d(x_BxDxGxG, 1), F.adaptive_max_pool2d(x_BxDxGxG, 1)
+        average, maximum = (self.expand(torch.relu(self.squeeze(one))) for one in pooled)
+        return x_BxDxGxG * torch.sigmoid(average + maximum)
+
+
+class ExpertChannelAttention(ChannelAttention):
+    """The same over (B, T, D); over one patch both poolings are the patch."""
+
+    def forward(self, x_BxTxD: torch.Tensor) -> torch.Tensor:
+        """Return the weighted patches."""
+        if x_BxTxD.shape[1] == 1:
+            weight_Bx1xD = 2 * self.expand(torch.relu(self.squeeze(x_BxTxD)))
+        else:
+            pooled = torch.stack([x_BxTxD.mean(dim=1), x_BxTxD.amax(dim=1)])
+            weight_Bx1xD = self.expand(torch.relu(self.squeeze(pooled))).sum(dim=0)[:, None]
+        return x_BxTxD * torch.sigmoid(weight_Bx1xD)
+
 
 class SpatialAttention(nn.Module):
-    """The parts of multi-head attention over the whole grid (eq. 4)."""
+    """Multi-head attention over the whole grid (eq. 4), of (B, D, G, G)."""
 
     def __init__(self, linear: Linear, width: int, heads: int) -> None:
         super().__init__()
@@ -103,32 +75,6 @@ class SpatialAttention(nn.Module):
         self.key = linear(width, inner, bias=False)
         self.value = linear(width, inner, bias=False)
         self.output = linear(inner, width)
-
-
-class Downsampling(nn.Module):
-    """The parts between two levels (eq. 2): AdaptiveMaxPool(LayerNorm(Conv3x3(X)))."""
-
-    def __init__(
-        self, norm: Callable[[int], nn.Module], width: int, features: int, out_grid: int
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, features, 3, padding=1)
-        self.norm = norm(features)
-        self.pool = nn.AdaptiveMaxPool2d(out_grid)
-
-
-class EagerChannelAttention(ChannelAttention):
-    """Channel attention over (B, D, G, G)."""
-
-    def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
-        """Return the weighted channels."""
-        pooled = F.adaptive_avg_pool2d(x_BxDxGxG, 1), F.adaptive_max_pool2d(x_BxDxGxG, 1)
-        average, maximum = (self.expand(torch.relu(self.squeeze(one))) for one in pooled)
-        return x_BxDxGxG * torch.sigmoid(average + maximum)
-
-
-class EagerSpatialAttention(SpatialAttention):
-    """Attention by 1x1 convolutions."""
 
     def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
         """Return the attended channels."""
@@ -146,99 +92,8 @@ class EagerSpatialAttention(SpatialAttention):
         return self.output(z.reshape(batch, -1, rows, columns))
 
 
-def eager_block(width: int, heads: int, tokens: int, config: ModelConfig) -> nn.Module:
-    """A block of the eager form."""
-    channel = EagerChannelAttention(_conv1x1, width, config)
-    spatial = EagerSpatialAttention(_conv1x1, width, heads)
-    return Block(width, ChannelNorm, channel, spatial, _feed_forward(_conv1x1, width, config))
-
-
-class EagerDownsampling(Downsampling):
-    """From one level to the next."""
-
-    def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
-        """Map (B, D, G, G) to (B, features, out_grid, out_grid)."""
-        return self.pool(self.norm(self.conv(x_BxDxGxG)))
-
-
-class TorchAHMSANet(nn.Module):
-    """What both forms share: the order of their parts."""
-
-    norm: Callable[[int], nn.Module]
-    downsampling: type[Downsampling]
-    block: Callable[[int, int, int, ModelConfig], nn.Module]
-
-    def __init__(
-        self, config: ModelConfig, embedding: nn.Module, position_shape: tuple[int, ...]
-    ) -> None:
-        super().__init__()
-        self.config = config
-        self.patch_embedding = embedding
-        if config.positional_embedding:
-            self.positional_embedding = nn.Parameter(0.02 * torch.randn(position_shape))
-        for level, blocks in enumerate(config.blocks):
-            width, grid = config.widths[level], config.grids[level]
-            if level:
-                down = self.downsampling(self.norm, config.widths[level - 1], width, grid)
-                self.add_module(f"down_{level}", down)
-            for block in range(blocks):
-                module = self.block(width, config.level_heads[level], grid**2, config)
-                self.add_module(f"level_{level}_block_{block}", module)
-        self.head_norm = self.norm(config.widths[-1])
-        self.head = nn.Linear(config.widths[-1], config.num_classes)
-
-    def patches(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
-        """Maps in 0..255 cut into patches: (B, rows, P, columns, P, C)."""
-        patch, grid = self.config.patch_size, self.config.grids[0]
-        x = flow_BxHxWxC / self.config.input_scale
-        return x.reshape(-1, grid, patch, grid, patch, 3)
-
-    def levels(self, x: torch.Tensor) -> torch.Tensor:
-        """From patches as the form lays them out to the normalised features of the last level."""
-        x = self.patch_embedding(x)
-        if self.config.positional_embedding:
-            x = x + self.positional_embedding
-        for level, blocks in enumerate(self.config.blocks):
-            if level:
-                x = self.get_submodule(f"down_{level}")(x)
-            for block in range(blocks):
-                x = self.get_submodule(f"level_{level}_block_{block}")(x)
-        return self.head_norm(x)
-
-
-class EagerAHMSANet(TorchAHMSANet):
-    """The network as the field's public scripts would write it: (B, 28, 28, 3) -> logits (B, 3)."""
-
-    norm, downsampling, block = ChannelNorm, EagerDownsampling, staticmethod(eager_block)
-
-    def __init__(self, config: ModelConfig) -> None:
-        width, grid = config.base_dim, config.grids[0]
-        embedding = _conv1x1(3 * config.patch_size**2, width)
-        super().__init__(config, embedding, (1, width, grid, grid))
-
-    def forward(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, classes) of maps in 0..255."""
-        patch, grid = self.config.patch_size, self.config.grids[0]
-        x = self.patches(flow_BxHxWxC).permute(0, 2, 4, 5, 1, 3)
-        x = self.levels(x.reshape(-1, 3 * patch**2, grid, grid))
-        return self.head(x.mean(dim=(2, 3)))
-
-
-class ExpertChannelAttention(ChannelAttention):
-    """The same over (B, T, D); over one patch both poolings are the patch."""
-
-    def forward(self, x_BxTxD: torch.Tensor) -> torch.Tensor:
-        """Return the weighted patches."""
-        if x_BxTxD.shape[1] == 1:
-            weight_Bx1xD = 2 * self.expand(torch.relu(self.squeeze(x_BxTxD)))
-        else:
-            pooled = torch.stack([x_BxTxD.mean(dim=1), x_BxTxD.amax(dim=1)])
-            weight_Bx1xD = self.expand(torch.relu(self.squeeze(pooled))).sum(dim=0)[:, None]
-        return x_BxTxD * torch.sigmoid(weight_Bx1xD)
-
-
 class ExpertSpatialAttention(SpatialAttention):
-    """The same with fused attention; over one patch Q and K are not computed."""
+    """The same of (B, T, D) with fused attention; over one patch Q and K are not computed."""
 
     def forward(self, x_BxTxD: torch.Tensor) -> torch.Tensor:
         """Return the attended patches."""
@@ -254,18 +109,24 @@ class ExpertSpatialAttention(SpatialAttention):
         return self.output(z_BxHxTxK.transpose(1, 2).flatten(2))
 
 
-def expert_block(width: int, heads: int, tokens: int, config: ModelConfig) -> nn.Module:
-    """A block of the expert form; `tokens` are the patches of its level."""
-    channel = ExpertChannelAttention(nn.Linear, width, config)
-    spatial = ExpertSpatialAttention(nn.Linear, width, heads)
-    # Kept, and frozen, where they are not computed.
-    spatial.query.requires_grad_(tokens > 1)
-    spatial.key.requires_grad_(tokens > 1)
-    return Block(width, LayerNorm, channel, spatial, _feed_forward(nn.Linear, width, config))
+class Downsampling(nn.Module):
+    """From one level to the next (eq. 2): AdaptiveMaxPool(LayerNorm(Conv3x3(X)))."""
+
+    def __init__(
+        self, norm: Callable[[int], nn.Module], width: int, features: int, out_grid: int
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, features, 3, padding=1)
+        self.norm = norm(features)
+        self.pool = nn.AdaptiveMaxPool2d(out_grid)
+
+    def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
+        """Map (B, D, G, G) to (B, features, out_grid, out_grid)."""
+        return self.pool(self.norm(self.conv(x_BxDxGxG)))
 
 
 class ExpertDownsampling(Downsampling):
-    """From one level to the next over (B, T, D); the convolution reads channels last."""
+    """The same over (B, T, D); the convolution reads channels last."""
 
     def forward(self, x_BxTxD: torch.Tensor) -> torch.Tensor:
         """Map (B, G*G, D) to (B, out_grid * out_grid, features)."""
@@ -275,17 +136,124 @@ class ExpertDownsampling(Downsampling):
         return self.pool(y_BxGxGxF.permute(0, 3, 1, 2)).flatten(2).transpose(1, 2)
 
 
-class ExpertAHMSANet(TorchAHMSANet):
-    """The network for speed: (B, 28, 28, 3) in 0..255 -> logits (B, 3)."""
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What the two forms build their levels of."""
 
-    norm, downsampling, block = LayerNorm, ExpertDownsampling, staticmethod(expert_block)
+    linear: Linear
+    norm: Callable[[int], nn.Module]
+    channel_attention: type[ChannelAttention]
+    spatial_attention: type[SpatialAttention]
+    downsampling: type[Downsampling]
+
+
+_conv1x1 = functools.partial(nn.Conv2d, kernel_size=1)
+_layer_norm = functools.partial(nn.LayerNorm, eps=EPS)
+EAGER = Parts(_conv1x1, ChannelNorm, ChannelAttention, SpatialAttention, Downsampling)
+EXPERT = Parts(
+    nn.Linear, _layer_norm, ExpertChannelAttention, ExpertSpatialAttention, ExpertDownsampling
+)
+
+
+class Block(nn.Module):
+    """Channel attention, spatial attention, feed-forward; norm before, residual around each."""
+
+    def __init__(self, parts: Parts, width: int, heads: int, config: ModelConfig) -> None:
+        super().__init__()
+        hidden = config.mlp_ratio * width
+        self.norm_channel = parts.norm(width)
+        self.channel_attention = parts.channel_attention(parts.linear, width, config)
+        self.norm_spatial = parts.norm(width)
+        self.spatial_attention = parts.spatial_attention(parts.linear, width, heads)
+        self.norm_feed_forward = parts.norm(width)
+        self.feed_forward = nn.Sequential()
+        self.feed_forward.add_module("expand", parts.linear(width, hidden))
+        activation = nn.GELU() if config.activation == "gelu" else nn.ReLU()
+        self.feed_forward.add_module("activation", activation)
+        self.feed_forward.add_module("project", parts.linear(hidden, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map the patches to the same shape."""
+        x = x + self.channel_attention(self.norm_channel(x))
+        x = x + self.spatial_attention(self.norm_spatial(x))
+        return x + self.feed_forward(self.norm_feed_forward(x))
+
+
+class EagerAHMSANet(nn.Module):
+    """The network as the field's public scripts would write it: (B, 28, 28, 3) -> logits (B, 3)."""
+
+    parts = EAGER
 
     def __init__(self, config: ModelConfig) -> None:
-        embedding = nn.Linear(3 * config.patch_size**2, config.base_dim)
-        super().__init__(config, embedding, (config.grids[0] ** 2, config.base_dim))
+        super().__init__()
+        self.config = config
+        parts, widths, grids = self.parts, config.widths, config.grids
+        self.patch_embedding = parts.linear(3 * config.patch_size**2, config.base_dim)
+        if config.positional_embedding:
+            drawn = 0.02 * torch.randn(1, config.base_dim, grids[0], grids[0])
+            self.positional_embedding = nn.Parameter(drawn)
+        for level, blocks in enumerate(config.blocks):
+            if level:
+                down = parts.downsampling(
+                    parts.norm, widths[level - 1], widths[level], grids[level]
+                )
+                self.add_module(f"down_{level}", down)
+            for block in range(blocks):
+                module = Block(parts, widths[level], config.level_heads[level], config)
+                self.add_module(f"level_{level}_block_{block}", module)
+        self.head_norm = parts.norm(widths[-1])
+        self.head = nn.Linear(widths[-1], config.num_classes)
 
     def forward(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, classes)."""
+        """Return logits (B, classes) of maps in 0..255."""
+        patch, grid = self.config.patch_size, self.config.grids[0]
+        x = self.patches(flow_BxHxWxC).permute(0, 2, 4, 5, 1, 3)
+        x = self.levels(x.reshape(-1, 3 * patch**2, grid, grid))
+        return self.head(x.mean(dim=(2, 3)))
+
+    def patches(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
+        """Maps in 0..255 cut into patches: (B, rows, P, columns, P, C)."""
+        patch, grid = self.config.patch_size, self.config.grids[0]
+        x = flow_BxHxWxC / self.config.input_scale
+        return x.reshape(-1, grid, patch, grid, patch, 3)
+
+    def levels(self, x: torch.Tensor) -> torch.Tensor:
+        """From patches as the form lays them out to the normalised features of the last level."""
+        x = self.patch_embedding(x)
+        if self.config.positional_embedding:
+            x = x + self.arranged(self.positional_embedding)
+        for level, blocks in enumerate(self.config.blocks):
+            if level:
+                x = self.get_submodule(f"down_{level}")(x)
+            for block in range(blocks):
+                x = self.get_submodule(f"level_{level}_block_{block}")(x)
+        return self.head_norm(x)
+
+    def arranged(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
+        """The same as the form lays patches out."""
+        return x_BxDxGxG
+
+
+class ExpertAHMSANet(EagerAHMSANet):
+    """The network for speed, over (B, T, D)."""
+
+    parts = EXPERT
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        for level, grid in enumerate(config.grids):
+            for block in range(config.blocks[level] if grid == 1 else 0):
+                attention = self.get_submodule(f"level_{level}_block_{block}.spatial_attention")
+                # Kept, and frozen, where they are not computed.
+                attention.query.requires_grad_(False)
+                attention.key.requires_grad_(False)
+
+    def forward(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
+        """Return logits (B, classes) of maps in 0..255."""
         patch, grid = self.config.patch_size, self.config.grids[0]
         x = self.patches(flow_BxHxWxC).transpose(2, 3)
         return self.head(self.levels(x.reshape(-1, grid**2, 3 * patch**2)).mean(dim=1))
+
+    def arranged(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
+        """The same as (B, T, D)."""
+        return x_BxDxGxG.flatten(2).transpose(1, 2)

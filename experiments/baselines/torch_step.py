@@ -59,18 +59,17 @@ class TorchFold:
         self._config = model_config
         self.network = twins.build(model_config, form).to(self.device)
         expert = form == "expert"
-        graphs = expert and self.device.type == "cuda"
+        self._wants_graph = expert and self.device.type == "cuda"
         live = [value for value in self.network.parameters() if value.requires_grad]
         self._optimizer = torch.optim.Adam(
             live,
             lr=train_config.learning_rate,
             fused=True if expert else None,
-            capturable=graphs,
+            capturable=self._wants_graph,
         )
         compiled = expert if compiled is None else compiled
         self._loss = torch.compile(self._mean_loss) if compiled else self._mean_loss
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._wants_graph = graphs
         self._index_B = torch.zeros(0, dtype=torch.int64, device=self.device)
         self._graph_loss = torch.zeros(())
 

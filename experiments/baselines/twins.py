@@ -4,7 +4,8 @@ Needs the baselines extra.
 """
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,40 +17,29 @@ from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.htnet import HTNetConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.baselines import state_dicts, torch_ahmsa
-from experiments.baselines.state_dicts import Arrays, State
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_htnet import TorchHTNet
 from experiments.baselines.torch_ststnet import TorchSTSTNet
 
+# What a state dict may lack: nothing reads it.
+COUNTER = "num_batches_tracked"
+
 
 @dataclasses.dataclass(frozen=True)
 class Twin:
-    """A network in PyTorch and the way between its state dict and the Flax parameters.
+    """A network in PyTorch, and what its state dict calls the Flax parameters.
 
     Only AHMSA-Net has a form of its own for speed; the peers are one module in both.
     """
 
     build: Callable[[Any, Form], nn.Module]  # from the network's own settings class
-    to_torch: Callable[[Arrays, Any, Form], dict[str, torch.Tensor]]
-    from_torch: Callable[[State, Any], dict[str, np.ndarray]]
+    name_of: state_dicts.NameOf
 
 
 TWINS: dict[type, Twin] = {
-    ModelConfig: Twin(
-        lambda config, form: torch_ahmsa.build(form, config),
-        lambda params, config, form: state_dicts.ahmsa_to_torch(params, form),
-        lambda state, config: state_dicts.ahmsa_from_torch(state, "eager"),
-    ),
-    HTNetConfig: Twin(
-        lambda config, form: TorchHTNet(config),
-        lambda params, config, form: state_dicts.htnet_to_torch(params, config),
-        state_dicts.htnet_from_torch,
-    ),
-    STSTNetConfig: Twin(
-        lambda config, form: TorchSTSTNet(config),
-        lambda params, config, form: state_dicts.ststnet_to_torch(params),
-        lambda state, config: state_dicts.ststnet_from_torch(state),
-    ),
+    ModelConfig: Twin(lambda config, form: torch_ahmsa.build(form, config), state_dicts.same_name),
+    HTNetConfig: Twin(lambda config, form: TorchHTNet(config), state_dicts.htnet_name),
+    STSTNetConfig: Twin(lambda config, form: TorchSTSTNet(config), state_dicts.same_name),
 }
 
 
@@ -59,19 +49,27 @@ def build(config: NetworkConfig, form: Form = "eager") -> nn.Module:
 
 
 def to_torch(
-    config: NetworkConfig, params: Arrays, form: Form = "eager"
+    config: NetworkConfig, params: state_dicts.Arrays, form: Form = "eager"
 ) -> dict[str, torch.Tensor]:
     """The twin's state dict that computes what these Flax parameters do."""
-    return TWINS[type(config)].to_torch(params, config, form)
+    shapes = expected_shapes(config, form)
+    arrays = state_dicts.to_torch(params, TWINS[type(config)].name_of, shapes)
+    # STSTNet's counters of batches, which nothing reads.
+    counters = {name: torch.tensor(0) for name in shapes if name.endswith(COUNTER)}
+    state = {name: torch.from_numpy(value) for name, value in arrays.items()} | counters
+    return dict(sorted(state.items()))
 
 
-def from_torch(config: NetworkConfig, state: State) -> dict[str, np.ndarray]:
+def from_torch(config: NetworkConfig, state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """The Flax parameters that compute what this state dict of the twin does; sorted by path."""
-    return TWINS[type(config)].from_torch(state, config)
+    arrays = {name: value.detach().cpu().numpy() for name, value in state.items()}
+    name_of = TWINS[type(config)].name_of
+    return state_dicts.from_torch(arrays, name_of, state_dicts.flax_shapes(config))
 
 
-def expected_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+@functools.cache
+def expected_shapes(config: NetworkConfig, form: Form = "eager") -> dict[str, tuple[int, ...]]:
     """Names and shapes of the twin's state dict, without allocating it."""
     with torch.device("meta"):
-        network = build(config)
+        network = build(config, form)
     return {name: tuple(value.shape) for name, value in network.state_dict().items()}

@@ -14,11 +14,13 @@ from experiments.cluster import tasks
 from experiments.cluster.ray_cluster import Cluster, LostError, NoMemoryError
 from experiments.cluster.tasks import News, Work
 from experiments.run.chunk import Chunk, OutOfMemory, Plan
+from experiments.run.request import Run
 from experiments.run.spec import Execution
 from experiments.run.workdir import code_version
-from experiments.schedule import estimate
+from experiments.schedule import forecast
 from experiments.schedule.executor import Outcome
 from experiments.schedule.interruption import Interruption
+from experiments.schedule.planning import Place, problem_of
 from experiments.schedule.programs import Need, Needs, Problem
 from experiments.schedule.progress import Report
 
@@ -41,15 +43,7 @@ class RemoteNeeds(Needs):
         poorest = min(cluster.devices, key=lambda device: device.free_bytes)
         super().__init__(problem, [poorest], self._compile, workers=cluster.workers)
         self.cluster = cluster
-        self.work = cluster.put(
-            Work(
-                problem=problem,
-                available=self.available,
-                automatic=not execution.folds_at_once,
-                code=code_version(),
-                compile_cache=execution.compile_cache,
-            )
-        )
+        self.work = cluster.ray.put(Work(problem, self.available, execution, code_version()))
 
     def print_time(self, plan: Plan) -> None:
         """Print how long training will take, from some epochs of each program timed on a worker."""
@@ -59,7 +53,7 @@ class RemoteNeeds(Needs):
         whole = seconds * rounds / len(plan.chunks)
         print(
             f"estimated training time, from epochs timed on a worker: "
-            f"{estimate.in_words(whole)}, {rounds} chunk(s) one after another",
+            f"{forecast.in_words(whole)}, {rounds} chunk(s) one after another",
             flush=True,
         )
 
@@ -69,6 +63,15 @@ class RemoteNeeds(Needs):
         for note in notes:
             self.report.note(note)
         return need
+
+
+def cluster_place(run: Run, execution: Execution, interruption: Interruption) -> Place:
+    """The workers of the Ray cluster that --cluster names, which is joined."""
+    assert execution.cluster
+    cluster = Cluster(execution.cluster, interruption)
+    needs = RemoteNeeds(cluster, problem_of(run, execution), execution)
+    executor = ClusterExecutor(needs, interruption)
+    return Place(needs, executor, cluster.devices, needs.print_time, str(cluster))
 
 
 class ClusterExecutor:
@@ -111,8 +114,8 @@ class ClusterExecutor:
     def close(self) -> None:
         """Cancel what is in training and leave the cluster."""
         for task in self._tasks:
-            self._cluster.cancel(task)
-        self._cluster.close()
+            self._cluster.ray.cancel(task, force=True)
+        self._cluster.ray.shutdown()
 
     def _next(self, report: Report) -> Outcome:
         """The next chunk that ends."""
@@ -122,7 +125,7 @@ class ClusterExecutor:
         while not ended:
             if self._interruption.requested:
                 raise self._interruption.stopped()
-            ended = self._cluster.ended(list(self._tasks), _POLL_SECONDS)
+            ended, _ = self._cluster.ray.wait(list(self._tasks), timeout=_POLL_SECONDS)
             if self._cluster.has_workers():
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > LONELY_SECONDS:

@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ahmsa_jax.config import ConfigError
@@ -129,7 +129,8 @@ class Cluster:
         finally:
             # Ray takes SIGTERM for itself.
             interruption.listen()
-        self._ray = ray
+        # For what needs no words of our own: put, wait, cancel, shutdown.
+        self.ray = ray
         self.address = address or "this machine alone"
         nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
         self.request = _request(nodes.values())
@@ -144,50 +145,34 @@ class Cluster:
             "time, one device each; no checkpoints inside a chunk"
         )
 
-    def close(self) -> None:
-        """Leave the cluster; one that was started for this process ends."""
-        self._ray.shutdown()
-
-    def put(self, value: Any) -> Any:
-        """Store a value that many tasks read."""
-        return self._ray.put(value)
-
     def submit(self, function: Callable[..., Any], *arguments: Any, node: str | None = None) -> Any:
         """Start a task, here or on one machine; the result is fetched by `outcome`."""
         options: dict[str, Any] = {"max_retries": RETRIES, "retry_exceptions": False}
         if node:
             options["scheduling_strategy"] = self._on(node)
-        task = self._ray.remote(function).options(**self.request, **options)
+        task = self.ray.remote(function).options(**self.request, **options)
         return task.remote(*arguments)
 
     def board(self) -> "ActorHandle":
         """The actor that collects the workers' news; it lives and dies with this machine."""
-        here = self._on(self._ray.get_runtime_context().get_node_id())
-        board = self._ray.remote(cluster_task.Board)
+        here = self._on(self.ray.get_runtime_context().get_node_id())
+        board = self.ray.remote(cluster_task.Board)
         return board.options(num_cpus=0, scheduling_strategy=here).remote()
 
     def _on(self, node: str) -> Any:
-        strategies = self._ray.util.scheduling_strategies
+        strategies = self.ray.util.scheduling_strategies
         return strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-
-    def ended(self, tasks: Sequence[Any], seconds: float) -> list[Any]:
-        """Those of the tasks that have ended, as soon as one has, or none after some seconds."""
-        return self._ray.wait(list(tasks), num_returns=1, timeout=seconds)[0]
 
     def has_workers(self) -> bool:
         """Whether a machine is left, or has come, that can take a task."""
-        alive = (node["Resources"] for node in self._ray.nodes() if node["Alive"])
+        alive = (node["Resources"] for node in self.ray.nodes() if node["Alive"])
         return any(_slots(has, self.request) for has in alive)
-
-    def cancel(self, task: Any) -> None:
-        """End a task, running or not."""
-        self._ray.cancel(task, force=True)
 
     def outcome(self, task: Any) -> Any:
         """What a task returned; raises LostError or ConfigError where it returned nothing."""
-        errors = self._ray.exceptions
+        errors = self.ray.exceptions
         try:
-            return self._ray.get(task)
+            return self.ray.get(task)
         except errors.RayTaskError as error:
             raise ConfigError(_worker_said(error)) from error
         except errors.OutOfMemoryError as error:
@@ -202,12 +187,12 @@ class Cluster:
             for name, slots in self._slots.items()
         }
         waiting, found, lost = list(asked), [], "none has a free processor"
-        ready, waiting = self._ray.wait(waiting, num_returns=len(waiting), timeout=PROBE_SECONDS)
+        ready, waiting = self.ray.wait(waiting, num_returns=len(waiting), timeout=PROBE_SECONDS)
         if not ready and waiting:
             print("waiting for a machine of the cluster to be free", file=sys.stderr, flush=True)
-            ready, waiting = self._ray.wait(waiting, num_returns=1)
+            ready, waiting = self.ray.wait(waiting, num_returns=1)
         for task in waiting:
-            self.cancel(task)
+            self.ray.cancel(task, force=True)
         for task in ready:
             try:
                 found.append(self.outcome(task))
@@ -227,7 +212,7 @@ class NoMemoryError(ConfigError):
     """Ray ended a task because its machine had no memory left."""
 
 
-def _request(nodes: Any) -> dict[str, int]:
+def _request(nodes: Collection[dict[str, float]]) -> dict[str, int]:
     """What a task asks for: one GPU where the cluster has any, else a machine's processors.
 
     Machines of different sizes are counted in units of the smallest: a compiled program uses all

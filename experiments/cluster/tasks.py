@@ -17,6 +17,7 @@ import numpy as np
 from ahmsa_jax.training.protocols import EpochShape
 from experiments.run import compile_cache, jax_settings
 from experiments.run.chunk import Chunk, ChunkResult, OutOfMemory
+from experiments.run.spec import Execution
 from experiments.run.workdir import code_version, differences
 from experiments.schedule import forecast
 from experiments.schedule.interruption import Interruption
@@ -53,9 +54,8 @@ class Work:
 
     problem: Problem
     available: int  # bytes that a chunk may use on a device, on the poorest machine
-    automatic: bool  # whether the number of folds at once follows the memory
+    execution: Execution
     code: dict[str, str]
-    compile_cache: str | None  # --compile_cache of the command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,6 @@ class Board:
     """Collects the workers' news until the driver asks; lives in an actor beside the driver."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         self._news: list[News] = []
 
     def tell(self, news: News) -> None:
@@ -146,7 +145,7 @@ def timed_seconds(work: Work, chunks: tuple[Chunk, ...]) -> float:
 def train_chunk(work: Work, chunk: Chunk, board: "ActorHandle") -> ChunkResult | OutOfMemory:
     """The results of a chunk, or why it does not fit the memory."""
     # No run's files lie here, and none are written: the driver does that.
-    settings = TrainerSettings(workdir=None, automatic=work.automatic)
+    settings = TrainerSettings(workdir=None, automatic=not work.execution.folds_at_once)
     trainer = Trainer(_programs(work), settings, Interruption("worker"))
     return trainer.train(chunk, _Reporter(board))
 
@@ -170,7 +169,7 @@ def _programs(work: Work) -> Programs:
         raise OtherCodeError(f"{platform.node()}: {'; '.join(differing)}")
     if not _kept:
         # On a GPU Ray gives every chunk a process of its own: spare it compiling once more.
-        compile_cache.use(work.compile_cache)
+        compile_cache.use(work.execution.compile_cache)
         programs = Programs(work.problem, [_device()])
         programs.available = work.available
         _kept.append(programs)

@@ -73,23 +73,22 @@ def history_of(arrays: sealed.Arrays, jobs: Sequence[Job], name: str) -> History
     """The history that a file holds; raises SealError where it is of other jobs or shapes."""
     try:
         stored = list(zip(arrays["seed"].tolist(), arrays["subject"].tolist(), strict=True))
-        if stored != [(job.seed, job.fold.key) for job in jobs]:
-            raise sealed.SealError("it is of other folds")
         loss, evaluated, confusion = (arrays[part] for part in ("loss", "evaluated", "confusion"))
-        fit = (
-            loss.shape[:-1] == (len(jobs),)
-            and evaluated.ndim == 1
-            and confusion.shape == (len(jobs), len(evaluated), *2 * confusion.shape[-1:])
-            and loss.dtype == np.float32
-            and evaluated.dtype == confusion.dtype == np.int64
-        )
-        if not fit:
-            raise sealed.SealError(f"{name} holds arrays of other shapes")
-        return History(loss, evaluated, confusion, float(arrays["seconds"]))
-    except sealed.SealError:
-        raise
+        seconds = float(arrays["seconds"])
     except (KeyError, TypeError, ValueError) as error:
         raise sealed.SealError(f"{name} cannot be read: {error}") from None
+    if stored != [(job.seed, job.fold.key) for job in jobs]:
+        raise sealed.SealError("it is of other folds")
+    fit = (
+        loss.shape[:-1] == (len(jobs),)
+        and evaluated.ndim == 1
+        and confusion.shape == (len(jobs), len(evaluated), *2 * confusion.shape[-1:])
+        and loss.dtype == np.float32
+        and evaluated.dtype == confusion.dtype == np.int64
+    )
+    if not fit:
+        raise sealed.SealError(f"{name} holds arrays of other shapes")
+    return History(loss, evaluated, confusion, seconds)
 
 
 def _run_of(workdir: pathlib.Path) -> str:

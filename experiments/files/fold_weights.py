@@ -44,11 +44,7 @@ def file_name(subject_key: str) -> str:
 
 def save(folder: pathlib.Path, weights: FoldWeights) -> None:
     """Write one fold's file under `folder`/seed-<seed>, whole or not at all."""
-    facts = {
-        field.name: getattr(weights, field.name)
-        for field in dataclasses.fields(weights)
-        if field.name != "params"
-    }
+    facts = {name: getattr(weights, name) for name in _FACTS}
     header = {_HEADER: canonical_json(facts | {"sha256": sealed.digest(weights.params)})}
     target = folder / f"seed-{weights.seed}"
     target.mkdir(parents=True, exist_ok=True)

@@ -13,14 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ahmsa_jax.config import NetworkConfig, TrainConfig, plain
-from ahmsa_jax.networks.initial import parameter_shapes, statistic_shapes
-from ahmsa_jax.training.step import make_model
-from experiments.baselines import torch_extra
+from ahmsa_jax.config import NetworkConfig, plain
+from experiments.baselines import state_dicts, torch_extra
 from experiments.files import fold_weights
 from input_pipeline.core.errors import Faults, InputError
-
-FaultList = list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +40,15 @@ class GivenWeights:
             digest.update(f"{seed} {key} {path.suffix} {len(data)}\n".encode() + data)
         return digest.hexdigest()
 
-    def of_other_data(self, data_sha256: str) -> int:
-        """How many files say that they were trained on another data set than this."""
-        hashes = [
-            fold_weights.data_sha256(path)
-            for path in self.path_of.values()
-            if path.suffix == fold_weights.SUFFIX
-        ]
-        return sum(bool(one) and one != data_sha256 for one in hashes)
+    def notes(self, data_sha256: str) -> list[str]:
+        """A sentence where files say that they were trained on another data set than this."""
+        ours = [path for path in self.path_of.values() if path.suffix == fold_weights.SUFFIX]
+        count = sum(fold_weights.data_sha256(path) not in ("", data_sha256) for path in ours)
+        text = (
+            f"{count} of {len(self.path_of)} weights were trained on another data set or layout "
+            "than these clips; whether they have seen a held-out subject there cannot be told."
+        )
+        return [text] if count else []
 
     def read(self, seed: int, subject_key: str) -> dict[str, np.ndarray]:
         """Parameters of a fold by path; raises InputError with the file's first fault."""
@@ -80,15 +77,15 @@ def find(
         for path in sorted(folder.iterdir())
         if path.is_dir() and (found := re.fullmatch(r"seed-(\d{1,10})", path.name))
     } or {0: folder}
-    faults: FaultList = []
+    faults: list[str] = []
     path_of: dict[tuple[int, str], pathlib.Path] = {}
     for seed, place in seeds.items():
         by_key = _files_by_key(place, known, faults)
-        missing = [key for key in requested if key not in by_key]
         faults += [
             f"no weights of {key} in '{place}': there is neither {_bare(key)}.pth nor "
             f"{fold_weights.file_name(key)}."
-            for key in missing
+            for key in requested
+            if key not in by_key
         ]
         path_of |= {(seed, key): by_key[key] for key in requested if key in by_key}
     raise_all(faults)
@@ -96,7 +93,7 @@ def find(
 
 
 def _files_by_key(
-    folder: pathlib.Path, known: Sequence[str], faults: FaultList
+    folder: pathlib.Path, known: Sequence[str], faults: list[str]
 ) -> dict[str, pathlib.Path]:
     """The files of one folder by subject key; faults for files of nobody and for doubles."""
     name_of: dict[str, list[str]] = {}
@@ -158,35 +155,15 @@ def read_file(
             f"'{path}' is of a network with {name} {weights.model_config[name]}, not "
             f"{given[name]}; give --{'classes' if name == 'num_classes' else name} accordingly."
         )
-    _check(path, weights.params, config)
+    shapes = {name: value.shape for name, value in weights.params.items()}
+    state_dicts.refuse_other_network(path, shapes, state_dicts.flax_shapes(config))
+    for name, value in weights.params.items():
+        if value.dtype != np.float32 or not np.isfinite(value).all():
+            raise InputError(f"'{path}' has values in {name} that are no finite float32 numbers.")
     return weights.params
 
 
-def _check(path: pathlib.Path, params: dict[str, np.ndarray], config: NetworkConfig) -> None:
-    expected = _expected_shapes(config)
-    if names := sorted(params.keys() ^ expected.keys()):
-        raise InputError(
-            f"'{path}' is of another network: {names[0]} is on one side only ({len(names)} in all)."
-        )
-    for name, value in params.items():
-        if value.shape != expected[name]:
-            raise InputError(
-                f"'{path}' has {name} with the shape {value.shape}; this network's is "
-                f"{expected[name]}."
-            )
-        if value.dtype != np.float32 or not np.isfinite(value).all():
-            raise InputError(f"'{path}' has values in {name} that are no finite float32 numbers.")
-
-
-def _expected_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
-    model = make_model(config, TrainConfig())
-    shapes = {"/".join(path): shape for path, shape in parameter_shapes(model, config).items()}
-    for path, shape in statistic_shapes(model, config).items():
-        shapes["/".join(("batch_stats", *path))] = shape
-    return shapes
-
-
-def raise_all(faults: FaultList) -> None:
+def raise_all(faults: list[str]) -> None:
     """Print every fault on a line of its own where there are several, and raise InputError."""
     collected = Faults()
     for fault in faults:

@@ -107,27 +107,14 @@ def write_run_files(
             # Of given weights nobody knows the loss.
             loss = f"{result.loss_SxE[row, -1]:.9g}" if result.epoch else ""
             status, seconds = "finished" if done else "failed", result.seconds / len(chunk.jobs)
-            folds.append(
-                (
-                    job.seed,
-                    database,
-                    subject,
-                    job.fold.n_train,
-                    len(label_T),
-                    chunk.shape.steps,
-                    correct,
-                    loss,
-                    status,
-                    chunk.number,
-                    f"{seconds:.3f}",
-                )
-            )
+            training = (job.fold.n_train, len(label_T), chunk.shape.steps, correct, loss)
+            ending = (status, chunk.number, f"{seconds:.3f}")
+            folds.append((job.seed, database, subject, *training, *ending))
             metrics += _log_lines(job.seed, job.fold.key, row, result)
-    lines = [line for *_, line in sorted(metrics)]
     texts = {
         PREDICTIONS_FILE: csv_text(prediction_columns(clips.class_names), sorted(predictions)),
         FOLDS_FILE: csv_text(FOLD_COLUMNS, sorted(folds)),
-        METRICS_FILE: "".join(f"{line}\n" for line in lines),
+        METRICS_FILE: "".join(f"{line}\n" for *_, line in sorted(metrics)),
     }
     for name, text in texts.items():
         path = workdir / name
@@ -209,23 +196,19 @@ def read_folds(workdir: pathlib.Path) -> list[FoldRow]:
         raise _damaged(path, f"its header is not {','.join(FOLD_COLUMNS)}")
 
     def fold(row: dict[str, str]) -> FoldRow:
+        if row["status"] not in ("finished", "failed"):
+            raise ValueError(f"the status {row['status'][:20]!a} is none")
         return FoldRow(
             int(row["seed"]),
             f"{row['database']}/{row['subject']}" if row["database"] else row["subject"],
             int(row["n_train"]),
             int(row["n_test"]),
             int(row["correct"]),
-            _status(row["status"]),
+            row["status"],
             float(row["seconds"]),
         )
 
     return _parsed(path, rows, fold)
-
-
-def _status(text: str) -> str:
-    if text not in ("finished", "failed"):
-        raise ValueError(f"the status {text[:20]!a} is none")
-    return text
 
 
 def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:

@@ -15,7 +15,6 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import filelock
@@ -27,6 +26,8 @@ MOST_BYTES = 2 * 2**30
 # JAX's variable for the same; a user's own setting wins over our default.
 _VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 _HIT = "/jax/compilation_cache/cache_hits"
+# Why a file cannot be written, or read: JAX's warning holds the system's words.
+_REASONS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _hits = 0
 
 
@@ -106,7 +107,6 @@ def _odd_entry(folder: pathlib.Path) -> str | None:
 
 def _drop_half_written(folder: pathlib.Path) -> None:
     """Remove programs of a process that was killed while it wrote them: they have no time yet."""
-
     # As JAX holds it while it writes.
     lock = filelock.FileLock(folder / ".lockfile", timeout=0)
     with contextlib.suppress(filelock.Timeout, OSError), lock:
@@ -136,14 +136,10 @@ def _tell_once_of_faults(folder: pathlib.Path, *, is_ours: bool) -> None:
             print(text, file=sys.stderr, flush=True)
         elif not noted:
             noted.append(text)
-            _note(folder, next((word for word in _reasons() if word in text), text[-200:]))
+            reasons = map(os.strerror, _REASONS)
+            _note(folder, next((reason for reason in reasons if reason in text), text[-200:]))
 
     warnings.showwarning = show
-
-
-def _reasons() -> Iterator[str]:
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
-        yield os.strerror(number)
 
 
 def _note(folder: pathlib.Path, reason: str) -> None:

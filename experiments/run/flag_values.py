@@ -44,26 +44,7 @@ class ShardParser(flags.ArgumentParser):
         return int(part), int(parts)
 
 
-class ClusterParser(flags.ArgumentParser):
-    """Parses `auto`, or HOST:PORT of a Ray cluster."""
-
-    syntactic_help = "auto or HOST:PORT"
-
-    def parse(self, argument: Any) -> str:
-        """Return it as given; raises ValueError where it is neither."""
-        text = str(argument)
-        named = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", text, re.ASCII)
-        if text != "auto" and not (named and 1 <= int(named[2]) <= 65_535):
-            raise ValueError("give auto, or the address that 'ray start --head' says: HOST:PORT")
-        return text
-
-
-class TupleSerializer(flags.ArgumentSerializer):
-    """Writes a tuple as its parser reads it."""
-
-    def __init__(self, separator: str):
-        self._separator = separator
-
-    def serialize(self, value: tuple[int, ...]) -> str:
-        """Return the parts, separated."""
-        return self._separator.join(map(str, value))
+def is_cluster(address: str | None) -> bool:
+    """Whether it is `auto`, or HOST:PORT of a Ray cluster; None is no cluster."""
+    named = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", address or "", re.ASCII)
+    return address in (None, "auto") or bool(named and 1 <= int(named[2]) <= 65_535)

@@ -13,15 +13,9 @@ from absl import flags
 from ahmsa_jax.config import ConfigError, NetworkConfig, Settings, TrainConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.training.protocols import SPLITS
-from experiments.run.flag_values import (
-    ClusterParser,
-    IntegersParser,
-    ShardParser,
-    TupleSerializer,
-)
+from experiments.run.flag_values import IntegersParser, ShardParser, is_cluster
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec
-from input_pipeline.core import data_flags
 from input_pipeline.core.tasks import TASKS
 from input_pipeline.databases.registry import DATASETS
 
@@ -41,7 +35,7 @@ def _define_settings(config: type[Settings]) -> None:
             flags.DEFINE_enum(name, default, list(field.metadata["choices"]), help_text)
         elif isinstance(default, tuple):
             parser = IntegersParser()
-            flags.DEFINE(parser, name, default, help_text, serializer=TupleSerializer(","))
+            flags.DEFINE(parser, name, default, help_text, serializer=flags.ListSerializer(","))
         else:
             define: Any = flags.DEFINE_float
             if isinstance(default, int):
@@ -108,12 +102,15 @@ def define_training_flags() -> None:
     define_workdir_flags()
     flags.DEFINE_enum("split", "loso", list(SPLITS), "How clips are split into folds.")
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
-    flags.DEFINE_integer("num_seeds", 1, "Seeds to run: seed, seed + 1, ...")
+    seeds_help = "Seeds to run: seed, seed + 1, ..."
+    flags.DEFINE_integer("num_seeds", 1, seeds_help, lower_bound=1, upper_bound=10_000)
     flags.DEFINE_integer(
         "eval_every",
         0,
         "Predict the held-out clips every so many epochs, for the curve and the optimistic figure; "
         "0: after the last epoch only.",
+        lower_bound=0,
+        upper_bound=1_000_000,
     )
     flags.DEFINE(
         ShardParser(),
@@ -121,7 +118,7 @@ def define_training_flags() -> None:
         None,
         "Only part i of n of the folds, i from 0, for job arrays; merge with experiments.report. "
         "slurm: the part that SLURM's variables give this task.",
-        serializer=TupleSerializer("/"),
+        serializer=flags.ListSerializer("/"),
     )
     flags.DEFINE_bool(
         "shuffle_labels",
@@ -141,7 +138,11 @@ def define_run_flags() -> None:
     """Define the flags of experiments.loso; call once, before parsing."""
     define_training_flags()
     flags.DEFINE_integer(
-        "folds_at_once", 0, "Folds trained together over all devices; 0: as memory allows."
+        "folds_at_once",
+        0,
+        "Folds trained together over all devices; 0: as memory allows.",
+        lower_bound=0,
+        upper_bound=100_000,
     )
     flags.DEFINE_enum(
         "parallel",
@@ -150,15 +151,15 @@ def define_run_flags() -> None:
         "What several devices share out: whole folds, or the batches of one fold at a time (for "
         "few folds or a wide network).",
     )
-    flags.DEFINE(
-        ClusterParser(),
+    flags.DEFINE_string(
         "cluster",
         None,
         "Train the chunks as tasks of a Ray cluster: HOST:PORT of one that this machine belongs "
         "to, or auto: the one that runs here, else one of this machine alone. A lost chunk is "
         "trained again: there are no checkpoints inside chunks.",
-        serializer=flags.ArgumentSerializer(),
     )
+    advice = "give auto, or the address that 'ray start --head' says: HOST:PORT"
+    flags.register_validator("cluster", is_cluster, advice)
     flags.DEFINE_bool(
         "dry_run", False, "Print the plan, the estimated time and disk space, and stop."
     )
@@ -167,11 +168,6 @@ def define_run_flags() -> None:
         5.0,
         "Save the folds in training every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
     )
-
-
-def layout(given: Values) -> str:
-    """The layout of the maps: the one given, or the network's under its recipe."""
-    return data_flags.layout(presets(given.model, given.recipe)["layout"])
 
 
 def settings(
@@ -229,7 +225,6 @@ def task(given: Values) -> str | None:
 
 def seeds(given: Values) -> tuple[int, ...]:
     """The seeds to run; raises ConfigError where they leave 0..2^32-1."""
-    check_count(given, "num_seeds", 10_000, least=1)
     first, count = given.seed, given.num_seeds
     if not 0 <= first <= 2**32 - count:
         raise ConfigError(f"--seed={first} is out of range; allowed are 0 to {2**32 - count}.")
@@ -238,15 +233,8 @@ def seeds(given: Values) -> tuple[int, ...]:
 
 def execution(given: Values, spec: RunSpec) -> Execution:
     """How experiments.loso is to carry out a run."""
-    return Execution(
-        workdir=workdir(given, spec),
-        folds_at_once=given.folds_at_once,
-        parallel=given.parallel,
-        cluster=given.cluster,
-        checkpoint_minutes=given.checkpoint_minutes,
-        dry_run=given.dry_run,
-        compile_cache=given.compile_cache,
-    )
+    names = {field.name for field in dataclasses.fields(Execution)} - {"workdir"}
+    return Execution(workdir(given, spec), **{name: getattr(given, name) for name in names})
 
 
 def workdir(given: Values, spec: RunSpec) -> pathlib.Path:
@@ -259,9 +247,7 @@ def workdir(given: Values, spec: RunSpec) -> pathlib.Path:
 
 
 def check_execution(given: Values) -> None:
-    """Raise ConfigError on the first flag of experiments.loso's execution that is out of range."""
-    check_count(given, "eval_every", 1_000_000)
-    check_count(given, "folds_at_once", 100_000)
+    """Raise ConfigError where flags of experiments.loso's execution exclude each other."""
     if given.parallel == "batch" and given.folds_at_once > 1:
         raise ConfigError(
             f"--parallel=batch trains one fold at a time, --folds_at_once={given.folds_at_once} "
@@ -284,10 +270,3 @@ def check_execution(given: Values) -> None:
             f"--checkpoint_minutes={minutes:g} is out of range; allowed are 0 (never) to "
             f"{MAX_CHECKPOINT_MINUTES}."
         )
-
-
-def check_count(given: Values, name: str, most: int, *, least: int = 0) -> None:
-    """Raise ConfigError where a counting flag is not in least..most."""
-    value: Any = given[name].value
-    if not least <= value <= most:
-        raise ConfigError(f"--{name}={value} is out of range; allowed are {least} to {most}.")

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.run import environment
-from experiments.run.flagfile import as_flagfile
 from experiments.run.flags import Values
-from experiments.run.recipes import size_in_words
+from experiments.run.recipes import setting_names, size_in_words
 from experiments.run.request import Run
+from experiments.run.spec import RunSpec
 from experiments.run.workdir import canonical_json
+from input_pipeline.core.clips import Clips
 from input_pipeline.core.files import write_whole
 
 if TYPE_CHECKING:
@@ -59,13 +60,37 @@ def store_surroundings(
 ) -> None:
     """Note where and how the run was made, unless an earlier start did."""
     if not (workdir / environment.FILE).exists():
-        facts = environment.describe(devices) | more | data_facts(run)
+        facts = environment.describe(devices) | more | data_facts(run.spec, run.clips)
         write_whole(workdir / environment.FILE, canonical_json(facts))
     if not (workdir / FLAGS_FILE).exists():
-        text = as_flagfile(given, run.network_config, run.train_config)
-        write_whole(workdir / FLAGS_FILE, text)
+        write_whole(workdir / FLAGS_FILE, _as_flagfile(run, given))
 
 
-def data_facts(run: Run) -> dict[str, Any]:
+def data_facts(spec: RunSpec, clips: Clips) -> dict[str, Any]:
     """What environment.json says of the data."""
-    return {"data_sha256": run.spec.data_sha256, "data_provenance": run.clips.provenance}
+    return {"data_sha256": spec.data_sha256, "data_provenance": clips.provenance}
+
+
+def _as_flagfile(run: Run, given: Values) -> str:
+    """The run's flags, one a line, usable with --flagfile; settings as they came to be."""
+    current = {**vars(run.network_config), **vars(run.train_config)}
+    names = setting_names()
+    lines = [
+        f"--{name}={_as_text(current[name])}" for name in names if name in current and name in given
+    ]
+    for module, owned in given.flags_by_module_dict().items():
+        if not module.startswith(("input_pipeline", "experiments")):
+            continue
+        for flag in owned:
+            if flag.value is None or flag.name in (*names, "workdir", "dry_run", "help"):
+                continue
+            if flag.name == "dataset" and given.arrays:
+                continue
+            lines.append(flag.serialize())
+    return "".join(f"{line}\n" for line in sorted(lines) if line)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,6 +7,7 @@ from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
 from ahmsa_jax.training.protocols import SPLITS, Fold, vanished_classes
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
+from experiments.run.recipes import presets
 from experiments.run.spec import Kind, RunSpec
 from input_pipeline.core import data_flags
 from input_pipeline.core.clips import Clips, shuffle_labels
@@ -48,10 +49,10 @@ class Run:
             found.append("control run: the labels are shuffled, so these are scores at chance")
         names = self.clips.class_names
         for fold in self.folds_here:
-            for label in vanished_classes(fold, self.clips.label_N, len(names)):
-                found.append(
-                    f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
-                )
+            found += [
+                f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
+                for label in vanished_classes(fold, self.clips.label_N, len(names))
+            ]
         return found
 
 
@@ -60,7 +61,7 @@ def read_clips(given: Values) -> Clips:
 
     Raises ConfigError or InputError on what cannot be.
     """
-    layout = run_flags.layout(given)
+    layout = data_flags.layout(presets(given.model, given.recipe)["layout"])
     if given.arrays is not None:
         if not given.arrays:
             raise ConfigError("--arrays is empty; name a file of input_pipeline.export.")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 Kind = Literal["jax", "pytorch", "given"]
+# Stored by every run under their own names.
+_AS_NAMED = ("dataset", "layout", "shuffled_labels", "data_sha256", "model", "eval_every", "shard")
 # Stored only where they differ from what every earlier run did.
 _LATER = {"task": None, "split": "loso", "select": "last"}
 _OF_JAX = ("folds_at_once", "parallel")
@@ -56,18 +58,11 @@ class RunSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The settings as stored in config.json."""
-        stored: dict[str, Any] = {
-            "dataset": self.dataset,
-            "layout": self.layout,
-            "shuffled_labels": self.shuffled_labels,
-            "data_sha256": self.data_sha256,
-            "model": self.model,
+        stored: dict[str, Any] = {name: getattr(self, name) for name in _AS_NAMED} | {
             "model_config": dict(self.network),
             "train_config": dict(self.training),
             "seeds": list(self.seeds),
-            "eval_every": self.eval_every,
             "subjects": None if self.subjects is None else list(self.subjects),
-            "shard": self.shard,
         }
         if self.is_trained:
             stored["save_weights"] = self.save_weights

@@ -65,7 +65,11 @@ def claimed(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]
     Raises ConfigError, leaving the folder as it was, where another process holds it, where it is no
     run's, or where the settings differ, which are then named.
     """
-    refuse_comma(workdir)
+    if "," in str(workdir):
+        raise ConfigError(
+            f"--workdir='{workdir}' has a comma, which separates the workdirs of a report; choose "
+            "a name without."
+        )
     # Before anything is written: a refused folder stays as it is.
     _refuse_unfit(workdir, config)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -88,15 +92,6 @@ def claimed(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]
             f"'{workdir / _LOCK_FILE}' is {what}, not the lock of a run; move it away or choose "
             "another --workdir."
         ) from None
-
-
-def refuse_comma(workdir: pathlib.Path) -> None:
-    """Raise ConfigError where a workdir's name has a comma, which separates those of a report."""
-    if "," in str(workdir):
-        raise ConfigError(
-            f"--workdir='{workdir}' has a comma, which separates the workdirs of a report; choose "
-            "a name without."
-        )
 
 
 def _refuse_unfit(workdir: pathlib.Path, config: dict[str, Any]) -> None:
@@ -129,15 +124,10 @@ def _sweep(workdir: pathlib.Path) -> None:
     """Remove what a killed run left half written; the caller holds the lock."""
     for pattern in (".*", "chunks/.*", "weights/seed-*/.*"):
         for leftover in workdir.glob(pattern):
+            target = temporary_target(leftover.name)
             # A link named so is somebody's, and so is a folder.
-            if is_temporary(leftover.name) and stat.S_ISREG(leftover.lstat().st_mode):
+            if target and is_run_file(target) and stat.S_ISREG(leftover.lstat().st_mode):
                 leftover.unlink()
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a hidden file of a run's folder is one that write_whole had not finished."""
-    target = temporary_target(name)
-    return target is not None and is_run_file(target)
 
 
 def is_run_file(name: str) -> bool:

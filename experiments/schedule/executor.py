@@ -21,7 +21,7 @@ class Executor(Protocol):
 
     epochs: int  # of each fold
     lanes: int  # by how many places a chunk grows and shrinks
-    side_by_side: bool  # whether several chunks may be in training at a time
+    side_by_side: bool = False  # whether several chunks may be in training at a time
 
     def outcomes(self, chunks: Sequence[Chunk], report: Report) -> Iterator[Outcome]:
         """Train these chunks; yields what came of each as it ends.
@@ -32,15 +32,15 @@ class Executor(Protocol):
 
     def running(self) -> Collection[int]:
         """Numbers of the chunks in training after an outcome."""
+        return ()
 
     def close(self) -> None:
         """End what is in training."""
+        return
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Trains chunks in this process, one after another."""
-
-    side_by_side = False
 
     def __init__(
         self,
@@ -60,13 +60,6 @@ class LocalExecutor:
         for chunk in chunks:
             train = functools.partial(self._train, chunk, report)
             yield chunk, self._interruption.run(train)
-
-    def running(self) -> Collection[int]:
-        """None between two chunks."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing is left in training."""
 
 
 def train_all(

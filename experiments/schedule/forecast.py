@@ -6,17 +6,25 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from ahmsa_jax.config import NetworkConfig, TrainConfig
+from ahmsa_jax.networks.arithmetic import forward_products
 from ahmsa_jax.training.protocols import Job
 from experiments.files.checkpoints import KEPT
 from experiments.files.run_files import LOGGED_EPOCHS
 from experiments.run.chunk import Chunk, Plan
-from experiments.schedule import estimate
 from experiments.schedule.plan import state_bytes
 from experiments.schedule.programs import Needs, Programs
 
+# Share of the matrix-product rate that a training step is taken to reach; the rest goes into
+# element-wise work. Rough: shares of 0.15 to 0.8 were seen, by width and by the machine's load.
+CPU_EFFICIENCY = 0.25
+# Beyond this, a run on a CPU starts with a warning.
+LONG_RUN_SECONDS = 600.0
 # The dry run times so long, or an epoch, and so many epochs at most.
 TIMED_SECONDS = 2.0
 MOST_TIMED = 20
@@ -51,13 +59,12 @@ def print_disk(
     plan: Plan,
     workdir: pathlib.Path,
     *,
-    eval_every: int,
     checkpoints: bool,
 ) -> None:
     """Print the disk space for results and checkpoints, and what is free."""
-    epochs = programs.train_config.epochs
+    epochs, every = programs.train_config.epochs, programs.eval_every
     jobs = [job for chunk in plan.chunks for job in chunk.jobs]
-    evaluations = 1 + (epochs // eval_every if eval_every else 0)
+    evaluations = 1 + (epochs // every if every else 0)
     results = _result_bytes(jobs, epochs, evaluations, programs.num_classes)
     text = f"disk: about {_in_bytes(results)} for results"
     if checkpoints:
@@ -79,17 +86,12 @@ def print_time(programs: Programs, plan: Plan) -> None:
     needs = [programs.need(chunk.shape, chunk.size) for chunk in plan.chunks]
     if programs.devices[0].platform == "cpu" and max(needs) > TIMED_BYTES:
         jobs = [job for chunk in plan.chunks for job in chunk.jobs]
-        seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
-        print(
-            f"training time here, roughly, from the arithmetic: {estimate.in_words(seconds)}",
-            flush=True,
-        )
-        return
-    seconds = timed_seconds(programs, plan.chunks)
-    print(
-        f"estimated training time here, from epochs timed now: {estimate.in_words(seconds)}",
-        flush=True,
-    )
+        how = "training time here, roughly, from the arithmetic"
+        seconds = cpu_seconds(programs.model_config, programs.train_config, jobs)
+    else:
+        how = "estimated training time here, from epochs timed now"
+        seconds = timed_seconds(programs, plan.chunks)
+    print(f"{how}: {in_words(seconds)}", flush=True)
 
 
 def timed_seconds(programs: Programs, chunks: Sequence[Chunk]) -> float:
@@ -123,10 +125,10 @@ def warn_if_long(programs: Needs, jobs: Sequence[Job]) -> None:
     """Warn on stderr where training these jobs on a CPU will take long."""
     if programs.devices[0].platform != "cpu" or not jobs:
         return
-    seconds = estimate.cpu_seconds(programs.model_config, programs.train_config, jobs)
-    if seconds > estimate.LONG_RUN_SECONDS:
+    seconds = cpu_seconds(programs.model_config, programs.train_config, jobs)
+    if seconds > LONG_RUN_SECONDS:
         print(
-            f"warning: no GPU is seen, and this run will take about {estimate.in_words(seconds)} "
+            f"warning: no GPU is seen, and this run will take about {in_words(seconds)} "
             f"on this CPU; {_smaller(programs, jobs)}",
             file=sys.stderr,
             flush=True,
@@ -149,8 +151,8 @@ def _smaller(programs: Needs, jobs: Sequence[Job]) -> str:
     if not flags:
         keys = list(dict.fromkeys(job.fold.key for job in jobs))[:2]
         return f"for a smaller look give fewer folds, such as --subjects={','.join(keys)}"
-    seconds = estimate.cpu_seconds(model, training, jobs)
-    return f"a smaller look, {' '.join(flags)}, takes about {estimate.in_words(seconds)}"
+    seconds = cpu_seconds(model, training, jobs)
+    return f"a smaller look, {' '.join(flags)}, takes about {in_words(seconds)}"
 
 
 def _result_bytes(jobs: Sequence[Job], epochs: int, evaluations: int, classes: int) -> int:
@@ -169,3 +171,44 @@ def _in_bytes(count: float) -> str:
         if count < 1000:
             return f"{count:.3g} {unit}"
     return f"{count / 1024:.3g} GiB"
+
+
+def cpu_seconds(
+    model_config: NetworkConfig, train_config: TrainConfig, jobs: Sequence[Job]
+) -> float:
+    """Estimated training seconds of these folds on this machine's CPU, without compiling.
+
+    Counts six operations per multiply-add and clip (forward, and twice that backward), at the rate
+    of a matrix product timed now.
+    """
+    rows = sum(job.fold.n_train for job in jobs)
+    operations = 6.0 * sum(forward_products(model_config).values()) * rows * train_config.epochs
+    return operations / (CPU_EFFICIENCY * numpy_product_rate(1024, repeats=3))
+
+
+def numpy_product_rate(side: int, repeats: int) -> float:
+    """Operations per second of NumPy's product of square matrices, the best of some."""
+    factor = np.ones((side, side), np.float32)
+    return 2 * side**3 / best_seconds(lambda: factor @ factor, repeats)
+
+
+def best_seconds(work: Callable[[], object], repeats: int) -> float:
+    """The least time that `work` takes in some repeats, after a first one that does not count."""
+    work()
+    found = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people: 40 s, 12 min, 5.0 h, 3.2 days."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.1f} days"

@@ -119,10 +119,8 @@ def make_plan(
 
 def grouped(jobs: Sequence[Job], shapes: Mapping[str, EpochShape]) -> dict[EpochShape, list[Job]]:
     """The jobs by epoch shape, fewest steps first."""
-    groups: dict[EpochShape, list[Job]] = {}
-    for shape in sorted({shapes[job.fold.key] for job in jobs}, key=lambda s: s.steps):
-        groups[shape] = [job for job in jobs if shapes[job.fold.key] == shape]
-    return groups
+    steps_first = sorted({shapes[job.fold.key] for job in jobs}, key=lambda shape: shape.steps)
+    return {shape: [job for job in jobs if shapes[job.fold.key] == shape] for shape in steps_first}
 
 
 def halved(

@@ -1,16 +1,32 @@
-"""What a run needs before it trains: its jobs, the programs, the plan, and who trains by it."""
+"""What a run needs before it trains: its jobs, a place to train, and the plan."""
 
+import dataclasses
 import functools
+from collections.abc import Callable, Sequence
+
+import jax
 
 from ahmsa_jax.training.protocols import Job, epoch_shapes
 from experiments.run.chunk import Plan
 from experiments.run.request import Run
 from experiments.run.spec import Execution
-from experiments.schedule import plan
-from experiments.schedule.executor import LocalExecutor
+from experiments.schedule import forecast, plan
+from experiments.schedule.executor import Executor, LocalExecutor
 from experiments.schedule.interruption import Interruption
+from experiments.schedule.memory import Device
 from experiments.schedule.programs import Needs, Problem, Programs
 from experiments.schedule.trainer import Trainer, TrainerSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a run is trained: what compiles its programs, and who trains its chunks."""
+
+    needs: Needs
+    executor: Executor
+    devices: Sequence[Device]
+    print_time: Callable[[Plan], None]  # how long training by a plan will take
+    cluster: str = ""  # the cluster in words; empty in this process
 
 
 def jobs_of(run: Run) -> list[Job]:
@@ -50,10 +66,9 @@ def fresh_plan(run: Run, execution: Execution, needs: Needs) -> Plan:
     return Plan(plan.make_plan(jobs, shapes, size_of, needs.lanes))
 
 
-def local_executor(
-    run: Run, execution: Execution, programs: Programs, interruption: Interruption
-) -> LocalExecutor:
-    """Trains the run's chunks in this process."""
+def local_place(run: Run, execution: Execution, interruption: Interruption) -> Place:
+    """This process."""
+    programs = Programs(problem_of(run, execution))
     named = {
         "model": run.spec.model,
         "model_config": dict(run.spec.network),
@@ -67,4 +82,6 @@ def local_executor(
     )
     train = Trainer(programs, settings, interruption).train
     epochs = run.train_config.epochs
-    return LocalExecutor(train, interruption, epochs=epochs, lanes=programs.lanes)
+    executor = LocalExecutor(train, interruption, epochs=epochs, lanes=programs.lanes)
+    print_time = functools.partial(forecast.print_time, programs)
+    return Place(programs, executor, jax.local_devices(), print_time)

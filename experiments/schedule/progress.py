@@ -1,6 +1,7 @@
 """Progress of a run: folds done, time left, loss and the score so far; and what compiling takes."""
 
 import contextlib
+import functools
 import sys
 import threading
 import time
@@ -21,20 +22,15 @@ _REDRAWN_INTERVAL = 1.0
 def waiting(text: str, out: TextIO | None = None) -> Iterator[None]:
     """Say what is being waited for, and the seconds it has taken: redrawn on a terminal."""
     out = out or sys.stderr
+    show = functools.partial(print, file=out, flush=True)
     if out.isatty():
-        width = len(text) + 12
-        with _ticking(lambda s: _write(out, f"\r{text}: {s} s"), _REDRAWN_INTERVAL):
+        with _ticking(lambda s: show(f"\r{text}: {s} s", end=""), _REDRAWN_INTERVAL):
             yield
-        _write(out, f"\r{' ' * width}\r")
+        show(f"\r{' ' * (len(text) + 12)}\r", end="")
         return
-    _write(out, f"{text}\n")
-    with _ticking(lambda s: _write(out, f"{text}: {s} s\n") if s else None, PLAIN_INTERVAL):
+    show(text)
+    with _ticking(lambda s: show(f"{text}: {s} s") if s else None, PLAIN_INTERVAL):
         yield
-
-
-def _write(out: TextIO, text: str) -> None:
-    out.write(text)
-    out.flush()
 
 
 @contextlib.contextmanager
@@ -44,10 +40,9 @@ def _ticking(tell: Callable[[int], object], interval: float) -> Iterator[None]:
     began = time.monotonic()
 
     def tick() -> None:
-        while True:
+        tell(0)
+        while not ended.wait(interval):
             tell(round(time.monotonic() - began))
-            if ended.wait(interval):
-                return
 
     ticker = threading.Thread(target=tick, daemon=True)
     ticker.start()
@@ -114,9 +109,7 @@ class Progress(Report):
         out = out or sys.stderr
         self._terminal = out.isatty()
         self._out = out
-        self._jobs = jobs
-        self._epochs = epochs
-        self._done = done_jobs
+        self._jobs, self._epochs, self._done = jobs, epochs, done_jobs
         self._side_by_side = side_by_side
         # Jobs and epoch of each chunk in training.
         self._running: dict[int, tuple[int, int]] = {}

@@ -21,7 +21,7 @@ def guessing(count_K: np.ndarray) -> Scores:
     if not total:
         return Scores(0.0, 0.0, 0.0, 0)
     answered = np.arange(total + 1)
-    log_weight = np.array([_log_binomial(total, int(p)) for p in answered])
+    log_weight = np.array([math.log(math.comb(total, p)) for p in range(total + 1)])
     log_weight += answered * math.log(1 / classes) + (total - answered) * math.log(1 - 1 / classes)
     weight = np.exp(log_weight)
     f1 = [float((weight * 2 * answered * n / (total * (n + answered))).sum()) for n in count_K if n]
@@ -34,7 +34,3 @@ def majority(count_K: np.ndarray) -> Scores:
     confusion_KxK = np.zeros((len(count_K), len(count_K)), np.int64)
     confusion_KxK[:, int(np.argmax(count_K))] = count_K
     return pooled_scores(confusion_KxK)
-
-
-def _log_binomial(total: int, chosen: int) -> float:
-    return math.lgamma(total + 1) - math.lgamma(chosen + 1) - math.lgamma(total - chosen + 1)

@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Sequence
 
 from ahmsa_jax.config import ConfigError
-from experiments.scores import comparison_figure, comparison_rows, paired, picture_files
+from experiments.scores import comparison_figure, comparison_rows, drawing, paired
 from experiments.scores.published import PAPER
-from experiments.scores.reporting import aligned
+from experiments.scores.reporting import print_tables
 from experiments.scores.summary import Records, read_records
 from input_pipeline.core import escaping
 from input_pipeline.core.files import write_whole
@@ -45,11 +45,9 @@ def compare_runs(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> None
     table = comparison_rows.comparison_table(rows)
     pairs, refusals = _pairs(runs)
     remarks = [*_remarks(runs, rows), *refusals]
-    _write(output, rows, table, pairs, remarks)
-    print("\n".join(remarks))
-    for shown in [table, pairs] if pairs.rows else [table]:
-        print(f"\n{shown.heading}\n{aligned([shown.columns, *shown.rows])}")
-    print(f"\nfiles: {output}", flush=True)
+    shown = [table, pairs] if pairs.rows else [table]
+    _write(output, rows, shown, pairs, remarks)
+    print_tables(remarks, shown, output)
 
 
 def _name(workdir: pathlib.Path, workdirs: Sequence[pathlib.Path]) -> str:
@@ -73,19 +71,10 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
             continue
         found = paired.compare(mine.predictions, theirs.predictions, len(mine.class_names))
         low, high = found.interval
-        cells.append(
-            (
-                first,
-                second,
-                str(found.clips),
-                str(found.subjects),
-                str(found.only_first_right),
-                str(found.only_second_right),
-                f"{found.p_value:.3g}",
-                f"{found.uf1_difference:+.4f}",
-                f"{low:+.4f} to {high:+.4f}",
-            )
-        )
+        right_only = (found.only_first_right, found.only_second_right)
+        counts = map(str, (found.clips, found.subjects, *right_only))
+        difference = (f"{found.uf1_difference:+.4f}", f"{low:+.4f} to {high:+.4f}")
+        cells.append((first, second, *counts, f"{found.p_value:.3g}", *difference))
     right = ("only first right", "only second right")
     statistics = ("McNemar p", "UF1 difference", "95 % interval")
     columns = ("first run", "second run", "clips", "subjects", *right, *statistics)
@@ -120,11 +109,10 @@ def _remarks(runs: dict[str, Records], rows: Sequence[comparison_rows.Row]) -> l
 def _write(
     output: pathlib.Path,
     rows: Sequence[comparison_rows.Row],
-    table: Table,
+    shown: Sequence[Table],
     pairs: Table,
     remarks: Sequence[str],
 ) -> None:
-    shown = [table, pairs] if pairs.rows else [table]
     text = [
         *(f"{escaping.markdown_line(line)}\n" for line in remarks),
         *(one.markdown() for one in shown),
@@ -141,4 +129,4 @@ def _write(
         in_latex.append(dataclasses.replace(pairs, columns=columns, rows=both))
     write_whole(output / "comparison.tex", "".join(one.latex() for one in in_latex))
     write_whole(output / "paired.csv", pairs.csv())
-    picture_files.write(comparison_figure.draw(rows), output, "comparison")
+    drawing.write(comparison_figure.draw(rows), output, "comparison")

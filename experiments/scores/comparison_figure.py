@@ -1,12 +1,13 @@
 """The comparison as a picture: for each data set the UF1 of its runs and of published rows."""
 
+import functools
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.scores import palette
+from experiments.scores import drawing
 from experiments.scores.comparison_rows import (
     LAST,
     NOT_STATED,
@@ -74,9 +75,9 @@ def draw(rows: Sequence[Row]) -> Figure:
 def _draw_panel(axis: Axes, group: Sequence[Row]) -> None:
     for number, row in enumerate(group):
         score = row.scores[POOLED]
-        colour = palette.BLUE if row.is_ours else palette.GREY
+        colour = drawing.BLUE if row.is_ours else drawing.GREY
         if row.is_ours:
-            axis.axhspan(number - 0.5, number + 0.5, color=palette.SKY, alpha=0.2, linewidth=0)
+            axis.axhspan(number - 0.5, number + 0.5, color=drawing.SKY, alpha=0.2, linewidth=0)
         axis.errorbar(
             _uf1(row),
             number,
@@ -122,18 +123,12 @@ def names(group: Sequence[Row]) -> list[str]:
 
 
 def _handles(rows: Sequence[Row]) -> list[Line2D]:
-    handles = [
-        Line2D([], [], marker=marker, linestyle="", color=palette.GREY, label=f"epoch: {rule}")
+    mark = functools.partial(Line2D, [], [], linestyle="")
+    handles = [mark(marker="o", color=drawing.BLUE, label="our run (± seeds)")]
+    if any(row.optimistic for row in rows):
+        hollow = functools.partial(mark, fillstyle="none", label="our run's optimistic figure")
+        handles.append(hollow(marker=MARKERS[PICKED], color=drawing.BLUE))
+    return handles + [
+        mark(marker=marker, color=drawing.GREY, label=f"epoch: {rule}")
         for rule, marker in MARKERS.items()
     ]
-    ours = Line2D([], [], marker="o", linestyle="", color=palette.BLUE, label="our run (± seeds)")
-    picked = Line2D(
-        [],
-        [],
-        marker=MARKERS[PICKED],
-        linestyle="",
-        color=palette.BLUE,
-        fillstyle="none",
-        label="our run's optimistic figure",
-    )
-    return [ours, *([picked] if any(row.optimistic for row in rows) else []), *handles]

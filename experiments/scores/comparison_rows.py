@@ -1,7 +1,7 @@
 """Rows of the comparison: our measured runs, and what papers print for the same data sets."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from experiments.scores import published
@@ -120,7 +120,8 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
                 origin=f"{paper}, {place}",
                 scores={row["part"]: Score(row["uf1"], row["uar"]) for row in rows},
                 selection=rows[0]["selection"],
-                clips=_clips(rows),
+                # Of all parts together as the paper counts them, where it has scores of them.
+                clips=next((row["clips"] for row in rows if row["part"] == POOLED), ""),
                 classes=int(classes),
             )
         )
@@ -131,11 +132,6 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
         return shown.index(row.dataset), row.classes, rule, -uf1, row.source
 
     return sorted(found, key=order)
-
-
-def _clips(rows: Sequence[dict[str, str]]) -> str:
-    """Clips of all parts together as the paper counts them, where it has scores of them."""
-    return next((row["clips"] for row in rows if row["part"] == POOLED), "")
 
 
 def parts_of(rows: Sequence[Row]) -> list[str]:
@@ -150,7 +146,8 @@ def comparison_table(rows: Sequence[Row]) -> Table:
     cells = [
         (
             row.method,
-            data_set(row),
+            # With what keeps its lines from comparing with others.
+            in_words(row.dataset) + classes_in_words(row) + (", PRETEND" if row.pretend else ""),
             row.clips,
             *_scores(row, parts),
             row.selection,
@@ -159,20 +156,17 @@ def comparison_table(rows: Sequence[Row]) -> Table:
         )
         for row in rows
     ]
-    first, last = ("method", "data set", "clips"), (f"optimistic: {PICKED}", "source")
-    columns = (*first, *_names(parts), "epoch chosen by", *last)
-    pretend = all(row.pretend for row in rows)
-    return Table("Comparison (UF1 / UAR)", columns, cells, pretend=pretend)
+    last = ("epoch chosen by", f"optimistic: {PICKED}", "source")
+    columns = ("method", "data set", "clips", *_names(parts), *last)
+    return Table("Comparison (UF1 / UAR)", columns, cells, all(row.pretend for row in rows))
 
 
 def latex_tables(rows: Sequence[Row]) -> list[Table]:
     """The same for a paper: a table a data set, and one more where it has several databases."""
     found = []
     for number, group in enumerate(by_data_set(rows), start=1):
-        title = f"Comparison on {in_words(group[0].dataset)}"
-        title += classes_in_words(group[0])
-        pretend = group[0].pretend
-        parts = parts_of(group)
+        title = f"Comparison on {in_words(group[0].dataset)}{classes_in_words(group[0])}"
+        pretend, parts = group[0].pretend, parts_of(group)
         if any(POOLED in row.scores for row in group):
             cells = [
                 (row.method, row.clips, *_scores(row, [POOLED]), row.selection, row.source)
@@ -201,11 +195,6 @@ def by_data_set(rows: Sequence[Row]) -> list[list[Row]]:
     return list(groups.values())
 
 
-def data_set(row: Row) -> str:
-    """The data set's name with what keeps its lines from comparing with others."""
-    return in_words(row.dataset) + classes_in_words(row) + (", PRETEND" if row.pretend else "")
-
-
 def classes_in_words(row: Row) -> str:
     """`, 7 classes`; nothing for the usual three."""
     return "" if row.classes == 3 else f", {row.classes} classes"
@@ -221,15 +210,14 @@ def _names(parts: Sequence[str]) -> list[str]:
 
 def as_csv(rows: Sequence[Row]) -> str:
     """The same, one line a score, for other programs."""
-    return csv_text(CSV_COLUMNS, (line for row in rows for line in _csv_lines(row)))
-
-
-def _csv_lines(row: Row) -> Iterator[tuple[object, ...]]:
-    kind = "ours" if row.is_ours else "published"
-    lines = [(part, score, row.selection) for part, score in row.scores.items()]
-    if row.optimistic:
-        lines.append((POOLED, row.optimistic, PICKED))
-    for part, score, rule in lines:
-        names = map(escaping.csv_cell, (row.dataset, row.method, row.source, part))
-        numbers = (score.uf1, score.uar, score.uf1_std, score.uar_std, row.seeds or "")
-        yield (kind, *names, row.classes, *numbers, rule, row.clips)
+    lines = []
+    for row in rows:
+        scores = [(part, score, row.selection) for part, score in row.scores.items()]
+        if row.optimistic:
+            scores.append((POOLED, row.optimistic, PICKED))
+        for part, score, rule in scores:
+            names = map(escaping.csv_cell, (row.dataset, row.method, row.source, part))
+            numbers = (*dataclasses.astuple(score), row.seeds or "")
+            kind = "ours" if row.is_ours else "published"
+            lines.append((kind, *names, row.classes, *numbers, rule, row.clips))
+    return csv_text(CSV_COLUMNS, lines)

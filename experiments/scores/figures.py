@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ahmsa_jax.metrics import pooled_scores
 from experiments.files.run_files import LogEntry
-from experiments.scores import chance, palette, picture_files
+from experiments.scores import chance, drawing
 from experiments.scores.summary import Records, mean_scores, scores_by_seed
 from experiments.scores.tables import clips_per_class, predictions_by_subject, summed_over
 from input_pipeline.core.clips import entitled
@@ -23,14 +23,14 @@ from input_pipeline.databases.names import in_order, in_picture, picture_text
 
 # Subjects in one row of bars.
 BARS_PER_ROW = 40
-_LINES = {"uf1": (palette.BLUE, "-"), "uar": (palette.VERMILLION, "--")}
+_LINES = {"uf1": (drawing.BLUE, "-"), "uar": (drawing.VERMILLION, "--")}
 
 
 def draw_all(records: Records, output: pathlib.Path) -> list[str]:
     """Write the run's pictures as PNG and PDF into `output`; returns their names without ending."""
     drawn = pictures(records)
     for name, figure in drawn.items():
-        picture_files.write(figure, output, name)
+        drawing.write(figure, output, name)
     return sorted(drawn)
 
 
@@ -84,16 +84,20 @@ def draw_curves(records: Records) -> Figure:
     several = len({entry.epoch for entry in evaluated}) > 1
     figure = Figure(figsize=(5.2 * (1 + several), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + several, squeeze=False)
-    epochs, losses = _losses_by_epoch(records.log)
+    by_epoch: dict[int, list[float]] = defaultdict(list)
+    for entry in sorted(records.log, key=lambda entry: entry.epoch):
+        if np.isfinite(entry.train_loss):
+            by_epoch[entry.epoch].append(entry.train_loss)
+    epochs, losses = list(by_epoch), list(by_epoch.values())
     axis = axes[0][0]
     least, most = [min(loss) for loss in losses], [max(loss) for loss in losses]
     axis.fill_between(
-        epochs, least, most, color=palette.SKY, alpha=0.4, linewidth=0, label="range over folds"
+        epochs, least, most, color=drawing.SKY, alpha=0.4, linewidth=0, label="range over folds"
     )
     means = [float(np.mean(loss)) for loss in losses]
     # A line through one epoch is none.
     marker = "o" if len(epochs) == 1 else None
-    axis.plot(epochs, means, color=palette.BLUE, marker=marker, label="mean over folds")
+    axis.plot(epochs, means, color=drawing.BLUE, marker=marker, label="mean over folds")
     axis.set_ylabel("training loss (nats)")
     axis.set_ylim(bottom=0)
     _finish(axis)
@@ -132,15 +136,6 @@ def _finish(axis: Axes) -> None:
     axis.legend(frameon=False, fontsize=8)
 
 
-def _losses_by_epoch(log: list[LogEntry]) -> tuple[list[int], list[list[float]]]:
-    losses: dict[int, list[float]] = defaultdict(list)
-    for entry in log:
-        if np.isfinite(entry.train_loss):
-            losses[entry.epoch].append(entry.train_loss)
-    epochs = sorted(losses)
-    return epochs, [losses[epoch] for epoch in epochs]
-
-
 def _scores_by_epoch(evaluated: Sequence[LogEntry]) -> dict[int, list[Any]]:
     """Each epoch's pooled scores, one a seed."""
     pooled: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
@@ -158,7 +153,7 @@ def draw_bars(records: Records) -> Figure:
     """Share of right clips per held-out subject, coloured by database, with its clips above."""
     subjects = predictions_by_subject(records.predictions)
     keys = list(subjects)
-    colours = palette.of_databases(key.split("/")[0] for key in keys)
+    colours = drawing.of_databases(key.split("/")[0] for key in keys)
     lines = max(1, -(-len(keys) // BARS_PER_ROW))
     figure = Figure(figsize=(11, 0.6 + 2.3 * lines), layout="constrained")
     axes = figure.subplots(lines, 1, squeeze=False)
@@ -170,14 +165,14 @@ def draw_bars(records: Records) -> Figure:
             axis.bar(number, share, color=colours[key.split("/")[0]])
             clips = len(rows) // len(subjects[key])
             axis.text(number, share + 0.02, str(clips), ha="center", fontsize=7)
-        axis.axhline(1 / len(records.class_names), color=palette.BLACK, linestyle=":", linewidth=1)
+        axis.axhline(1 / len(records.class_names), color=drawing.BLACK, linestyle=":", linewidth=1)
         names = [picture_text(key.split("/")[1]) for key in shown]
         axis.set_xticks(range(len(shown)), names, rotation=90, fontsize=7)
         axis.set_xlim(-0.7, BARS_PER_ROW - 0.3 if lines > 1 else len(shown) - 0.3)
         axis.set_ylim(0, 1.12)
         axis.set_ylabel("share right", fontsize=9)
     handles: list[Any] = [Patch(color=colour) for colour in colours.values()]
-    handles.append(Line2D([], [], color=palette.BLACK, linestyle=":", linewidth=1))
+    handles.append(Line2D([], [], color=drawing.BLACK, linestyle=":", linewidth=1))
     names = [*map(in_picture, colours), "guessing"]
     figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     seeds = max((len(runs) for runs in subjects.values()), default=1)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ahmsa_jax.metrics import confusion_matrix
 from experiments.files.run_files import Prediction
 
 DRAWS = 10_000
@@ -121,20 +120,19 @@ def _means(
 
 def uf1(confusion_KxK: np.ndarray) -> np.ndarray:
     """UF1 of each of many confusion matrices (..., K, K), as metrics.pooled_scores has it."""
-    hits_K = np.einsum("...kk->...k", confusion_KxK)
     counted_K = confusion_KxK.sum(axis=-1) + confusion_KxK.sum(axis=-2)
-    return np.divide(2.0 * hits_K, counted_K, out=np.zeros(hits_K.shape), where=counted_K > 0).mean(
-        axis=-1
-    )
+    return _mean_share(2.0 * np.einsum("...kk->...k", confusion_KxK), counted_K)
 
 
 def uar(confusion_KxK: np.ndarray) -> np.ndarray:
     """UAR of each of many confusion matrices (..., K, K), as metrics.pooled_scores has it."""
-    hits_K = np.einsum("...kk->...k", confusion_KxK)
-    count_K = confusion_KxK.sum(axis=-1)
-    return np.divide(1.0 * hits_K, count_K, out=np.zeros(hits_K.shape), where=count_K > 0).mean(
-        axis=-1
-    )
+    return _mean_share(1.0 * np.einsum("...kk->...k", confusion_KxK), confusion_KxK.sum(axis=-1))
+
+
+def _mean_share(hits_K: np.ndarray, count_K: np.ndarray) -> np.ndarray:
+    """Mean over the classes; one without clips counts 0."""
+    shares_K = np.divide(hits_K, count_K, out=np.zeros(hits_K.shape), where=count_K > 0)
+    return shares_K.mean(axis=-1)
 
 
 def _clip(row: Prediction) -> tuple[str, str]:
@@ -151,11 +149,8 @@ def confusions(rows: Sequence[Prediction], subjects: Sequence[str], num_classes:
     """Confusion counts (S, R, K, K) of each subject under each seed."""
     seeds = sorted({row.seed for row in rows})
     place = {key: number for number, key in enumerate(subjects)}
-    group = np.array([place[row.subject_key] * len(seeds) + seeds.index(row.seed) for row in rows])
-    truth = np.array([row.label for row in rows])
-    prediction = np.array([row.prediction for row in rows])
-    counts = [
-        confusion_matrix(truth[group == number], prediction[group == number], num_classes)
-        for number in range(len(subjects) * len(seeds))
-    ]
-    return np.stack(counts).reshape(len(subjects), len(seeds), num_classes, -1)
+    counts_SxRxKxK = np.zeros((len(subjects), len(seeds), num_classes, num_classes), np.int64)
+    for row in rows:
+        seed = seeds.index(row.seed)
+        counts_SxRxKxK[place[row.subject_key], seed, row.label, row.prediction] += 1
+    return counts_SxRxKxK

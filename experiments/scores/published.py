@@ -75,10 +75,8 @@ def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
     None too where our run is a control, of other classes, another split or on pretend data.
     Of a part of the data set the clips are given beside the published ones.
     """
-    found = [
-        row for row in rows() if row["paper"] == PAPER and row["dataset"] == records.spec.dataset
-    ]
     spec = records.spec
+    found = [row for row in rows() if (row["paper"], row["dataset"]) == (PAPER, spec.dataset)]
     alike = records.class_names == CLASS_NAMES and not spec.shuffled_labels and spec.split == "loso"
     if not found or records.pretend or not alike:
         return None
@@ -90,15 +88,14 @@ def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
     table_rows = []
     for method, by_part in lines.items():
         scores = [f"{by_part[part]['uf1']} / {by_part[part]['uar']}" for part in parts]
-        first = by_part["pooled"]
-        table_rows.append(
-            (f"{method} ({first['year']})", *scores, first["clips"], first["selection"])
-        )
+        whole = by_part["pooled"]
+        name = f"{method} ({whole['year']})"
+        table_rows.append((name, *scores, whole["clips"], whole["selection"]))
     mine = [
         f"{ours[part]['uf1']:.4f} / {ours[part]['uar']:.4f}" if part in ours else ""
         for part in parts
     ]
-    name = f"this run ({records.spec.model})"
+    name = f"this run ({spec.model})"
     table_rows.append((name, *mine, str(clips_of(records)), epoch_rule(records)))
     title = f"Beside Table {found[0]['table']} of the {found[0]['paper']} paper (UF1 / UAR)"
     columns = ("method", "all clips", *map(in_words, parts[1:]), "clips", "epoch chosen by")

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 from experiments.run.recipes import size_in_words
 from experiments.run.workdir import canonical_json
-from experiments.scores import figures, paired, run_facts, tables
+from experiments.scores import figures, paired, tables
 from experiments.scores.published import clips_of, published_table
 from experiments.scores.summary import Records, read_records, summarise
 from input_pipeline.core import escaping
 from input_pipeline.core.clips import entitled
 from input_pipeline.core.files import write_whole
+from input_pipeline.core.tables import Table
 from input_pipeline.databases.names import in_words
 
 SUMMARY_FILE = "summary.json"
@@ -49,7 +50,7 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     parts += [_link("curves")] if "curves" in pictures else []
     parts += [tables.clips_table(records).markdown()]
     parts += [tables.subjects_table(records).markdown(), _link("subjects")]
-    parts += [run_facts.facts_table(records).markdown()]
+    parts += [tables.facts_table(records).markdown()]
     write_whole(output / "summary.md", "\n".join(parts))
     return summary
 
@@ -128,22 +129,22 @@ def _named(folds: list[tuple[int, str]]) -> str:
     return ", ".join(names) + (f" and {rest} more" if rest else "")
 
 
-def report(workdir: pathlib.Path) -> int:
-    """Write a run's tables and pictures and print its summary; 3 where folds failed, else 0."""
-    records = read_records([workdir])
-    print_summary(records, write_report(records, workdir), workdir)
+def report(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> int:
+    """Write tables and pictures of a run, or of its parts, and print; 3 where folds failed."""
+    records = read_records(workdirs)
+    output.mkdir(parents=True, exist_ok=True)
+    summary = write_report(records, output)
+    beside = published_table(records, summary)
+    shown = [tables.scores_table(records, summary), *([beside] if beside else [])]
+    print_tables([remark.plain() for remark in remarks(records)], shown, output)
     return 3 if records.failed else 0
 
 
-def print_summary(records: Records, summary: dict[str, Any], output: pathlib.Path) -> None:
-    """Print the scores, what is missing and where the files lie."""
-    shown = [tables.scores_table(records, summary)]
-    if beside := published_table(records, summary):
-        shown.append(beside)
-    print("\n".join(remark.plain() for remark in remarks(records)))
-    for table in shown:
-        print(f"\n{table.heading}")
-        print(aligned([table.columns, *table.rows]))
+def print_tables(remarks: Sequence[str], tables: Sequence[Table], output: pathlib.Path) -> None:
+    """Print sentences, tables with their columns under each other, and where the files lie."""
+    print("\n".join(remarks))
+    for table in tables:
+        print(f"\n{table.heading}\n{aligned([table.columns, *table.rows])}")
     print(f"\nfiles: {output}", flush=True)
 
 

@@ -8,7 +8,6 @@ N clips of the data set, B clips of a step.
 import dataclasses
 import functools
 import time
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +24,7 @@ STEPS_PER_EPOCH = 2
 HELD_OUT = 8
 # The composite's largest subject has 39 clips, and every fold's evaluation is as wide.
 TEST_PLACES = 40
+EVALUATING = "c: evaluating each epoch"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,22 +73,6 @@ class TimedProblem:
         return found[:steps]
 
 
-class Contender(Protocol):
-    """A way to train the problem's folds."""
-
-    kind: str  # a: PyTorch eager, b: PyTorch expert, c: this engine
-    name: str
-    precision: Precision
-    folds_at_once: int
-    compile_seconds: float
-
-    def first_losses(self, epochs: int) -> np.ndarray:
-        """Mean losses of fold 0 in its first epochs, from its initial parameters; (epochs,)."""
-
-    def round(self) -> float:
-        """Seconds per fold-step of one round; only training counts."""
-
-
 class EngineContender:
     """(c): this engine, `folds_at_once` folds together."""
 
@@ -103,7 +87,7 @@ class EngineContender:
         eval_every: int = 0,
     ) -> None:
         """Compile for one device; raises JAX's error where memory does not hold the chunk."""
-        self.name = "c: evaluating each epoch" if eval_every else "c: this engine"
+        self.name = EVALUATING if eval_every else "c: this engine"
         self.precision = precision
         self._problem = problem
         self._engine = Engine(
@@ -189,3 +173,6 @@ class TorchContender:
             self._fold.run(batches)
             seconds.append(time.perf_counter() - began)
         return sum(seconds) / (len(seconds) * self._problem.steps)
+
+
+Contender = EngineContender | TorchContender

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from experiments.run.recipes import size_in_words
-from experiments.scores import palette, picture_files
+from experiments.scores import drawing
 
 
 def draw(result: dict[str, Any]) -> bytes:
@@ -18,12 +18,12 @@ def draw(result: dict[str, Any]) -> bytes:
         seconds = row["seconds_per_fold_step"]
         ours = row["kind"] == "c"
         by_round = row["seconds_by_round"]
-        axis.barh(place, seconds, color=palette.SKY if ours else "0.75", height=0.7)
+        axis.barh(place, seconds, color=drawing.SKY if ours else "0.75", height=0.7)
         axis.plot([min(by_round), max(by_round)], [place, place], color="black", linewidth=1)
         axis.plot(
             [row["floor_seconds"]] * 2,
             [place - 0.35, place + 0.35],
-            color=palette.VERMILLION,
+            color=drawing.VERMILLION,
             linewidth=2,
         )
         axis.text(
@@ -45,7 +45,7 @@ def draw(result: dict[str, Any]) -> bytes:
         f"{result['processor']}, {result['date']}",
         fontsize=10,
     )
-    return picture_files.drawn(figure, "png")
+    return drawing.drawn(figure, "png")
 
 
 def _label(row: dict[str, Any]) -> str:

@@ -13,12 +13,13 @@ import jax.numpy as jnp
 
 from ahmsa_jax.config import NetworkConfig, Precision
 from ahmsa_jax.networks.arithmetic import forward_products
-from experiments.schedule.estimate import best_seconds, numpy_product_rate
+from experiments.schedule.forecast import best_seconds, numpy_product_rate
 
 # Bytes moved per parameter and step. float32: read for the forward and the backward pass, gradient
 # written and read (16), value and two moments read and written (24). bfloat16: the same master
 # copies, but 2-byte weights and gradients in the passes, and the 2-byte copy written (34).
 BYTES_PER_PARAMETER = {"float32": 40, "tf32": 40, "bfloat16": 34}
+_REPEATS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,29 +52,27 @@ def floor_seconds(
     return operations / ceilings.product_rate[precision] + moved_bytes / ceilings.memory_rate
 
 
-def measure_ceilings(
-    device: jax.Device, precisions: Sequence[Precision], *, repeats: int = 5
-) -> Ceilings:
+def measure_ceilings(device: jax.Device, precisions: Sequence[Precision]) -> Ceilings:
     """Time square matrix products and a sum of large arrays on `device`; the best of some."""
     big = device.platform != "cpu"
     side, numbers = (8192, 2**28) if big else (2048, 2**25)
-    rates = {name: _product_rate(device, side, name, repeats) for name in precisions}
+    rates = {name: _product_rate(device, side, name) for name in precisions}
     if not big:
         # Several libraries compete on a CPU: a ceiling is what the best of them reaches.
-        numpys = numpy_product_rate(side, repeats)
+        numpys = numpy_product_rate(side, _REPEATS)
         rates = {name: max(rate, numpys) for name, rate in rates.items()}
     first, second = (
         jax.device_put(jnp.full(numbers, value, jnp.float32), device) for value in (1, 2)
     )
     total = jax.jit(lambda x, y: x + y)
     # Two arrays read, one written.
-    seconds = best_seconds(lambda: total(first, second).block_until_ready(), repeats)
+    seconds = best_seconds(lambda: total(first, second).block_until_ready(), _REPEATS)
     return Ceilings(rates, 12 * numbers / seconds)
 
 
-def _product_rate(device: jax.Device, side: int, precision: Precision, repeats: int) -> float:
+def _product_rate(device: jax.Device, side: int, precision: Precision) -> float:
     dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
     factor = jax.device_put(jnp.ones((side, side), dtype), device)
     with jax.default_matmul_precision("highest" if precision == "float32" else "default"):
         product = jax.jit(lambda x, y: x @ y).lower(factor, factor).compile()
-    return 2 * side**3 / best_seconds(lambda: product(factor, factor).block_until_ready(), repeats)
+    return 2 * side**3 / best_seconds(lambda: product(factor, factor).block_until_ready(), _REPEATS)

@@ -1,6 +1,5 @@
 """Rows of the benchmark: who is timed, in which order, and what is computed from the seconds."""
 
-import importlib.metadata
 import os
 import pathlib
 import platform
@@ -12,6 +11,7 @@ import numpy as np
 from ahmsa_jax.config import Precision
 from experiments.schedule.plan import count_parameters
 from experiments.timing.contenders import (
+    EVALUATING,
     STEPS_PER_EPOCH,
     Contender,
     EngineContender,
@@ -66,7 +66,7 @@ class Timing:
         for precision in precisions:
             engines += self._engines(precision, platform_name, after=engines[0])
         # Timed right after the plain one of its size: what evaluating costs is their ratio.
-        evaluating = self._with_evaluation(engines[-1])
+        evaluating = self._engine(engines[-1].precision, engines[-1].folds_at_once, eval_every=1)
         self.contenders: list[Contender] = [eager, expert, *engines, evaluating]
 
     def _check(self, contender: Contender) -> None:
@@ -139,76 +139,66 @@ class Timing:
             size *= 2
         return found
 
-    def _with_evaluation(self, plain: EngineContender) -> EngineContender:
-        size = plain.folds_at_once
-        self._say(f"compiling (c) with {size} folds at once, evaluating after each epoch")
-        return EngineContender(self._problem, size, plain.precision, eval_every=1)
-
-    def _engine(self, precision: Precision, size: int) -> EngineContender:
-        self._say(f"compiling (c) with {size} folds at once, {precision}")
-        return EngineContender(self._problem, size, precision)
+    def _engine(self, precision: Precision, size: int, *, eval_every: int = 0) -> EngineContender:
+        evaluating = ", evaluating after each epoch" if eval_every else ""
+        self._say(f"compiling (c) with {size} folds at once, {precision}{evaluating}")
+        return EngineContender(self._problem, size, precision, eval_every=eval_every)
 
 
 def evaluation_cost(rows: Sequence[dict[str, Any]]) -> float:
-    """Time that predicting all held-out clips after each epoch adds, as a share; last two rows."""
-    plain_R, evaluating_R = (np.array(row["seconds_by_round"]) for row in rows[-2:])
-    return float(np.median(evaluating_R / plain_R)) - 1
+    """Time that predicting all held-out clips after each epoch adds, as a share."""
+    evaluating = next(row for row in rows if row["name"] == EVALUATING)
+    setting = ("kind", "precision", "folds_at_once")
+    plain = next(row for row in rows if all(row[name] == evaluating[name] for name in setting))
+    seconds_R, plain_R = (np.array(row["seconds_by_round"]) for row in (evaluating, plain))
+    return float(np.median(seconds_R / plain_R)) - 1
 
 
-def rows_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as a table for the terminal and the README."""
-    columns = (
-        "program",
-        "precision",
-        "folds at once",
-        "s per fold-step",
-        "times as fast as (a)",
-        "as (b)",
-        "share of floor",
-        "compile, s",
-    )
-    cells: list[tuple[str, ...]] = [
-        (
-            row["name"],
-            row["precision"],
-            str(row["folds_at_once"]),
-            f"{row['seconds_per_fold_step']:.3g}",
-            f"{row['times_faster_than_a']:.2f}",
-            f"{row['times_faster_than_b']:.2f}",
-            f"{100 * row['share_of_floor']:.0f} %",
-            f"{row['compile_seconds']:.0f}" if row["compile_seconds"] else "-",
-        )
+# The columns of the tables, each with the text of its cells.
+TIMES = {
+    "program": "{name}",
+    "precision": "{precision}",
+    "folds at once": "{folds_at_once}",
+    "s per fold-step": "{seconds_per_fold_step:.3g}",
+    "times as fast as (a)": "{times_faster_than_a:.2f}",
+    "as (b)": "{times_faster_than_b:.2f}",
+    "share of floor": "{floor_percent:.0f} %",
+    "compile, s": "{compile}",
+}
+PARITY = {
+    "precision": "{precision}",
+    "UF1": "{uf1:.4f}",
+    "UAR": "{uar:.4f}",
+    "largest probability gap": "{probability_gap_largest:.2g}",
+    "mean gap": "{probability_gap_mean:.2g}",
+    "changed": "{predictions_changed} of {clips}",
+}
+
+
+def times_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The contenders' rows as a table for the terminal and the README."""
+    shown = [
+        row
+        | {"floor_percent": 100 * row["share_of_floor"]}
+        | {"compile": f"{row['compile_seconds']:.0f}" if row["compile_seconds"] else "-"}
         for row in rows
     ]
-    return Table("Seconds per fold-step", columns, cells).markdown()
+    return _markdown("Seconds per fold-step", TIMES, shown)
 
 
 def parity_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The precisions' table."""
-    columns = ("precision", "UF1", "UAR", "largest probability gap", "mean gap", "changed")
-    cells: list[tuple[str, ...]] = [
-        (
-            row["precision"],
-            f"{row['uf1']:.4f}",
-            f"{row['uar']:.4f}",
-            f"{row['probability_gap_largest']:.2g}",
-            f"{row['probability_gap_mean']:.2g}",
-            f"{row['predictions_changed']} of {row['clips']}",
-        )
-        for row in rows
-    ]
-    return Table("Precisions against float32, small synthetic LOSO", columns, cells).markdown()
+    """The precisions' rows as a table."""
+    return _markdown("Precisions against float32, small synthetic LOSO", PARITY, rows)
+
+
+def _markdown(title: str, text_of: dict[str, str], rows: Sequence[dict[str, Any]]) -> str:
+    cells = [[text.format(**row) for text in text_of.values()] for row in rows]
+    return Table(title, list(text_of), cells).markdown()
 
 
 def processor_name() -> str:
     """The processor as the operating system names it, and how many of it."""
-
     info = pathlib.Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{os.cpu_count()} x {names[0] if names else platform.processor() or 'unknown'}"
-
-
-def torch_version() -> str:
-    """PyTorch's version as installed."""
-    return importlib.metadata.version("torch")

@@ -1,8 +1,7 @@
 """A LOSO run from the command line to its files: contents, repeat, resume, merging, failure.
 
 Modules tried here without being imported:
-experiments.run.environment, experiments.run.flagfile, experiments.run.header,
-experiments.run.request.
+experiments.run.environment, experiments.run.header, experiments.run.request.
 """
 
 import json

@@ -1,7 +1,6 @@
 """The peers from the command line: presets and recipes, the PyTorch loop, and given weights.
 
-Modules tried here without being imported:
-experiments.baselines.torch_folds, experiments.schedule.torch_trainer.
+Module tried here without being imported: experiments.schedule.torch_trainer.
 """
 
 import json

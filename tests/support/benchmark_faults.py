@@ -3,16 +3,16 @@
 
 def wrong_torch_weights():
     """PyTorch starts from weights that are not the engine's, as a wrong conversion would give."""
-    from experiments.baselines import state_dicts
+    from experiments.baselines import twins
 
-    honest = state_dicts.ahmsa_to_torch
+    honest = twins.to_torch
 
-    def wrong(params, form):
-        state = honest(params, form)
+    def wrong(config, params, form):
+        state = honest(config, params, form)
         state["head.bias"] += 0.01 * state["head.bias"].new_tensor([1.0, 0.0, -1.0])
         return state
 
-    state_dicts.ahmsa_to_torch = wrong
+    twins.to_torch = wrong
 
 
 def without_torch():

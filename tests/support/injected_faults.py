@@ -54,9 +54,9 @@ def disturb_jax_settings():
 
 def call_every_run_long():
     """No fault: the warning of a long run on a CPU, without running long."""
-    from experiments.schedule import estimate
+    from experiments.schedule import forecast
 
-    estimate.LONG_RUN_SECONDS = 0.0
+    forecast.LONG_RUN_SECONDS = 0.0
 
 
 def stop_after_parsing():

@@ -16,7 +16,7 @@ from ahmsa_jax.networks.initial import initial_variables
 from ahmsa_jax.networks.parts import downsampling, layers, pooling
 from ahmsa_jax.training import step
 from ahmsa_jax.training.engine import Job
-from experiments.baselines import state_dicts, torch_ahmsa
+from experiments.baselines import state_dicts, torch_ahmsa, twins
 from experiments.baselines.torch_step import TorchFold
 
 FORMS = ("eager", "expert")
@@ -45,12 +45,12 @@ def logits(config):
 @pytest.mark.parametrize("config", [MODEL, PLACED], ids=["usual", "placed"])
 def test_logits_agree(config, form):
     network = torch_ahmsa.build(form, config)
-    network.load_state_dict(state_dicts.ahmsa_to_torch(by_name(parameters(config)), form))
+    network.load_state_dict(twins.to_torch(config, by_name(parameters(config)), form))
     with torch.no_grad():
         ours = network(torch.from_numpy(data()[0])).numpy()
     assert np.abs(ours - logits(config)).max() <= 1e-5 * np.abs(logits(config)).max()
     # The control: other weights, of the same ranges, are far from that.
-    network.load_state_dict(state_dicts.ahmsa_to_torch(by_name(parameters(config, seed=1)), form))
+    network.load_state_dict(twins.to_torch(config, by_name(parameters(config, seed=1)), form))
     with torch.no_grad():
         other = network(torch.from_numpy(data()[0])).numpy()
     assert np.abs(other - logits(config)).max() > 1e-2 * np.abs(logits(config)).max()
@@ -60,16 +60,17 @@ def test_logits_agree(config, form):
 @pytest.mark.parametrize("config", [MODEL, PLACED], ids=["usual", "placed"])
 def test_weights_convert_both_ways_exactly(config, form):
     params = by_name(parameters(config))
-    state = state_dicts.ahmsa_to_torch(params, form)
+    state = twins.to_torch(config, params, form)
     network = torch_ahmsa.build(form, config)
     network.load_state_dict(state)  # strict: every name and shape is the network's
-    back = state_dicts.ahmsa_from_torch(network.state_dict(), form)
+    back = twins.from_torch(config, network.state_dict())
     assert list(back) == sorted(params)
+    assert {name: value.shape for name, value in back.items()} == state_dicts.flax_shapes(config)
     for name, value in params.items():
         assert back[name].shape == value.shape
         np.testing.assert_array_equal(back[name], value)
     fresh = torch_ahmsa.build(form, config).state_dict()
-    again = state_dicts.ahmsa_to_torch(state_dicts.ahmsa_from_torch(fresh, form), form)
+    again = twins.to_torch(config, twins.from_torch(config, fresh), form)
     assert list(again) == sorted(again)
     for name, value in fresh.items():
         assert torch.equal(again[name], value), name
@@ -178,7 +179,7 @@ def test_initial_ranges_are_torchs():
     """Uniform in +-1/sqrt(fan_in): same bounds, and filled evenly, leaf by leaf."""
     config = ModelConfig(base_dim=24, blocks=(1, 1, 1))
     torch.manual_seed(0)
-    theirs = state_dicts.ahmsa_from_torch(torch_ahmsa.build("eager", config).state_dict(), "eager")
+    theirs = twins.from_torch(config, torch_ahmsa.build("eager", config).state_dict())
     ours = by_name(parameters(config))
     compared = 0
     for name, value in ours.items():

@@ -268,6 +268,6 @@ def test_the_advice_for_a_smaller_look_names_what_is_larger_here(
         devices = jax.local_devices()
         model_config, train_config = model, training
 
-    monkeypatch.setattr(forecast.estimate, "LONG_RUN_SECONDS", 0)
+    monkeypatch.setattr(forecast, "LONG_RUN_SECONDS", 0)
     forecast.warn_if_long(Long(), JOBS)
     assert advice in capsys.readouterr().err

@@ -13,9 +13,8 @@ from PIL import Image
 from experiments.scores import (
     comparison_figure,
     comparison_rows,
+    drawing,
     figures,
-    palette,
-    picture_files,
     tables,
 )
 from experiments.scores.comparison_rows import LAST, NOT_STATED, PICKED, POOLED, Row, Score
@@ -55,13 +54,13 @@ def test_every_picture_comes_as_png_and_pdf_without_a_date(records, tmp_path):
 
 def test_a_picture_drawn_twice_has_the_same_bytes(records):
     for form in ("png", "pdf"):
-        once, again = (picture_files.drawn(figures.draw_curves(records), form) for _ in range(2))
+        once, again = (drawing.drawn(figures.draw_curves(records), form) for _ in range(2))
         assert once == again, form
 
 
 def test_epochs_are_whole_numbers(records):
     figure = figures.draw_curves(records)
-    picture_files.drawn(figure, "png")
+    drawing.drawn(figure, "png")
     for axis in figure.axes:
         assert all(tick == round(tick) for tick in axis.get_xticks())
 
@@ -139,7 +138,7 @@ def test_colour_blind_eyes_tell_the_databases_apart(records):
     assert len(bars) == 3
     assert least_difference(bars) > 25
     for databases in (["casme3", *TRUTH], ["own1", "own2", "own3"], ["casme2", "own1", "own2"]):
-        colours = palette.of_databases(name.split("/")[0] for name in databases)
+        colours = drawing.of_databases(name.split("/")[0] for name in databases)
         assert len(set(colours.values())) == len(colours) == len(databases)
         assert least_difference(colours.values()) > 15
 
@@ -149,7 +148,7 @@ def test_names_with_dollar_signs_are_no_formulas(tmp_path):
     run = written_runs.write(tmp_path / "r$\\un$", [answers], dataset="$a", pretend=True)
     assert len(figures.draw_all(read_records([run]), tmp_path)) == 3
     rows = [comparison_rows.our_row("r$\\un$", read_records([run]))]
-    assert picture_files.drawn(comparison_figure.draw(rows), "png")
+    assert drawing.drawn(comparison_figure.draw(rows), "png")
 
 
 def row(method, uf1, selection=NOT_STATED, **changes):
@@ -210,8 +209,8 @@ def test_the_comparison_has_a_panel_a_data_set_and_a_shape_a_rule():
     assert shapes == [comparison_figure.MARKERS[rule] for rule in (LAST, PICKED, NOT_STATED)]
     assert len(set(shapes)) == 3
     assert {to_hex(line.get_color()).upper() for line in figure.axes[0].lines} <= {
-        palette.BLUE,
-        palette.GREY,
+        drawing.BLUE,
+        drawing.GREY,
     }
 
 

@@ -14,7 +14,7 @@ import written_runs
 from command_runner import run_command
 
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
-from experiments.scores import chance, paired, run_facts
+from experiments.scores import chance, paired, tables
 from experiments.scores.summary import read_records
 from input_pipeline.databases.names import in_order
 from input_pipeline.databases.rows import ReadResult
@@ -141,7 +141,7 @@ def test_runs_that_noted_less_are_reported(tmp_path, content):
     run = written_runs.write(tmp_path / "run", [ANSWERS])
     if content is not None:
         (run / "environment.json").write_text(content)
-    text = run_facts.facts_table(read_records([run])).markdown()
+    text = tables.facts_table(read_records([run])).markdown()
     for what in ("command", "started", "device", "versions", "commit"):
         assert f"| {what} | not recorded |" in text
 
