@@ -27,18 +27,29 @@ def confusion_matrix(truth_N: np.ndarray, prediction_N: np.ndarray, num_classes:
 
 
 def f1_per_class(confusion_KxK: np.ndarray) -> np.ndarray:
-    """F1 of each class, 2TP / (2TP + FP + FN) (eq. 6); 0 where the class occurs nowhere."""
-    hits_K = np.diag(confusion_KxK).astype(np.float64)
+    """F1 of each class, 2TP / (2TP + FP + FN) (eq. 6); 0 where the class occurs nowhere.
+
+    Takes one matrix or many, (..., K, K).
+    """
     # 2TP + FP + FN is the row sum plus the column sum.
-    counted_K = confusion_KxK.sum(axis=1) + confusion_KxK.sum(axis=0)
-    return np.divide(2 * hits_K, counted_K, out=np.zeros_like(hits_K), where=counted_K > 0)
+    counted_K = confusion_KxK.sum(axis=-1) + confusion_KxK.sum(axis=-2)
+    return _shares(2.0 * _hits(confusion_KxK), counted_K)
 
 
 def recall_per_class(confusion_KxK: np.ndarray) -> np.ndarray:
-    """Recall of each class, TP / clips of the class (eq. 7); 0 for a class without clips."""
-    hits_K = np.diag(confusion_KxK).astype(np.float64)
-    count_K = confusion_KxK.sum(axis=1)
-    return np.divide(hits_K, count_K, out=np.zeros_like(hits_K), where=count_K > 0)
+    """Recall of each class, TP / clips of the class (eq. 7); 0 for a class without clips.
+
+    Takes one matrix or many, (..., K, K).
+    """
+    return _shares(1.0 * _hits(confusion_KxK), confusion_KxK.sum(axis=-1))
+
+
+def _hits(confusion_KxK: np.ndarray) -> np.ndarray:
+    return np.diagonal(confusion_KxK, axis1=-2, axis2=-1)
+
+
+def _shares(part_K: np.ndarray, whole_K: np.ndarray) -> np.ndarray:
+    return np.divide(part_K, whole_K, out=np.zeros(part_K.shape), where=whole_K > 0)
 
 
 def pooled_scores(confusion_KxK: np.ndarray) -> Scores:
@@ -47,24 +58,21 @@ def pooled_scores(confusion_KxK: np.ndarray) -> Scores:
     Equal to scikit-learn's f1_score and recall_score with all labels given, average='macro' and
     zero_division=0. An empty matrix scores 0.
     """
-    total = int(confusion_KxK.sum())
-    return Scores(
-        uf1=float(f1_per_class(confusion_KxK).mean()),
-        uar=float(recall_per_class(confusion_KxK).mean()),
-        accuracy=float(np.trace(confusion_KxK) / total) if total else 0.0,
-        n=total,
-    )
+    return _scores(confusion_KxK, np.ones(len(confusion_KxK), bool))
 
 
 def subject_scores(confusion_KxK: np.ndarray) -> Scores:
     """The same over the classes present in one subject's clips only, for the mean over subjects."""
-    present_K = confusion_KxK.sum(axis=1) > 0
-    if not present_K.any():
-        return Scores(0.0, 0.0, 0.0, 0)
+    return _scores(confusion_KxK, confusion_KxK.sum(axis=1) > 0)
+
+
+def _scores(confusion_KxK: np.ndarray, counts_K: np.ndarray) -> Scores:
     total = int(confusion_KxK.sum())
+    if not total:
+        return Scores(0.0, 0.0, 0.0, 0)
     return Scores(
-        uf1=float(f1_per_class(confusion_KxK)[present_K].mean()),
-        uar=float(recall_per_class(confusion_KxK)[present_K].mean()),
+        uf1=float(f1_per_class(confusion_KxK)[counts_K].mean()),
+        uar=float(recall_per_class(confusion_KxK)[counts_K].mean()),
         accuracy=float(np.trace(confusion_KxK) / total),
         n=total,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ahmsa_jax.metrics import f1_per_class
 from experiments.files.run_files import Prediction
 
 DRAWS = 10_000
@@ -54,7 +55,7 @@ def compare(first: Sequence[Prediction], second: Sequence[Prediction], num_class
     mine_SxRxKxK, theirs_SxRxKxK = (
         confusions(rows, subjects, num_classes) for rows in (first, second)
     )
-    whole = [float(uf1(one.sum(axis=0)).mean()) for one in (mine_SxRxKxK, theirs_SxRxKxK)]
+    whole = [float(f1_per_class(one.sum(axis=0)).mean()) for one in (mine_SxRxKxK, theirs_SxRxKxK)]
     return Paired(
         clips=len(right[0]),
         subjects=len(subjects),
@@ -88,7 +89,8 @@ def bootstrap_interval(
     """
     times_DxS = _draws(len(first_SxRxKxK), draws)
     first_D, second_D = (
-        _means(times_DxS, counts_SxRxKxK, uf1) for counts_SxRxKxK in (first_SxRxKxK, second_SxRxKxK)
+        _means(times_DxS, counts_SxRxKxK, f1_per_class)
+        for counts_SxRxKxK in (first_SxRxKxK, second_SxRxKxK)
     )
     low, high = np.percentile(first_D - second_D, INTERVAL)
     return float(low), float(high)
@@ -97,7 +99,10 @@ def bootstrap_interval(
 def score_interval(
     counts_SxRxKxK: np.ndarray, score: Callable[[np.ndarray], np.ndarray], draws: int = DRAWS
 ) -> tuple[float, float]:
-    """95 % interval of one run's mean UF1 or UAR over seeds when subjects are drawn anew."""
+    """95 % interval of one run's mean UF1 or UAR over seeds when subjects are drawn anew.
+
+    `score` is the score of each class: metrics.f1_per_class or recall_per_class.
+    """
     means_D = _means(_draws(len(counts_SxRxKxK), draws), counts_SxRxKxK, score)
     low, high = np.percentile(means_D, INTERVAL)
     return float(low), float(high)
@@ -115,24 +120,7 @@ def _means(
 ) -> np.ndarray:
     # Counts are small whole numbers: exact as floats, whose product is much faster.
     drawn_DxRxKxK = np.tensordot(times_DxS.astype(float), counts_SxRxKxK.astype(float), axes=1)
-    return score(drawn_DxRxKxK).mean(axis=-1)
-
-
-def uf1(confusion_KxK: np.ndarray) -> np.ndarray:
-    """UF1 of each of many confusion matrices (..., K, K), as metrics.pooled_scores has it."""
-    counted_K = confusion_KxK.sum(axis=-1) + confusion_KxK.sum(axis=-2)
-    return _mean_share(2.0 * np.einsum("...kk->...k", confusion_KxK), counted_K)
-
-
-def uar(confusion_KxK: np.ndarray) -> np.ndarray:
-    """UAR of each of many confusion matrices (..., K, K), as metrics.pooled_scores has it."""
-    return _mean_share(1.0 * np.einsum("...kk->...k", confusion_KxK), confusion_KxK.sum(axis=-1))
-
-
-def _mean_share(hits_K: np.ndarray, count_K: np.ndarray) -> np.ndarray:
-    """Mean over the classes; one without clips counts 0."""
-    shares_K = np.divide(hits_K, count_K, out=np.zeros(hits_K.shape), where=count_K > 0)
-    return shares_K.mean(axis=-1)
+    return score(drawn_DxRxKxK).mean(axis=(-2, -1))
 
 
 def _clip(row: Prediction) -> tuple[str, str]:

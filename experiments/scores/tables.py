@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ahmsa_jax.choices import SELECTIONS
-from ahmsa_jax.metrics import subject_scores
+from ahmsa_jax.metrics import f1_per_class, recall_per_class, subject_scores
 from experiments.files.run_files import Prediction
 from experiments.scores import chance, paired
 from experiments.scores.summary import Records
@@ -71,7 +71,8 @@ def _intervals(records: Records, predictions: Sequence[Prediction]) -> tuple[str
     if len(subjects) < 2:
         return "", ""
     counts_SxRxKxK = paired.confusions(predictions, subjects, len(records.class_names))
-    both = [paired.score_interval(counts_SxRxKxK, score) for score in (paired.uf1, paired.uar)]
+    scores = (f1_per_class, recall_per_class)
+    both = [paired.score_interval(counts_SxRxKxK, score) for score in scores]
     uf1, uar = (f"{low:.4f} to {high:.4f}" for low, high in both)
     return uf1, uar
 

@@ -13,7 +13,12 @@ import pytest
 import written_runs
 from command_runner import run_command
 
-from ahmsa_jax.metrics import confusion_matrix, pooled_scores
+from ahmsa_jax.metrics import (
+    confusion_matrix,
+    f1_per_class,
+    pooled_scores,
+    recall_per_class,
+)
 from experiments.scores import chance, paired, tables
 from experiments.scores.summary import read_records
 from input_pipeline.databases.names import in_order
@@ -63,7 +68,7 @@ def test_the_interval_of_a_score_is_that_of_all_draws():
     """Three subjects: all 27 equally likely draws can be listed."""
     counts = np.random.default_rng(1).integers(0, 4, (3, 2, 3, 3))
     draws = np.stack(np.meshgrid(*[range(3)] * 3), axis=-1).reshape(-1, 3)
-    for score, name in ((paired.uf1, "uf1"), (paired.uar, "uar")):
+    for score, name in ((f1_per_class, "uf1"), (recall_per_class, "uar")):
         every = [
             np.mean([getattr(pooled_scores(one), name) for one in counts[draw].sum(axis=0)])
             for draw in draws
