@@ -50,7 +50,7 @@ def test_the_data_set_holds_the_clips_with_their_labels_and_provenance(built):
     assert set(found.label_N.tolist()) == {0, 1, 2}
     for key, label in zip(found.clip_key_N, found.label_N, strict=True):
         assert key.split("/")[2].split("_")[1] == ("ne", "po", "sur")[label]
-    assert found.provenance["flow"] == "tvl1"
+    assert found.provenance["flow"] == "farneback"
     assert found.provenance["opencv"].startswith("4.11")
     assert found.provenance["smic_apex"] == "offset"
     # Normalised over the whole face: every channel of it spans nearly 0..255 before averaging.
