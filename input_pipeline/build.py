@@ -1,4 +1,4 @@
-"""Builds a region-flow data set from a database as delivered.
+"""Builds a region-flow data set for experiments.loso from a database as delivered.
 
 python -m input_pipeline.build --dataset=casme3 --raw_dir=DIR
 """
@@ -206,8 +206,4 @@ def _cached(cache: MapCache, record: ClipRecord) -> ClipMaps:
 
 
 if __name__ == "__main__":
-    command.run(
-        main,
-        name="input_pipeline.build",
-        purpose="Builds a region-flow data set for experiments.loso from a database as delivered.",
-    )
+    command.run(main, name="input_pipeline.build", purpose=__doc__)

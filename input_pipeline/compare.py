@@ -1,6 +1,6 @@
-"""Compares a stored data set with foreign maps of the same clips: correlation, order, scale.
+"""Compares a stored data set with foreign maps of the same clips.
 
-python -m input_pipeline.compare --dataset=NAME --maps=DIR
+python -m input_pipeline.compare --dataset=NAME --maps=DIR prints correlation, order and scale.
 """
 
 import pathlib
@@ -47,8 +47,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(
-        main,
-        name="input_pipeline.compare",
-        purpose="Compares a stored data set with foreign maps of the same clips.",
-    )
+    command.run(main, name="input_pipeline.compare", purpose=__doc__)

@@ -1,4 +1,4 @@
-"""Writes a data set's arrays to one .npz file, for machines without TensorFlow Datasets."""
+"""Writes a data set's arrays to one .npz file for experiments.loso --arrays."""
 
 import pathlib
 import zipfile
@@ -60,8 +60,4 @@ def _is_export(path: pathlib.Path) -> bool:
 
 
 if __name__ == "__main__":
-    command.run(
-        main,
-        name="input_pipeline.export",
-        purpose="Writes a data set's arrays to one .npz file for experiments.loso --arrays.",
-    )
+    command.run(main, name="input_pipeline.export", purpose=__doc__)

@@ -1,4 +1,4 @@
-"""The command that writes a pretend database.
+"""Writes a small pretend database in a real one's layout, to try the pipeline on.
 
 python -m input_pipeline.fake_database --database=casme2 --output=DIR
 """
@@ -32,8 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(
-        main,
-        name="input_pipeline.fake_database",
-        purpose="Writes a small pretend database in a real one's layout, to try the pipeline on.",
-    )
+    command.run(main, name="input_pipeline.fake_database", purpose=__doc__)

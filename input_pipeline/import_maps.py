@@ -1,4 +1,4 @@
-"""Imports published optical-flow maps (table or pre-split form) as a stored data set."""
+"""Imports published 28x28 optical-flow maps as a data set for experiments.loso."""
 
 import collections
 import pathlib
@@ -83,8 +83,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(
-        main,
-        name="input_pipeline.import_maps",
-        purpose="Imports published 28x28 optical-flow maps as a data set for experiments.loso.",
-    )
+    command.run(main, name="input_pipeline.import_maps", purpose=__doc__)

@@ -41,14 +41,15 @@ def run(
     main: Callable[[], int],
     *,
     name: str,
-    purpose: str,
+    purpose: str | None,
     mistakes: tuple[type[Exception], ...] = (InputError,),
 ) -> None:
     """Parse the flags, call `main` and leave with its exit status; never returns.
 
-    `name` is the module after `python -m`. Exceptions in `mistakes`, and operating-system
-    errors, become one line on stderr and exit status 2; StoppedError becomes one line and its own
-    status. Anything else is a fault of ours and keeps its traceback.
+    `name` is the module after `python -m`; the first line of `purpose` stands in the help (-OO
+    takes docstrings away). Exceptions in `mistakes`, and operating-system errors, become one line
+    on stderr and exit status 2; StoppedError becomes one line and its own status. Anything else is
+    a fault of ours and keeps its traceback.
     """
 
     def guarded(_: Sequence[str]) -> int:
@@ -96,13 +97,13 @@ def run(
         # A terminal without Unicode shows a code instead of ending a run with its last line.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app.run(guarded, flags_parser=functools.partial(_parse, name, purpose))
+    app.run(guarded, flags_parser=functools.partial(_parse, name, purpose or ""))
 
 
 def _parse(name: str, purpose: str, argv: Sequence[str]) -> list[str]:
     """Read the flags; leaves where they ask for help, or with a line on what is wrong with them."""
     if any(word in ("--help", "-help", "-h", "-?") for word in argv[1:]):
-        sys.exit(_print_help(name, _help(name, purpose)))
+        sys.exit(_print_help(name, purpose.partition("\n")[0]))
     for word in argv[1:]:
         if not word.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in word):
             _leave(
@@ -177,9 +178,16 @@ def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")
 
 
-def _print_help(name: str, text: str) -> int:
+def _print_help(name: str, purpose: str) -> int:
+    lines = [f"usage: python -m {name} [--flag=value ...]", "", purpose, "", "flags:"]
+    for module, owned in sorted(flags.FLAGS.flags_by_module_dict().items()):
+        if module.split(".")[0] not in _PACKAGES and module != sys.argv[0]:
+            continue
+        for flag in sorted(owned, key=lambda flag: flag.name):
+            lines.append(f"  --{flag.name}: {' '.join((flag.help or '').split())}")
+            lines.append(f"      (default: {flag.default_as_str or 'none'})")
     try:
-        print(text, flush=True)
+        print("\n".join(lines), flush=True)
     except BrokenPipeError:
         return _reader_left()
     except OSError as error:
@@ -199,15 +207,6 @@ def _unwritable(error: OSError) -> str:
         sys.stdout.flush()
     except OSError:
         _drop_output()
-    return _describe(error)
-
-
-def _drop_output() -> None:
-    # Else the interpreter tries once more to write what is left, and complains a second time.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _describe(error: OSError) -> str:
     where = f" '{error.filename}'" if error.filename else ""
     advice = {
         errno.ENOSPC: "the disk is full; free some space and run the same command again",
@@ -221,19 +220,12 @@ def _describe(error: OSError) -> str:
     return f"cannot use{where}: {error.strerror}" + (f" ({advice})." if advice else ".")
 
 
+def _drop_output() -> None:
+    # Else the interpreter tries once more to write what is left, and complains a second time.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _leave(name: str, message: str) -> NoReturn:
     one_line = " ".join(message.split())
     print(f"{name}: error: {one_line}", file=sys.stderr)
     sys.exit(2)
-
-
-def _help(name: str, purpose: str) -> str:
-    values = flags.FLAGS
-    lines = [f"usage: python -m {name} [--flag=value ...]", "", purpose, "", "flags:"]
-    for module, owned in sorted(values.flags_by_module_dict().items()):
-        if module.split(".")[0] not in _PACKAGES and module != sys.argv[0]:
-            continue
-        for flag in sorted(owned, key=lambda flag: flag.name):
-            lines.append(f"  --{flag.name}: {' '.join((flag.help or '').split())}")
-            lines.append(f"      (default: {flag.default_as_str or 'none'})")
-    return "\n".join(lines)
