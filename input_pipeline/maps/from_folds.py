@@ -24,13 +24,8 @@ _STRAY = frozenset({"__pycache__", "Thumbs.db", "desktop.ini"})
 _FORM = "<subject>/u_train|u_test/<0|1|2>/<subject>_<clip>.png"
 
 
-class _Key(NamedTuple):
-    database: str
-    subject: str
-    clip: str
-
-    def __str__(self) -> str:
-        return "/".join(self)
+# Database, subject and clip.
+_Key = tuple[str, str, str]
 
 
 class _Copy(NamedTuple):
@@ -64,7 +59,8 @@ def read_split(source: pathlib.Path, dataset: str) -> list[MapSample]:
         if missing:
             faults.add(
                 f"the fold '{name}' lacks {len(missing)} of the {len(copies)} clips that other "
-                f"folds hold, the first being {missing[0]}; every fold must hold the same clips."
+                f"folds hold, the first being {'/'.join(missing[0])}; every fold must hold the "
+                "same clips."
             )
     if folds and not copies:
         faults.add(f"the source folder holds no maps; the form is {_FORM}.")
@@ -110,7 +106,8 @@ def _read_fold(root: pathlib.Path, name: str, dataset: str, faults: Faults) -> d
                     f"'{name}'; u_test holds exactly the fold's own subject; move or remove it."
                 )
             if key in fold:
-                faults.add(f"'{shown}': the fold '{name}' holds {key} twice; remove one of them.")
+                twice = "/".join(key)
+                faults.add(f"'{shown}': the fold '{name}' holds {twice} twice; remove one of them.")
             fold[key] = copy
     return fold
 
@@ -139,7 +136,7 @@ def _key(path: pathlib.Path) -> _Key:
     if path.suffix.lower() != ".png" or not separator or database is None:
         raise InputError(f"it is not named like a map; the form is {_FORM}; remove it.")
     identifiers.checked(clip, "clip")
-    return _Key(database, registry.canonical_subject(database, subject), clip)
+    return database, registry.canonical_subject(database, subject), clip
 
 
 def _digest(path: pathlib.Path) -> bytes:
@@ -158,5 +155,5 @@ def _compare(
             what = "class" if earlier.label != copy.label else "picture"
             faults.add(
                 f"'{copy.path.relative_to(root)}' and '{earlier.path.relative_to(root)}' give "
-                f"{key} another {what}; all folds must agree; copy the folder again."
+                f"{'/'.join(key)} another {what}; all folds must agree; copy the folder again."
             )

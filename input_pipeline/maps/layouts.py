@@ -4,7 +4,7 @@ Landmarks are five points (x right, y down) in pixels of the face at hand, left 
 in the image. Letters in array names: S face side, H rows, W columns, C flow channels.
 """
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ MEAN_LANDMARKS_5x2 = np.array(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """One region: where it is cut from the face, and its slot in the 28x28 map (pixels)."""
 
     name: str
@@ -33,8 +32,7 @@ class Window:
     slot_width: int
 
 
-@dataclasses.dataclass(frozen=True)
-class _Region:
+class _Region(NamedTuple):
     """A region of a layout in units of a 28-pixel face; its slot is as large as its window."""
 
     landmark: str

@@ -1,7 +1,7 @@
 """How foreign flow maps relate to ours: correlation, channel order, sign, scale, mirroring."""
 
-import dataclasses
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from input_pipeline.core.clips import FLOW_CHANNELS
 _ALIKE = 0.3
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """How foreign channels relate to ours over the clips that both have.
 
     correlation_3x3[i, j] is the median over clips of Pearson's correlation between our channel i
@@ -42,18 +41,10 @@ def compare(ours_NxHxWxC: np.ndarray, theirs_NxHxWxC: np.ndarray) -> Comparison:
         theirs_NxHxWxC = turned_NxHxWxC
     correlation_3x3 = turned if mirrored else straight
     order = _best(correlation_3x3)[0]
-    lines = [
-        _line(ours_NxHxWxC[..., own], theirs_NxHxWxC[..., foreign])
-        for own, foreign in enumerate(order)
-    ]
-    return Comparison(
-        clips=len(ours_NxHxWxC),
-        correlation_3x3=correlation_3x3,
-        order=order,
-        slope_3=np.array([slope for slope, _ in lines]),
-        offset_3=np.array([offset for _, offset in lines]),
-        mirrored=mirrored,
-    )
+    ordered_NxHxWxC = theirs_NxHxWxC[..., list(order)]
+    lines_3x2 = [_line(ours_NxHxWxC[..., own], ordered_NxHxWxC[..., own]) for own in range(3)]
+    slope_3, offset_3 = np.transpose(lines_3x2)
+    return Comparison(len(ours_NxHxWxC), correlation_3x3, order, slope_3, offset_3, mirrored)
 
 
 def _correlations(ours_NxHxWxC: np.ndarray, theirs_NxHxWxC: np.ndarray) -> np.ndarray:
@@ -101,9 +92,8 @@ def describe(comparison: Comparison) -> list[str]:
         "in the order of their pictures' red, green and blue)",
         " " * 8 + "".join(f"{name:>9}" for name in ("first", "second", "third")),
     ]
-    for own, name in enumerate(FLOW_CHANNELS):
-        row = "".join(f"{value:9.3f}" for value in comparison.correlation_3x3[own])
-        lines.append(f"{name:<8}{row}")
+    for name, row_3 in zip(FLOW_CHANNELS, comparison.correlation_3x3, strict=True):
+        lines.append(f"{name:<8}" + "".join(f"{value:9.3f}" for value in row_3))
     best = [comparison.correlation_3x3[own, comparison.order[own]] for own in range(3)]
     if max(abs(value) for value in best) < _ALIKE:
         lines.append(
@@ -118,9 +108,7 @@ def describe(comparison: Comparison) -> list[str]:
     lines.append(f"their channel order: ({', '.join(named)})")
     if comparison.mirrored:
         lines.append("their pictures are mirrored left to right against ours")
-    for own, name in enumerate(FLOW_CHANNELS):
-        lines.append(
-            f"scale of {name}: theirs = {comparison.slope_3[own]:.3f} * ours "
-            f"{comparison.offset_3[own]:+.1f}"
-        )
-    return lines
+    scales = zip(FLOW_CHANNELS, comparison.slope_3, comparison.offset_3, strict=True)
+    return lines + [
+        f"scale of {c}: theirs = {slope:.3f} * ours {by:+.1f}" for c, slope, by in scales
+    ]

@@ -5,7 +5,7 @@ expression mixes, a motion the subject is in the habit of making, small head mot
 Strain, normalisation and layout come from the same functions as for real clips.
 """
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,11 +33,12 @@ _SUBJECT_SIZES: dict[str, dict[str, tuple[int, ...]]] = {
 # Clips per class, in label order; the composite's are those of MEGC 2019.
 _CLASS_SIZES = {"small": (91, 39, 30), "composite": (250, 109, 83)}
 _FACE_SIZE = 56
+# Pixel centres along one side of the face, in pixels of a 28-pixel face.
+_GRID_S = (np.arange(_FACE_SIZE) + 0.5) * (MAP_SIZE / _FACE_SIZE) - 0.5
 _SEED = 20190514
 
 
-@dataclasses.dataclass(frozen=True)
-class _Bump:
+class _Bump(NamedTuple):
     """A smooth local motion: centre relative to a landmark, spread, and direction.
 
     In pixels of a 28-pixel face, for the left side of the image; the right side mirrors it.
@@ -77,13 +78,6 @@ _EXPRESSIONS = {
 _HABIT, _HEAD, _SMOOTH_NOISE, _WHITE_NOISE = 0.55, 0.30, 0.30, 0.05
 
 
-@dataclasses.dataclass(frozen=True)
-class _Subject:
-    landmarks_5x2: np.ndarray
-    habit: str
-    habit_strength: float
-
-
 def make(layout: str, size: str) -> Clips:
     """The synthetic data set: `small` has 24 subjects and 160 clips, `composite` 68 and 442.
 
@@ -99,14 +93,12 @@ def make(layout: str, size: str) -> Clips:
     for database, subject_sizes in _SUBJECT_SIZES[size].items():
         for number, clips_of_subject in enumerate(subject_sizes, start=1):
             subject_name = f"{database[-1]}{number:02d}"
-            subject = _Subject(
-                landmarks_5x2=layouts.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2)),
-                habit=tuple(_MOTIONS)[rng.integers(len(_MOTIONS))],
-                habit_strength=float(rng.normal(0.0, _HABIT)),
-            )
+            landmarks_5x2 = layouts.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2))
+            habit = (tuple(_MOTIONS)[rng.integers(len(_MOTIONS))], rng.normal(0.0, _HABIT))
             for clip_number in range(1, clips_of_subject + 1):
                 ids = (database, subject_name, f"{subject_name}_{clip_number:02d}")
-                samples.append(_new_clip(rng, subject, ids, int(label_N[len(samples)])))
+                label = int(label_N[len(samples)])
+                samples.append(_new_clip(rng, landmarks_5x2, habit, ids, label))
     return to_clips(
         samples,
         where=f"the synthetic data set ({size})",
@@ -119,19 +111,23 @@ def make(layout: str, size: str) -> Clips:
 
 
 def _new_clip(
-    rng: np.random.Generator, subject: _Subject, ids: tuple[str, str, str], label: int
+    rng: np.random.Generator,
+    subject_5x2: np.ndarray,
+    habit: tuple[str, float],
+    ids: tuple[str, str, str],
+    label: int,
 ) -> MapSample:
+    """A clip of a subject with these landmarks and a habitual motion of this strength."""
     wanted = CLASS_NAMES[label]
     names = [name for name, (class_name, _) in _EXPRESSIONS.items() if class_name == wanted]
     emotion = names[rng.integers(len(names))]
-    landmarks_5x2 = subject.landmarks_5x2 + rng.normal(0.0, 0.15, (5, 2))
+    landmarks_5x2 = subject_5x2 + rng.normal(0.0, 0.15, (5, 2))
     flow_SxSx2 = np.zeros((_FACE_SIZE, _FACE_SIZE, 2))
     intensity = rng.lognormal(-0.15, 0.55)
     for motion in _EXPRESSIONS[emotion][1]:
-        strength = intensity * rng.uniform(0.3, 1.3)
-        flow_SxSx2 += _motion(rng, motion, landmarks_5x2, strength)
-    habit_strength = subject.habit_strength * rng.uniform(0.5, 1.5)
-    flow_SxSx2 += _motion(rng, subject.habit, landmarks_5x2, habit_strength)
+        flow_SxSx2 += _motion(rng, motion, landmarks_5x2, intensity * rng.uniform(0.3, 1.3))
+    motion, strength = habit
+    flow_SxSx2 += _motion(rng, motion, landmarks_5x2, strength * rng.uniform(0.5, 1.5))
     passing = tuple(_MOTIONS)[rng.integers(len(_MOTIONS))]
     flow_SxSx2 += _motion(rng, passing, landmarks_5x2, rng.normal(0.0, _HABIT))
     flow_SxSx2 += _head_motion(rng) + _noise(rng)
@@ -153,11 +149,6 @@ def _new_clip(
     )
 
 
-def _grid() -> np.ndarray:
-    """Pixel centres along one side of the face, in pixels of a 28-pixel face."""
-    return (np.arange(_FACE_SIZE) + 0.5) * (MAP_SIZE / _FACE_SIZE) - 0.5
-
-
 def _motion(
     rng: np.random.Generator, name: str, landmarks_5x2: np.ndarray, strength: float
 ) -> np.ndarray:
@@ -168,8 +159,8 @@ def _motion(
         landmark = bump.anchor if bump.anchor == "nose" else f"{bump.anchor}_{side}"
         x, y = landmarks_5x2[layouts.LANDMARKS.index(landmark)]
         x, y = x + mirror * bump.offset[0], y + bump.offset[1]
-        column_S = np.exp(-0.5 * ((_grid() - x) / bump.spread[0]) ** 2)
-        row_S = np.exp(-0.5 * ((_grid() - y) / bump.spread[1]) ** 2)
+        column_S = np.exp(-0.5 * ((_GRID_S - x) / bump.spread[0]) ** 2)
+        row_S = np.exp(-0.5 * ((_GRID_S - y) / bump.spread[1]) ** 2)
         direction_2 = np.array([mirror * bump.direction[0], bump.direction[1]])
         amount = strength * rng.uniform(0.7, 1.3)
         flow_SxSx2 += amount * np.multiply.outer(np.multiply.outer(row_S, column_S), direction_2)
@@ -179,7 +170,7 @@ def _motion(
 def _head_motion(rng: np.random.Generator) -> np.ndarray:
     """Translation, rotation and change of scale of the whole face, SxSx2 in pixels."""
     shift_x, shift_y, turn, growth = rng.normal(0.0, _HEAD, 4)
-    unit_S = (_grid() - (MAP_SIZE - 1) / 2) / (MAP_SIZE / 2)
+    unit_S = (_GRID_S - (MAP_SIZE - 1) / 2) / (MAP_SIZE / 2)
     y_SxS, x_SxS = np.meshgrid(unit_S, unit_S, indexing="ij")
     return np.stack(
         [shift_x - turn * y_SxS + growth * x_SxS, shift_y + turn * x_SxS + growth * y_SxS], axis=-1
@@ -189,7 +180,7 @@ def _head_motion(rng: np.random.Generator) -> np.ndarray:
 def _noise(rng: np.random.Generator) -> np.ndarray:
     """Smooth noise, as optical flow makes on plain skin, and white noise, SxSx2 in pixels."""
     knots = np.linspace(0.0, MAP_SIZE - 1.0, 8)
-    blend_SxK = np.exp(-0.5 * ((_grid()[:, None] - knots[None, :]) / 2.2) ** 2)
+    blend_SxK = np.exp(-0.5 * ((_GRID_S[:, None] - knots[None, :]) / 2.2) ** 2)
     blend_SxK /= np.sqrt((blend_SxK**2).sum(axis=1, keepdims=True))
     coarse_2xKxK = rng.normal(0.0, _SMOOTH_NOISE, (2, len(knots), len(knots)))
     smooth_2xSxS = blend_SxK @ coarse_2xKxK @ blend_SxK.T
