@@ -7,7 +7,6 @@ import math
 import pathlib
 import zipfile
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
@@ -35,8 +34,7 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
         "class_names": np.array(clips.class_names),
         "every_clip": np.array(clips.every_clip),
     }
-    for name in sorted(clips.extras):
-        arrays[EXTRA_PREFIX + name] = clips.extras[name]
+    arrays |= {EXTRA_PREFIX + name: clips.extras[name] for name in sorted(clips.extras)}
     # content_hash tells equal input to training; this one tells whether the file is as written.
     arrays["file_hash"] = np.array(content_hash(arrays))
     buffer = io.BytesIO()
@@ -44,15 +42,8 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
     files.write_whole(path, buffer.getvalue())
 
 
-class Header(NamedTuple):
-    """Shape and type of an array that has not been read yet."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-
-def headers(archive: zipfile.ZipFile) -> dict[str, Header]:
-    """The header of every member, by the array's name.
+def headers(archive: zipfile.ZipFile) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shape and type of every member, none of them read yet, by the array's name.
 
     Raises ValueError on Python objects, and where a header and the member's size disagree.
     """
@@ -67,7 +58,7 @@ def headers(archive: zipfile.ZipFile) -> dict[str, Header]:
                 raise ValueError("it holds Python objects, which could run code")
             if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
                 raise ValueError("an array is not as large as its header says")
-        found[member.filename.removesuffix(".npy")] = Header(shape, dtype)
+        found[member.filename.removesuffix(".npy")] = shape, dtype
     return found
 
 

@@ -4,7 +4,6 @@ import json
 import math
 import pathlib
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,14 +23,14 @@ from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import DATASETS, STORED_DATASETS
 from input_pipeline.maps import synthetic
 from input_pipeline.storage import arrays_file, tfds_folder
-from input_pipeline.storage.arrays_file import EXTRA_PREFIX, Header
+from input_pipeline.storage.arrays_file import EXTRA_PREFIX
 
 # Members of an exported file; further columns of the clips follow under EXTRA_PREFIX.
 _FIRST_FACTS = ("dataset", "layout", "provenance", "content_hash")
 ARRAY_NAMES = (*COLUMNS, *_FIRST_FACTS)
 # Members that files written by earlier versions lack.
-_LATER_NAMES = ("pretend", "file_hash", "whole_hash", "class_names", "every_clip")
-_FACTS = (*_FIRST_FACTS, *_LATER_NAMES)
+_LATER_FACTS = ("pretend", "file_hash", "whole_hash", "class_names", "every_clip")
+_FACTS = (*_FIRST_FACTS, *_LATER_FACTS)
 _MOST_BYTES = 4 << 30
 # Of anything that is no map: a clip's entry in a column, or a text about all clips.
 _MOST_BYTES_OF_ENTRY = 1 << 16
@@ -76,19 +75,32 @@ def every_clip(
             f"missing); build it {build if dataset in STORED_DATASETS else ''}from published maps "
             f"with: python -m input_pipeline.import_maps --source=DIR {flags}"
         )
-    return _checked_against_build(_read_records(path), dataset, layout, path)
+    return _checked_against_build(path, dataset, layout)
 
 
-def _read_records(path: pathlib.Path) -> list[dict[str, Any]]:
+def _checked_against_build(path: pathlib.Path, dataset: str, layout: str) -> Clips:
+    damaged = (
+        f"the data set in '{path}' is damaged or incomplete; build it again with the command "
+        "that made it and --overwrite"
+    )
     # Loading TFDS takes most of a second; commands that only print help never come here.
     import tensorflow_datasets as tfds
 
     try:
-        builder = tfds.builder_from_directory(path)
-        return list(builder.as_data_source("clips"))
+        records = list(tfds.builder_from_directory(path).as_data_source("clips"))
     # Which exception a damaged file raises depends on the byte: a dozen types are known.
     except Exception as error:
-        raise InputError(f"{_damaged(path)} ({_first_line(error)}).") from error
+        raise InputError(f"{damaged} ({_first_line(error)}).") from error
+    if not records or not COLUMNS.keys() <= records[0].keys():
+        raise InputError(f"{damaged} (no records, or features are missing).")
+    columns = {name: _column([record[name] for record in records]) for name in records[0]}
+    metadata = tfds_folder.stored_metadata(path)
+    # Anything but a plain no counts as the mark.
+    metadata["pretend"] = metadata.get("pretend", False) is not False
+    metadata |= {"dataset": dataset, "layout": layout}
+    clips = _stored_clips(columns, metadata, path, damaged)
+    _check_whole_hash(clips, metadata, damaged)
+    return clips
 
 
 def _first_line(error: Exception) -> str:
@@ -96,33 +108,8 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
-def _damaged(path: pathlib.Path) -> str:
-    return (
-        f"the data set in '{path}' is damaged or incomplete; build it again with the command "
-        "that made it and --overwrite"
-    )
-
-
-def _checked_against_build(
-    records: list[dict[str, Any]], dataset: str, layout: str, path: pathlib.Path
-) -> Clips:
-    if not records or not COLUMNS.keys() <= records[0].keys():
-        raise InputError(f"{_damaged(path)} (no records, or features are missing).")
-    columns = {name: _column([record[name] for record in records]) for name in records[0]}
-    metadata = tfds_folder.stored_metadata(path)
-    # Anything but a plain no counts as the mark.
-    metadata["pretend"] = metadata.get("pretend", False) is not False
-    metadata |= {"dataset": dataset, "layout": layout}
-    clips = _stored_clips(columns, metadata, path, _damaged)
-    _check_whole_hash(clips, metadata, _damaged(path))
-    return clips
-
-
 def _stored_clips(
-    columns: dict[str, np.ndarray],
-    facts: dict[str, Any],
-    path: pathlib.Path,
-    complaint: Callable[[pathlib.Path], str],
+    columns: dict[str, np.ndarray], facts: dict[str, Any], path: pathlib.Path, complaint: str
 ) -> Clips:
     """All clips of a data set or export, held against the hash of those in its classes.
 
@@ -130,7 +117,7 @@ def _stored_clips(
     """
     class_names = facts.get("class_names", list(CLASS_NAMES))
     if not isinstance(class_names, list) or not 2 <= len(set(class_names)) <= MOST_CLASSES:
-        raise InputError(f"{complaint(path)} (its class names are {str(class_names)[:40]!a}).")
+        raise InputError(f"{complaint} (its class names are {str(class_names)[:40]!a}).")
     clips = Clips.of_columns(
         columns,
         dataset=facts["dataset"],
@@ -142,7 +129,7 @@ def _stored_clips(
     )
     clips = sorted_and_checked(clips, where=f"'{path}'", stored=True)
     if facts.get("content_hash") != tasks.selected(clips).content_hash():
-        raise InputError(f"{complaint(path)} (its content hash differs from the stored one).")
+        raise InputError(f"{complaint} (its content hash differs from the stored one).")
     return clips
 
 
@@ -212,16 +199,12 @@ def _check_members(archive: zipfile.ZipFile, path: pathlib.Path) -> None:
         headers = arrays_file.headers(archive)
     except ValueError as error:
         raise InputError(f"{_no_export(path)} ({error}).") from error
-    _check_headers(headers, path)
-
-
-def _check_headers(headers: dict[str, Header], path: pathlib.Path) -> None:
-    count = math.prod(headers["label"].shape)
+    count = math.prod(headers["label"][0])
     maps = (count, MAP_SIZE, MAP_SIZE, 3)
     shapes: dict[str, tuple[int, ...]] = {"flow": maps, "flow_whole": maps}
     shapes |= dict.fromkeys(_FACTS, ())
     if "class_names" in headers:
-        shapes["class_names"] = (math.prod(headers["class_names"].shape),)
+        shapes["class_names"] = (math.prod(headers["class_names"][0]),)
     kinds = {"flow": "f", "flow_whole": "f", "label": "i", "pretend": "b", "every_clip": "b"}
     for name, (shape, dtype) in headers.items():
         wanted = shapes.get(name, (count,))
@@ -254,7 +237,7 @@ def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     }
     # Synthetic maps are made up, whichever version exported them.
     facts["pretend"] = facts.get("pretend", False) or dataset == synthetic.DATASET
-    clips = _stored_clips(columns, facts, path, _no_export)
+    clips = _stored_clips(columns, facts, path, _no_export(path))
     others = {name: array for name, array in arrays.items() if name != "file_hash"}
     if "file_hash" in arrays and str(arrays["file_hash"]) != arrays_file.content_hash(others):
         raise InputError(

@@ -106,21 +106,15 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
 
 
 def _new_builder(dataset: str, doc: str, *, registered: bool) -> type[_FlowMaps]:
-    def named(body: dict[str, Any]) -> None:
-        body.update(name=dataset, __module__=__name__, __doc__=doc)
-
-    return types.new_class(dataset, (_FlowMaps,), {"skip_registration": not registered}, named)
+    body = {"name": dataset, "__module__": __name__, "__doc__": doc}
+    options = {"skip_registration": not registered}
+    return types.new_class(dataset, (_FlowMaps,), options, lambda space: space.update(body))
 
 
 _BUILDERS = {
     name: _new_builder(name, f"{one.publication}, doi:{one.doi}.", registered=True)
     for name, one in DATA_SETS.items()
 }
-
-
-def _builder(dataset: str) -> type[_FlowMaps]:
-    # One's own is not registered: TFDS may have a data set of its name itself.
-    return _BUILDERS.get(dataset) or _new_builder(dataset, "Own maps.", registered=False)
 
 
 def _metadata(clips: Clips | None) -> dict[str, Any]:
@@ -177,8 +171,8 @@ def write_data_set(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = Fa
                 # Raises where records were damaged since: "already there" must be true of them.
                 stored = loader.every_clip(clips.dataset, clips.layout, data_dir)
                 if clips.pretend and not stored.pretend:
-                    # Written before data sets carried the mark.
-                    _mark_pretend(path)
+                    # Written before data sets carried the mark; its records stay as they are.
+                    write_whole(path / "metadata.json", json.dumps(metadata | {"pretend": True}))
                 return Written(path, is_new=False)
             raise InputError(
                 f"'{path}' already holds another version of {clips.dataset} (content hash "
@@ -206,18 +200,13 @@ def _shown(metadata: dict[str, Any]) -> str:
     return str(metadata.get("content_hash"))[:12] + alone
 
 
-def _mark_pretend(path: pathlib.Path) -> None:
-    """Add the mark to a stored data set's metadata; its records stay as they are."""
-    metadata = tfds_folder.stored_metadata(path) | {"pretend": True}
-    write_whole(path / "metadata.json", json.dumps(metadata))
-
-
 def _build(clips: Clips, staging: pathlib.Path, needed: int) -> pathlib.Path:
     # Its bar would be gone within the second that writing takes.
     tfds.disable_progress_bar()
-    builder = _builder(clips.dataset)(
-        clips=clips, data_dir=staging, config=clips.layout, file_format="array_record"
-    )
+    # One's own is not registered: TFDS may have a data set of its name itself.
+    name, layout = clips.dataset, clips.layout
+    new = _BUILDERS.get(name) or _new_builder(name, "Own maps.", registered=False)
+    builder = new(clips=clips, data_dir=staging, config=layout, file_format="array_record")
     try:
         # It prints "downloading" and the staging folder, which is not where the data set will be.
         with contextlib.redirect_stdout(io.StringIO()):

@@ -27,7 +27,6 @@ _BUILT = re.compile(
     r".*\.array_record-\d+-of-\d+|(dataset_info|features|metadata)\.json|.*\.labels\.txt"
     r"|\.metadata\.json\.[a-z0-9_]{8}"
 )
-_STAGING = r"incomplete\.[a-z0-9_]{8}"
 
 
 def dataset_path(data_dir: pathlib.Path, dataset: str, layout: str) -> pathlib.Path:
@@ -83,7 +82,7 @@ def _sweep(path: pathlib.Path) -> None:
         replaced.rename(path)
     for leftover in path.parent.glob(f"{_UNFINISHED}*"):
         # Only what `staging_folder` and `publish` make: another thing of that name is somebody's.
-        made_here = leftover == replaced or re.fullmatch(_STAGING, leftover.name)
+        made_here = leftover == replaced or re.fullmatch(r"incomplete\.[a-z0-9_]{8}", leftover.name)
         if made_here and leftover.is_dir() and not foreign_files(leftover):
             _remove(leftover)
 
