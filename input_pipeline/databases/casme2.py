@@ -68,10 +68,8 @@ DATABASE = Database(
     spelling="sub{:02d}",
     # Numbers are those of the whole recording in all three trees.
     frame_names={
-        "raw": FrameName(re.compile(r"img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg"),
-        "cropped": FrameName(
-            re.compile(r"reg_img(\d+)", re.ASCII | re.IGNORECASE), "reg_img59.jpg"
-        ),
+        "raw": FrameName(r"img(\d+)", "img59.jpg"),
+        "cropped": FrameName(r"reg_img(\d+)", "reg_img59.jpg"),
     },
     frames_per_second=200,
     read=read,

@@ -18,9 +18,7 @@ NAME = "casme3"
 SUBJECT_FOLDER = re.compile(r"spno\.?\d{1,4}(_[a-z]_\d+)?", re.ASCII | re.IGNORECASE)
 # Depth pictures are PNG and may lie where some copies have the colour frames.
 # Frames taken out of the videos anew are commonly called img_00175.jpg.
-_FRAME_NAME = FrameName(
-    re.compile(r"(?:img_?)?(\d+)", re.ASCII | re.IGNORECASE), "175.jpg", (".jpg", ".jpeg")
-)
+_FRAME_NAME = FrameName(r"(?:img_?)?(\d+)", "175.jpg", (".jpg", ".jpeg"))
 # Depth pictures have the colour frames' names; macro-expressions are other clips.
 _OTHER_TREES = LeftOut(
     re.compile(r"(^|/)(depth|video|[^/]*MaE[^/]*)(/|$)", re.IGNORECASE),

@@ -5,8 +5,6 @@ import enum
 from input_pipeline.databases import packaged_table
 from input_pipeline.databases.rows import AppliedCorrection
 
-_PROTOCOL = "protocol"
-
 
 class Part(enum.Enum):
     """What a clip is to the 3-class protocol, by its name alone; the values are the table's."""
@@ -41,4 +39,4 @@ class Corrections:
 
     def part_of(self, subject: str, clip: str) -> Part:
         """What the table says of a clip by name; where it says something, counted as applied."""
-        return Part(self.apply(subject, clip, _PROTOCOL, Part.INSIDE.value))
+        return Part(self.apply(subject, clip, "protocol", Part.INSIDE.value))

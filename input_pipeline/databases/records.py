@@ -5,7 +5,6 @@ a row is the same for all.
 """
 
 import collections
-import dataclasses
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,8 +42,7 @@ def subject_and_clip_folders(
 FoldersOf = Callable[[AnnotatedClip, Iterable[trees.OuterFolder]], Iterable[pathlib.Path]]
 
 
-@dataclasses.dataclass(frozen=True)
-class SheetLayout:
+class SheetLayout(NamedTuple):
     """How a database names and stores its clips.
 
     `names` turns subject and clip as written into what is stored, or raises ClipFault

@@ -4,14 +4,13 @@ A new database is a file with its reader and its value, an entry here, its class
 class_maps.csv and its published counts in expected_counts.csv.
 """
 
-import dataclasses
+from typing import NamedTuple
 
 from input_pipeline.databases import casme2, casme3, composite, samm, smic
 from input_pipeline.databases.database import Database
 
 
-@dataclasses.dataclass(frozen=True)
-class DataSet:
+class DataSet(NamedTuple):
     """A stored data set: the databases whose clips it may hold, and where they are published."""
 
     databases: tuple[str, ...]

@@ -14,7 +14,7 @@ from input_pipeline.databases.trees import FrameName
 NAME = "samm"
 SUBJECT_FOLDER = re.compile(r"\d{3}", re.ASCII)
 # Numbers are those of the long recording, with four digits or five.
-_FRAME_NAME = FrameName(re.compile(r"\d{1,3}_(\d+)", re.ASCII), "006_05588.jpg")
+_FRAME_NAME = FrameName(r"\d{1,3}_(\d+)", "006_05588.jpg")
 # The long videos hold the same numbers, one folder for each recording.
 _OTHER_TREES = LeftOut(re.compile(r"long", re.IGNORECASE), "the long videos")
 _SUBJECT = re.compile(r"0*(\d{1,3})", re.ASCII)

@@ -141,12 +141,8 @@ DATABASE = Database(
     spelling="s{:02d}",
     # Six digits or more, the index in the whole recording.
     frame_names={
-        "raw": FrameName(
-            re.compile(r"(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "image034208.bmp"
-        ),
-        "cropped": FrameName(
-            re.compile(r"reg_(?:image)?(\d+)", re.ASCII | re.IGNORECASE), "reg_image034208.bmp"
-        ),
+        "raw": FrameName(r"(?:image)?(\d+)", "image034208.bmp"),
+        "cropped": FrameName(r"reg_(?:image)?(\d+)", "reg_image034208.bmp"),
     },
     # Its high-speed camera.
     frames_per_second=100,

@@ -33,23 +33,18 @@ class LeftOut(NamedTuple):
 NOTHING_LEFT_OUT = LeftOut(re.compile(r"(?!)"), "")
 
 
+@dataclasses.dataclass
 class SourceFolder:
     """A raw folder as found; `is_subject` tells the subjects' folders by their name."""
 
-    def __init__(
-        self,
-        raw_dir: pathlib.Path,
-        is_subject: Callable[[str], object],
-        left_out: LeftOut = NOTHING_LEFT_OUT,
-    ) -> None:
-        self.raw_dir = raw_dir
-        self._is_subject = is_subject
-        self._left_out = left_out
+    raw_dir: pathlib.Path
+    is_subject: Callable[[str], object]
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
     @functools.cached_property
     def folders(self) -> tuple[OuterFolder, ...]:
         """The folders above and beside the subjects."""
-        return trees.outer_folders(self.raw_dir, self._is_subject)
+        return trees.outer_folders(self.raw_dir, self.is_subject)
 
     @functools.cached_property
     def possible_sheets(self) -> list[pathlib.Path]:
@@ -69,7 +64,7 @@ class SourceFolder:
 
     def trees(self, frames: str) -> tuple[OuterFolder, ...]:
         """The trees of the frames asked for, best first; raises InputError where there is none."""
-        found = trees.trees(self.folders, self.raw_dir, frames, self._left_out.pattern)
+        found = trees.trees(self.folders, self.raw_dir, frames, self.left_out.pattern)
         if found:
             return found
         others = [folder for folder in self.folders if folder.subjects]
@@ -77,7 +72,7 @@ class SourceFolder:
         rest = [folder.below for folder in others if not self._is_left_out(folder)]
         seen = f"found only {', '.join(rest[:5])}" if rest else "no folder of a subject is there"
         if left and not rest:
-            seen = f"{', '.join(left[:5])}: left out on purpose, for these are {self._left_out.why}"
+            seen = f"{', '.join(left[:5])}: left out on purpose, for these are {self.left_out.why}"
         other = "cropped" if frames == "raw" else "raw"
         advice = f", or give --frames={other} if those are wanted" if rest else ""
         raise self._error(
@@ -100,7 +95,7 @@ class SourceFolder:
         ]
         notes += [f"frames: {self._shown(tree.path)}" for tree in found_trees]
         notes += [
-            f"frames left out on purpose: {self._shown(folder.path)} ({self._left_out.why})"
+            f"frames left out on purpose: {self._shown(folder.path)} ({self.left_out.why})"
             for folder in self.folders
             if folder.subjects and self._is_left_out(folder)
         ]
@@ -115,10 +110,10 @@ class SourceFolder:
         return dataclasses.replace(result, notes=(*result.notes, *notes))
 
     def _is_left_out(self, folder: OuterFolder) -> bool:
-        return bool(self._left_out.pattern.search(folder.below))
+        return bool(self.left_out.pattern.search(folder.below))
 
     def _error(self, message: str, other_hint: str = "") -> InputError:
-        advice = hint(self.raw_dir, self.folders, self._is_subject) or other_hint
+        advice = hint(self.raw_dir, self.folders, self.is_subject) or other_hint
         return InputError(f"{message}; {advice}." if advice else f"{message}.")
 
     def _shown(self, path: pathlib.Path) -> str:

@@ -26,9 +26,12 @@ Frames = tuple[tuple[int, pathlib.Path], ...]
 
 
 class FrameName(NamedTuple):
-    """How frames are named: `pattern` without the suffix, digits in its group, and an example."""
+    """How frames are named: `pattern` without the suffix, digits in its group, and an example.
 
-    pattern: re.Pattern[str]
+    Case does not count, and digits are those of ASCII.
+    """
+
+    pattern: str
     example: str
     suffixes: tuple[str, ...] = _SUFFIXES
 
@@ -221,9 +224,8 @@ def _numbered(folder: pathlib.Path, frame_name: FrameName) -> dict[int, tuple[st
         names = sorted(entry.name for entry in entries)
     for name in names:
         stem, suffix = os.path.splitext(name)
-        fits = suffix.lower() in frame_name.suffixes
-        match = frame_name.pattern.fullmatch(stem) if fits else None
-        if match:
+        match = re.fullmatch(frame_name.pattern, stem, re.ASCII | re.IGNORECASE)
+        if match and suffix.lower() in frame_name.suffixes:
             number = int(match[1])
             found[number] = (*found.get(number, ()), name)
     return found

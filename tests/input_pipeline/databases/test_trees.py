@@ -15,7 +15,7 @@ from input_pipeline.databases.rows import ReadResult
 from input_pipeline.databases.source_folder import SourceFolder
 from input_pipeline.databases.trees import FrameName
 
-NAME = FrameName(re.compile(r"(?:reg_)?img(\d+)", re.ASCII | re.IGNORECASE), "img59.jpg")
+NAME = FrameName(r"(?:reg_)?img(\d+)", "img59.jpg")
 SUBJECT = re.compile(r"sub\d\d", re.IGNORECASE)
 
 
