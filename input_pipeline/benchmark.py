@@ -14,7 +14,6 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import NamedTuple
 
 import numpy as np
 from absl import flags
@@ -46,14 +45,6 @@ STRENGTHS = (0.5, 1.0, 2.0, 3.0)
 NOISES = (0.0, 2.0)
 # Of a worker: what holds it until all have done their first clip.
 _together: "multiprocessing.synchronize.Barrier"
-
-
-class Timing(NamedTuple):
-    """Clips per second with some workers, seconds per stage over all clips, MB of the largest."""
-
-    clips_per_second: float
-    seconds: dict[str, float]
-    peak_mb: float
 
 
 def main() -> int:
@@ -101,8 +92,13 @@ def pretend_clips(folder: pathlib.Path, count: int) -> list[ClipRecord]:
     return records
 
 
-def timed(records: list[ClipRecord], settings: clip_maps.MapSettings, workers: int) -> Timing:
-    """All clips with `workers` processes, whose start and first clip are not counted."""
+def timed(
+    records: list[ClipRecord], settings: clip_maps.MapSettings, workers: int
+) -> tuple[float, dict[str, float], float]:
+    """Clips per second, seconds per stage over all clips, and MB of the largest worker.
+
+    The start of the `workers` processes and their first clip are not counted.
+    """
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(workers)
     work = functools.partial(_work, settings=settings)
@@ -117,11 +113,8 @@ def timed(records: list[ClipRecord], settings: clip_maps.MapSettings, workers: i
             raise InputError(
                 "a worker of the benchmark ended early; its message stands above."
             ) from error
-    return Timing(
-        clips_per_second=len(records) / elapsed,
-        seconds={stage: sum(seconds.get(stage, 0.0) for seconds, _ in done) for stage in STAGES},
-        peak_mb=max(peak for _, peak in done),
-    )
+    total = {stage: sum(seconds.get(stage, 0.0) for seconds, _ in done) for stage in STAGES}
+    return len(records) / elapsed, total, max(peak for _, peak in done)
 
 
 def _start_worker(together: "multiprocessing.synchronize.Barrier") -> None:
@@ -158,14 +151,10 @@ def _print_timings(records: list[ClipRecord], settings: clip_maps.MapSettings) -
     print("".join(f"{stage:>11}" for stage in STAGES), " (ms per clip)")
     single = None
     for workers in range(1, _WORKERS.value + 1):
-        timing = timed(records, settings, workers)
-        single = single or timing.clips_per_second
-        print(
-            f"{workers:>8}{timing.clips_per_second:>9.2f}{timing.clips_per_second / single:>10.2f}"
-            f"{timing.peak_mb:>9.0f}",
-            end="",
-        )
-        print("".join(f"{1000 * timing.seconds[s] / len(records):>11.1f}" for s in STAGES))
+        rate, seconds, peak_mb = timed(records, settings, workers)
+        single = single or rate
+        print(f"{workers:>8}{rate:>9.2f}{rate / single:>10.2f}{peak_mb:>9.0f}", end="")
+        print("".join(f"{1000 * seconds[stage] / len(records):>11.1f}" for stage in STAGES))
 
 
 def _print_accuracy(method: str, identities: int) -> None:

@@ -4,7 +4,6 @@ The folder holds face crops and is licensed material like the database itself.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import io
 import itertools
@@ -55,7 +54,7 @@ class MapCache:
     def save(self, record: ClipRecord, maps: ClipMaps) -> None:
         """Store a clip's maps; raises OSError with path and bytes where that fails."""
         buffer = io.BytesIO()
-        quality = json.dumps(dataclasses.asdict(maps.quality))
+        quality = json.dumps(maps.quality._asdict())
         arrays = {name: getattr(maps, name) for name in _ARRAYS}
         marks = self._marks(record)
         np.savez(buffer, marks=np.array(marks), quality=np.array(quality), **arrays)

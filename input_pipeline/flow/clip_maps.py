@@ -9,6 +9,7 @@ import pathlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,9 +64,7 @@ class MapSettings:
         """What the maps depend on, as text for the data set: settings and versions."""
         return {
             **optical.provenance(self.flow),
-            "strain": self.strain,
-            "smic_apex": self.smic_apex,
-            "zero_motion": self.zero_motion,
+            **dataclasses.asdict(self),
             "spot_seconds": f"{self.spot_seconds:g}",
             "face_size": str(detection.FACE_SIZE),
             "landmark_model_sha256": detection.LANDMARK_MODEL_SHA256,
@@ -75,8 +74,7 @@ class MapSettings:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class Quality:
+class Quality(NamedTuple):
     """What a look at the build report needs to find odd clips.
 
     The frames are those really used; flow_max_px and strain_mean are of the whole face crop;

@@ -1,7 +1,6 @@
 """Makes the maps of many clips on all cores; one bad clip, or a dying worker, costs itself only."""
 
 import concurrent.futures
-import dataclasses
 import functools
 import multiprocessing
 import os
@@ -10,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from typing import NamedTuple
 
 from input_pipeline.core import progress_lines
 from input_pipeline.core.clip_faults import ClipFault
@@ -21,8 +21,7 @@ from input_pipeline.flow.clip_maps import MapSettings, Quality, check_clip, make
 _WATCH_SECONDS = 1.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one clip: its quality, or a reason code with one sentence."""
 
     key: str

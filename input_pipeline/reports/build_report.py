@@ -21,11 +21,10 @@ def all_faults(result: ReadResult, outcomes: Sequence[Outcome]) -> list[FaultyCl
     """Faults of reading and of processing in key order, known defects of the release marked."""
     label_of = result.labels()
     faults = list(result.faults)
-    for outcome in outcomes:
-        if outcome.code:
-            label = label_of.get(outcome.key, -1)
-            fault = FaultyClip(outcome.key, outcome.code, outcome.detail, label, outside=label < 0)
-            faults.append(fault)
+    for key, _, code, detail in outcomes:
+        if code:
+            label = label_of.get(key, -1)
+            faults.append(FaultyClip(key, code, detail, label, outside=label < 0))
     everything = known_defects.marked(faults, result.frames)
     return sorted(everything, key=lambda fault: fault.key)
 
