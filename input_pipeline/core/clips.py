@@ -30,14 +30,13 @@ COLUMNS = {
 }
 # Classes of a data set.
 MOST_CLASSES = 20
-_NAME = re.compile(r"\w{1,64}", re.ASCII)
 # Further label columns of stored clips, each with its value where it is unknown.
 LABEL_COLUMNS = {"emotion": "", "label7": -1, "objective_class": -1}
 
 
 def is_data_set_name(name: str) -> bool:
     """Whether a data set may have this name: ASCII letters, digits and `_`."""
-    return bool(_NAME.fullmatch(name))
+    return bool(re.fullmatch(r"\w{1,64}", name, re.ASCII))
 
 
 def entitled(title: str, *, pretend: bool) -> str:

@@ -10,7 +10,6 @@ _MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {char: f"\\{char}" for ch
 _OUTER_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 # Bare addresses become links.
 _LINK = re.compile(r":(?=//)|(?<=www)\.|@", re.IGNORECASE)
-_BLOCK_MARKS = "#+-="
 _LATEX = (
     {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
@@ -33,7 +32,7 @@ def markdown(text: str) -> str:
 def markdown_line(text: str) -> str:
     """The text as a paragraph or list item of its own: no heading or list begins with it."""
     shown = markdown(text).lstrip()
-    return f"\\{shown}" if shown.startswith(tuple(_BLOCK_MARKS)) else shown
+    return f"\\{shown}" if shown.startswith(("#", "+", "-", "=")) else shown
 
 
 def csv_cell(text: str) -> str:

@@ -13,13 +13,8 @@ from input_pipeline.core.errors import InputError
 INSTALL = "python -m pip install -c constraints.txt -e '.[preprocess]'"
 # What a build loads, in the order of use.
 _LIBRARIES = (
-    "openpyxl",
-    "xlrd",
-    "defusedxml",
-    "cv2",
-    "dlib",
-    "face_recognition_models",
-    "mediapipe",
+    *("openpyxl", "xlrd", "defusedxml"),
+    *("cv2", "dlib", "face_recognition_models", "mediapipe"),
 )
 # The last Python for which mediapipe 0.10.21 has wheels; later ones lack the face-mesh models.
 _LAST_PYTHON = (3, 12)

@@ -40,7 +40,10 @@ class Table:
         """The table with its title as a heading."""
         rule = ["---"] * len(self.columns)
         lines = [f"## {escaping.markdown(self.heading)}", ""]
-        lines += map(_bars, [self.columns, rule, *self.rows])
+        lines += [
+            f"| {' | '.join(map(escaping.markdown, cells))} |"
+            for cells in (self.columns, rule, *self.rows)
+        ]
         return "\n".join(lines) + "\n"
 
     def csv(self) -> str:
@@ -83,7 +86,3 @@ def _narrow(columns: int) -> Iterator[list[int]]:
     others = range(1, columns)
     for start in range(0, max(1, len(others)), LATEX_COLUMNS - 1):
         yield [0, *others[start : start + LATEX_COLUMNS - 1]]
-
-
-def _bars(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(escaping.markdown, cells)) + " |"

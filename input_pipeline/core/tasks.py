@@ -50,19 +50,14 @@ class Task:
 TASKS = {task.name: task for task in (Task("3", CLASS_NAMES, "label"),)}
 
 
-def default_task(clips: Clips) -> Task:
-    """The task of a data set where none is named: all classes that it was built with."""
-    own = Task(clips.dataset, clips.class_names, "label")
-    same = (t for t in TASKS.values() if dataclasses.replace(t, name=own.name) == own)
-    return next(same, own)
-
-
 def selected(clips: Clips, name: str | None = None) -> Clips:
-    """The clips of the task named, or of the data set's default one, out of all stored ones.
+    """The clips of the task named, or with all classes that the data set was built with.
 
     Raises InputError on an unknown task, and on one that the data set does not hold all clips of.
     """
-    default = default_task(clips)
+    own = Task(clips.dataset, clips.class_names, "label")
+    same = (t for t in TASKS.values() if dataclasses.replace(t, name=own.name) == own)
+    default = next(same, own)
     if name in (None, default.name):
         return default.of(clips)
     if name not in TASKS:

@@ -30,22 +30,15 @@ def five_landmarks(apex: np.ndarray) -> np.ndarray:
     no_face_mesh where MediaPipe finds no face, mesh_implausible where a point lies outside the
     crop, the eyes are not level or eyes, nose and mouth do not stand in their order.
     """
-    image_SxSx3 = np.ascontiguousarray(
-        np.repeat(apex[..., None], 3, axis=2) if apex.ndim == 2 else apex
-    )
+    image_SxSx3 = np.repeat(apex[..., None], 3, axis=2) if apex.ndim == 2 else apex
     height, width = image_SxSx3.shape[:2]
     with _quiet_stderr():
-        found = _mesh().process(image_SxSx3).multi_face_landmarks
+        found = _mesh().process(np.ascontiguousarray(image_SxSx3)).multi_face_landmarks
     if not found:
         raise ClipFault("no_face_mesh", "MediaPipe finds no face in the aligned apex frame.")
-    points = found[0].landmark
     # MediaPipe's unit square spans the picture's edges: a pixel's centre lies half a pixel in.
-    landmarks_5x2 = np.array(
-        [
-            np.mean([(points[i].x * width - 0.5, points[i].y * height - 0.5) for i in group], 0)
-            for group in _POINTS
-        ]
-    )
+    points_Px2 = np.array([(p.x, p.y) for p in found[0].landmark]) * (width, height) - 0.5
+    landmarks_5x2 = np.array([points_Px2[list(group)].mean(axis=0) for group in _POINTS])
     _check(landmarks_5x2, height, width)
     return landmarks_5x2.astype(np.float32)
 

@@ -3,7 +3,7 @@
 Letters in array names: H rows and W columns of a frame, S side of the face crop.
 """
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from input_pipeline.flow import optical
 from input_pipeline.pretend import portraits
 
 
-@dataclasses.dataclass(frozen=True)
-class Recovered:
+class Recovered(NamedTuple):
     """True and recovered flow of one motion in pixels of the face crop, and where it moves.
 
     Both flows are SxSx2 in (u, v); `is_moving_SxS` marks points inside the face whose true

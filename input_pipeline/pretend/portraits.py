@@ -5,8 +5,8 @@ regions run on these frames as on real ones, and the true flow is known. Points 
 y down, in pixels of the 640x480 frame; letters in array names: H rows, W columns.
 """
 
-import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ _WINDOW, _ENLARGED = (65, 10), 2.0
 _SEED = 68
 
 
-@dataclasses.dataclass(frozen=True)
-class Motion:
+class Motion(NamedTuple):
     """A smooth local motion: its centre, its spread and its direction, in pixels of the frame.
 
     Given for the left side of the image; where `mirrored`, the right side moves likewise.

@@ -32,13 +32,10 @@ _PAPER = (216, 216, 216)
 
 
 class Box(NamedTuple):
-    """A frame on the picture of one column: where, in the picture's pixels, and its colour."""
+    """A frame on the picture of one column: left, top, right, bottom in its pixels, and colour."""
 
     column: int
-    top: float
-    left: float
-    height: float
-    width: float
+    corners: tuple[float, float, float, float]
     colour: str
 
 
@@ -119,9 +116,8 @@ class Grid:
             x, y = column_left + x, row_top + y
             draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=REGION_COLOURS["eye_right"])
         for box in row.boxes:
-            row_top, column_left = self.place(number, box.column)
-            left, top = column_left + box.left, row_top + box.top
-            corners = (left, top, left + box.width - 1, top + box.height - 1)
+            top, left = self.place(number, box.column)
+            corners = np.add(box.corners, (left, top, left, top)).tolist()
             draw.rectangle(corners, outline=box.colour, width=2)
 
 
@@ -131,7 +127,8 @@ def box_of(window: Window, column: int, scale: float, *, slot: bool = False) -> 
     if slot:
         place = (window.slot_top, window.slot_left, window.slot_height, window.slot_width)
     top, left, height, width = (scale * value for value in place)
-    return Box(column, top, left, height, width, REGION_COLOURS[window.name])
+    corners = (left, top, left + width - 1, top + height - 1)
+    return Box(column, corners, REGION_COLOURS[window.name])
 
 
 def remove_others(folder: pathlib.Path, pattern: str, kept: Sequence[pathlib.Path]) -> None:
