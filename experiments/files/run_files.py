@@ -86,9 +86,7 @@ def prediction_columns(class_names: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_run_files(
-    workdir: pathlib.Path,
-    clips: Clips,
-    finished: Sequence[tuple[Chunk, ChunkResult]],
+    workdir: pathlib.Path, clips: Clips, finished: Sequence[tuple[Chunk, ChunkResult]]
 ) -> None:
     """Write predictions.csv, folds.csv and metrics.jsonl of the chunks finished so far."""
     predictions: list[tuple[Any, ...]] = []

@@ -57,11 +57,7 @@ def state_bytes(config: NetworkConfig, train_config: TrainConfig) -> int:
 
 
 def fitted_size(
-    count: int,
-    guess: int,
-    available: int,
-    devices: Sequence[Device],
-    need: Callable[[int], int],
+    count: int, guess: int, available: int, devices: Sequence[Device], need: Callable[[int], int]
 ) -> int:
     """Folds at once over all devices, for a group of `count`: as many as the memory holds.
 

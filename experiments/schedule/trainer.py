@@ -156,10 +156,7 @@ class Trainer:
         folder = self._settings.workdir / fold_weights.FOLDER
         for job, params in zip(chunk.jobs, engine.parameters(state, chunk.jobs), strict=True):
             weights = fold_weights.FoldWeights(
-                params=params,
-                seed=job.seed,
-                subject_key=job.fold.key,
-                **self._settings.weights_of,
+                params=params, seed=job.seed, subject_key=job.fold.key, **self._settings.weights_of
             )
             fold_weights.save(folder, weights)
 
