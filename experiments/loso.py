@@ -54,7 +54,6 @@ def _check_devices(execution: Execution) -> None:
 
 
 def _place(run: Run, execution: Execution, interruption: Interruption, *, remote: bool) -> "Place":
-    """Where the run is trained: on the cluster of --cluster, or here."""
     if not remote:
         from experiments.schedule.planning import local_place
 

@@ -19,6 +19,7 @@ from experiments.run.workdir import code_version, differences
 from experiments.schedule.interruption import Interruption
 
 if TYPE_CHECKING:
+    from ray import ObjectRef
     from ray.actor import ActorHandle
 
 # Ray itself waits for two minutes, and does not hear a signal meanwhile.
@@ -145,7 +146,9 @@ class Cluster:
             "time, one device each; no checkpoints inside a chunk"
         )
 
-    def submit(self, function: Callable[..., Any], *arguments: Any, node: str | None = None) -> Any:
+    def submit(
+        self, function: Callable[..., Any], *arguments: object, node: str | None = None
+    ) -> "ObjectRef[Any]":
         """Start a task, here or on one machine; the result is fetched by `outcome`."""
         options: dict[str, Any] = {"max_retries": RETRIES, "retry_exceptions": False}
         if node:
@@ -168,7 +171,7 @@ class Cluster:
         alive = (node["Resources"] for node in self.ray.nodes() if node["Alive"])
         return any(_slots(has, self.request) for has in alive)
 
-    def outcome(self, task: Any) -> Any:
+    def outcome(self, task: "ObjectRef[Any]") -> Any:
         """What a task returned; raises LostError or ConfigError where it returned nothing."""
         errors = self.ray.exceptions
         try:

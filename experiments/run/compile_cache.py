@@ -64,7 +64,7 @@ def hits() -> int:
     return _hits
 
 
-def _count(event: str, **_: Any) -> None:
+def _count(event: str, **_: str | int) -> None:
     global _hits
     _hits += event == _HIT
 
@@ -123,7 +123,7 @@ def _tell_once_of_faults(folder: pathlib.Path, *, is_ours: bool) -> None:
     shown = warnings.showwarning
     noted: list[str] = []
 
-    def show(message: Any, *args: Any, **more: Any) -> None:
+    def show(message: Warning | str, *args: Any, **more: Any) -> None:
         text = str(message)
         if "persistent compilation cache" not in text and "maximum cache size" not in text:
             shown(message, *args, **more)

@@ -90,7 +90,7 @@ def _as_flagfile(run: Run, given: Values) -> str:
     return "".join(f"{line}\n" for line in sorted(lines) if line)
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
