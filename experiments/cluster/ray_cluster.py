@@ -79,13 +79,10 @@ def _address(where: str) -> str | None:
 
     Raises ConfigError where no cluster answers in time.
     """
+    command = [sys.executable, "-c", _ASK, where]
     try:
         asked = subprocess.run(
-            [sys.executable, "-c", _ASK, where],
-            capture_output=True,
-            text=True,
-            timeout=REACH_SECONDS,
-            check=False,
+            command, capture_output=True, text=True, timeout=REACH_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         raise _unreachable(where, f"no answer within {REACH_SECONDS} s") from None

@@ -123,12 +123,10 @@ def write_run_files(
 def _clip_rows(
     clips: Clips, job: Job, prediction_T: np.ndarray, probability_TxK: np.ndarray
 ) -> list[tuple[Any, ...]]:
-    index_T, names = job.fold.test_index, clips.class_names
+    columns, names = (clips.database_N, clips.subject_N, clips.clip_N), clips.class_names
     rows = []
-    for index, prediction, probability_K in zip(
-        index_T, prediction_T, probability_TxK, strict=True
-    ):
-        columns = (clips.database_N, clips.subject_N, clips.clip_N)
+    held_out = zip(job.fold.test_index, prediction_T, probability_TxK, strict=True)
+    for index, prediction, probability_K in held_out:
         clip = (str(column_N[index]) for column_N in columns)
         answers = (names[clips.label_N[index]], names[prediction])
         rows.append((job.seed, *clip, *answers, *(f"{value:.9g}" for value in probability_K)))

@@ -99,10 +99,9 @@ def _unusable(folder: pathlib.Path) -> str | None:
 
 def _odd_entry(folder: pathlib.Path) -> str | None:
     """Why a stored program cannot be read without end: a pipe, or a device."""
-    for entry in (*folder.glob("*-cache"), *folder.glob("*-atime")):
-        if not entry.is_file():
-            return f"{entry.name} is no regular file"
-    return None
+    entries = (*folder.glob("*-cache"), *folder.glob("*-atime"))
+    odd = [entry.name for entry in entries if not entry.is_file()]
+    return f"{odd[0]} is no regular file" if odd else None
 
 
 def _drop_half_written(folder: pathlib.Path) -> None:

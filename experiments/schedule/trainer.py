@@ -111,7 +111,10 @@ class Trainer:
             dispatch = int(max(1, min(MAX_DISPATCH_EPOCHS, DISPATCH_SECONDS * count // seconds)))
             history.seconds = time.monotonic() - started
             if history.epoch < self._epochs and self._saves(saved):
-                self._save(engine, state, chunk, history)
+                assert self._settings.workdir is not None
+                host = engine.host_state(state)
+                checkpoints.save(self._settings.workdir, chunk.number, chunk.jobs, history, host)
+                self._tell_saved(chunk, history)
                 saved = time.monotonic()
             if history.epoch < self._epochs and self._interruption.requested:
                 raise self._interruption.stopped()
@@ -137,12 +140,6 @@ class Trainer:
         minutes = self._settings.checkpoint_minutes
         due = time.monotonic() - saved >= minutes * 60
         return minutes > 0 and (due or self._interruption.requested)
-
-    def _save(self, engine: Engine, state: ChunkState, chunk: Chunk, history: History) -> None:
-        assert self._settings.workdir is not None
-        host = engine.host_state(state)
-        checkpoints.save(self._settings.workdir, chunk.number, chunk.jobs, history, host)
-        self._tell_saved(chunk, history)
 
     def _tell_saved(self, chunk: Chunk, history: History) -> None:
         self._interruption.saved = (

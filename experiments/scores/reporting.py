@@ -40,9 +40,8 @@ def write_report(records: Records, output: pathlib.Path) -> list[Table]:
     confusion = tables.confusion_table(records, summary)
     published = published_table(records, summary)
     beside = [published] if published else []
-    write_whole(
-        output / "scores.tex", "".join(table.latex() for table in (scores, confusion, *beside))
-    )
+    in_latex = [table.latex() for table in (scores, confusion, *beside)]
+    write_whole(output / "scores.tex", "".join(in_latex))
     pictures = figures.draw_all(records, output)
     parts = [f"# {escaping.markdown(title(records))}\n"]
     parts += [f"{remark.markdown()}\n" for remark in remarks(records)]
@@ -61,20 +60,16 @@ def _link(picture: str) -> str:
     return f"![{words}]({picture}.png)\n\n[{words} as PDF]({picture}.pdf)\n"
 
 
-_SPLITS = {"loso": "leave one subject out"}
-
-
 def title(records: Records) -> str:
     """One line that names network, data set, width and training."""
     spec, how = records.spec, "given weights"
     if spec.is_trained:
         rate = f"learning rate {spec.training['learning_rate']:g}"
         how = f"{spec.epochs} epochs, {rate}, {len(records.seeds)} seed(s)"
-    split = _SPLITS.get(spec.split, f"split {spec.split}")
     framework = ", in PyTorch" if spec.kind == "pytorch" else ""
     return entitled(
         f"{spec.model} on {in_words(spec.dataset)} ({spec.layout}), "
-        f"{split}: {size_in_words(spec.network)}{how}{framework}",
+        f"{spec.split_words.title}: {size_in_words(spec.network)}{how}{framework}",
         pretend=records.pretend,
     )
 

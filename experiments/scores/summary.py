@@ -45,9 +45,8 @@ class Records:
     @property
     def is_whole(self) -> bool:
         """Whether every subject of the data set was asked for and has ended."""
-        return self.subjects_in_data_set == len({key for _, key in self.expected}) and not (
-            self.missing
-        )
+        asked = len({key for _, key in self.expected})
+        return asked == self.subjects_in_data_set and not self.missing
 
     @property
     def seeds(self) -> list[int]:
