@@ -70,7 +70,7 @@ def local_place(run: Run, execution: Execution, interruption: Interruption) -> P
     """This process."""
     programs, spec = Programs(problem_of(run, execution)), run.spec
     facts = {"model_config": dict(spec.network), "data_sha256": spec.data_sha256}
-    named = facts | {"model": spec.model} if spec.save_weights else None
+    named = {"model": spec.model, **facts} if spec.save_weights else None
     automatic = not execution.folds_at_once
     settings = TrainerSettings(execution.workdir, execution.checkpoint_minutes, automatic, named)
     train = Trainer(programs, settings, interruption).train

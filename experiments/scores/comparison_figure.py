@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.scores import comparison_rows, drawing
-from experiments.scores.comparison_rows import LAST, PICKED, POOLED, RULES, Row
+from experiments.scores.comparison_rows import LAST, NOT_STATED, PICKED, POOLED, Row
 from experiments.scores.published import PAPER
 from input_pipeline.core.clips import entitled
 from input_pipeline.databases.names import in_picture, picture_text
 
 # Which shape a mark has tells how the epoch was chosen.
-MARKERS = dict(zip(RULES, ("o", "^", "s"), strict=True))
+MARKERS = {LAST: "o", PICKED: "^", NOT_STATED: "s"}
 MOST_PUBLISHED = 10
 _ROW_INCHES, _MARGIN_INCHES, _POINTS = 0.24, 0.9, 8
 

@@ -17,7 +17,7 @@ _OF_KIND = {"jax": "", "pytorch": ", PyTorch", "given": ", given weights"}
 _EACH = "each database alone"
 LAST, PICKED, NOT_STATED = "last epoch", "best epoch on test", "not stated"
 # What is chosen without the held-out clips comes first.
-RULES = (LAST, PICKED, NOT_STATED)
+_RULES = (LAST, PICKED, NOT_STATED)
 _NAMES = ("kind", "dataset", "method", "source", "part", "classes")
 CSV_COLUMNS = (*_NAMES, "uf1", "uar", "uf1_std", "uar_std", "seeds", "selection", "clips")
 
@@ -124,7 +124,7 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
 
     def order(row: Row) -> tuple[str | float, ...]:
         uf1 = float(row.scores[POOLED].uf1) if POOLED in row.scores else 0.0
-        rule = RULES.index(row.selection)
+        rule = _RULES.index(row.selection)
         return shown.index(row.dataset), row.classes, rule, -uf1, row.source
 
     return sorted(found, key=order)
