@@ -64,7 +64,6 @@ def main() -> int:
 
 
 def _target(key: str, to: str) -> str:
-    """The name of a subject's converted file."""
     return f"{key.split('/')[1]}.pth" if to == "torch" else fold_weights.file_name(key)
 
 

@@ -74,7 +74,6 @@ def main() -> int:
 
 
 def _start(workdir: pathlib.Path) -> ForkServerProcess:
-    """Start the run as a process of its own."""
     process = _SERVER.Process(target=_run_as_main, args=(str(workdir),))
     process.start()
     return process

@@ -54,7 +54,6 @@ def _check_devices(execution: Execution) -> None:
 
 
 def _place(run: Run, execution: Execution, interruption: Interruption, *, remote: bool) -> "Place":
-    """Where the run is trained: on the cluster of --cluster, or here."""
     if not remote:
         from experiments.schedule.planning import local_place
 
@@ -72,12 +71,8 @@ def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None
     plan = interruption.run(lambda: planning.fresh_plan(run, execution, place.needs))
     forecast.print_plan(place.needs, plan)
     interruption.run(lambda: place.print_time(plan))
-    forecast.print_disk(
-        place.needs,
-        plan,
-        execution.workdir,
-        checkpoints=execution.checkpoint_minutes > 0 and not place.cluster,
-    )
+    checkpoints = execution.checkpoint_minutes > 0 and not place.cluster
+    forecast.print_disk(place.needs, plan, execution.workdir, checkpoints=checkpoints)
 
 
 def _print_header(run: Run, execution: Execution, place: "Place") -> None:
@@ -91,13 +86,8 @@ def _print_header(run: Run, execution: Execution, place: "Place") -> None:
     lines = [f"device: {len(place.devices)} x {first.device_kind} ({first.platform})"]
     if place.cluster:
         lines.append(f"cluster: {place.cluster}")
-    header.print_header(
-        run,
-        execution.workdir,
-        network=f"{live + dead:,} parameters",
-        precision=precision,
-        devices=lines,
-    )
+    size = f"{live + dead:,} parameters"
+    header.print_header(run, execution.workdir, network=size, precision=precision, devices=lines)
 
 
 def _train_and_report(

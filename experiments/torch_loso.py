@@ -57,13 +57,9 @@ def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
     trainer = TorchTrainer(run, workdir)
     if len(stored) < len(planned.chunks):
         refuse_other_code(workdir)
-        header.print_header(
-            run,
-            workdir,
-            network=f"in PyTorch on {trainer.device}, one fold after another",
-            precision=run.train_config.precision,
-            devices=[],
-        )
+        how = f"in PyTorch on {trainer.device}, one fold after another"
+        precision = run.train_config.precision
+        header.print_header(run, workdir, network=how, precision=precision, devices=[])
         more = {"devices": [str(trainer.device)], "torch": torch.__version__}
         header.store_surroundings(run, given, workdir, [], more)
     with Interruption(NAME) as interruption:

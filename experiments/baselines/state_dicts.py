@@ -76,9 +76,8 @@ def flax_shapes(config: NetworkConfig) -> Shapes:
     """Shapes of a network's parameters and running statistics by path."""
     model = make_model(config, TrainConfig())
     shapes = {"/".join(path): shape for path, shape in parameter_shapes(model, config).items()}
-    for path, shape in statistic_shapes(model, config).items():
-        shapes["/".join(("batch_stats", *path))] = shape
-    return shapes
+    statistics = statistic_shapes(model, config).items()
+    return shapes | {"/".join(("batch_stats", *path)): shape for path, shape in statistics}
 
 
 def refuse_other_network(path: pathlib.Path, found: Shapes, expected: Shapes) -> None:

@@ -75,10 +75,7 @@ class Transformer(nn.Module):
         self.pos_emb = nn.Parameter(torch.randn(1))
         self.layers = nn.ModuleList(
             nn.ModuleList(
-                [
-                    Normed(width, Attention(width, heads)),
-                    Normed(width, FeedForward(width, ratio)),
-                ]
+                [Normed(width, Attention(width, heads)), Normed(width, FeedForward(width, ratio))]
             )
             for _ in range(blocks)
         )

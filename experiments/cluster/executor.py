@@ -13,7 +13,7 @@ from ahmsa_jax.training.protocols import EpochShape
 from experiments.cluster import tasks
 from experiments.cluster.ray_cluster import Cluster, LostError, NoMemoryError
 from experiments.cluster.tasks import News, Work
-from experiments.run.chunk import Chunk, OutOfMemory, Plan
+from experiments.run.chunk import Chunk, ChunkResult, OutOfMemory, Plan
 from experiments.run.request import Run
 from experiments.run.spec import Execution
 from experiments.run.workdir import code_version
@@ -25,6 +25,7 @@ from experiments.schedule.programs import Need, Needs, Problem
 from experiments.schedule.progress import Report
 
 if TYPE_CHECKING:
+    from ray import ObjectRef
     from ray.actor import ActorHandle
 
 _POLL_SECONDS = 0.5
@@ -86,7 +87,7 @@ class ClusterExecutor:
         self._cluster = needs.cluster
         self._interruption = interruption
         self._board: ActorHandle | None = None
-        self._tasks: dict[Any, Chunk] = {}  # by Ray's reference to the task
+        self._tasks: dict[ObjectRef[Any], Chunk] = {}
         # The latest news of each chunk in training.
         self._news: dict[int, News] = {}
 
@@ -118,9 +119,8 @@ class ClusterExecutor:
         self._cluster.ray.shutdown()
 
     def _next(self, report: Report) -> Outcome:
-        """The next chunk that ends."""
         assert self._board is not None
-        ended: list[Any] = []
+        ended: list[ObjectRef[Any]] = []
         last_seen = time.monotonic()
         while not ended:
             if self._interruption.requested:
@@ -158,7 +158,7 @@ class ClusterExecutor:
             )
         report.begin(news.number, len(news.loss_S))
 
-    def _outcome(self, task: Any, chunk: Chunk) -> Any:
+    def _outcome(self, task: "ObjectRef[Any]", chunk: Chunk) -> ChunkResult | OutOfMemory:
         try:
             return self._cluster.outcome(task)
         except NoMemoryError as error:

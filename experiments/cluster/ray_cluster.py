@@ -19,6 +19,7 @@ from experiments.run.workdir import code_version, differences
 from experiments.schedule.interruption import Interruption
 
 if TYPE_CHECKING:
+    from ray import ObjectRef
     from ray.actor import ActorHandle
 
 # Ray itself waits for two minutes, and does not hear a signal meanwhile.
@@ -78,13 +79,10 @@ def _address(where: str) -> str | None:
 
     Raises ConfigError where no cluster answers in time.
     """
+    command = [sys.executable, "-c", _ASK, where]
     try:
         asked = subprocess.run(
-            [sys.executable, "-c", _ASK, where],
-            capture_output=True,
-            text=True,
-            timeout=REACH_SECONDS,
-            check=False,
+            command, capture_output=True, text=True, timeout=REACH_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         raise _unreachable(where, f"no answer within {REACH_SECONDS} s") from None
@@ -145,7 +143,9 @@ class Cluster:
             "time, one device each; no checkpoints inside a chunk"
         )
 
-    def submit(self, function: Callable[..., Any], *arguments: Any, node: str | None = None) -> Any:
+    def submit(
+        self, function: Callable[..., Any], *arguments: object, node: str | None = None
+    ) -> "ObjectRef[Any]":
         """Start a task, here or on one machine; the result is fetched by `outcome`."""
         options: dict[str, Any] = {"max_retries": RETRIES, "retry_exceptions": False}
         if node:
@@ -168,7 +168,7 @@ class Cluster:
         alive = (node["Resources"] for node in self.ray.nodes() if node["Alive"])
         return any(_slots(has, self.request) for has in alive)
 
-    def outcome(self, task: Any) -> Any:
+    def outcome(self, task: "ObjectRef[Any]") -> Any:
         """What a task returned; raises LostError or ConfigError where it returned nothing."""
         errors = self.ray.exceptions
         try:

@@ -97,8 +97,6 @@ class _Notes(Report):
 
 
 class _Reporter(Report):
-    """Tells the board where a chunk stands."""
-
     def __init__(self, board: "ActorHandle") -> None:
         self._board = board
         self._told = 0.0

@@ -114,8 +114,5 @@ def _fault_of_log(
 
 def confusion_of(rows: Iterable[Prediction], num_classes: int) -> np.ndarray:
     """Pooled confusion matrix of some rows, rows the truth."""
-    rows = list(rows)
-    truth = np.array([row.label for row in rows], np.int64)
-    return confusion_matrix(
-        truth, np.array([row.prediction for row in rows], np.int64), num_classes
-    )
+    pairs_Nx2 = np.array([(row.label, row.prediction) for row in rows], np.int64).reshape(-1, 2)
+    return confusion_matrix(pairs_Nx2[:, 0], pairs_Nx2[:, 1], num_classes)

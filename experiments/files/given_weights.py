@@ -146,13 +146,11 @@ def read_file(
             "own seed's files."
         )
     given = plain(config)
-    differing = [
-        name for name in given if weights.model_config.get(name, given[name]) != given[name]
-    ]
-    if differing:
+    stored = given | weights.model_config
+    if differing := [name for name in given if stored[name] != given[name]]:
         name = differing[0]
         raise InputError(
-            f"'{path}' is of a network with {name} {weights.model_config[name]}, not "
+            f"'{path}' is of a network with {name} {stored[name]}, not "
             f"{given[name]}; give --{'classes' if name == 'num_classes' else name} accordingly."
         )
     shapes = {name: value.shape for name, value in weights.params.items()}

@@ -86,9 +86,7 @@ def prediction_columns(class_names: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_run_files(
-    workdir: pathlib.Path,
-    clips: Clips,
-    finished: Sequence[tuple[Chunk, ChunkResult]],
+    workdir: pathlib.Path, clips: Clips, finished: Sequence[tuple[Chunk, ChunkResult]]
 ) -> None:
     """Write predictions.csv, folds.csv and metrics.jsonl of the chunks finished so far."""
     predictions: list[tuple[Any, ...]] = []
@@ -125,20 +123,14 @@ def write_run_files(
 def _clip_rows(
     clips: Clips, job: Job, prediction_T: np.ndarray, probability_TxK: np.ndarray
 ) -> list[tuple[Any, ...]]:
-    return [
-        (
-            job.seed,
-            str(clips.database_N[index]),
-            str(clips.subject_N[index]),
-            str(clips.clip_N[index]),
-            clips.class_names[clips.label_N[index]],
-            clips.class_names[prediction],
-            *(f"{value:.9g}" for value in probability_K),
-        )
-        for index, prediction, probability_K in zip(
-            job.fold.test_index, prediction_T, probability_TxK, strict=True
-        )
-    ]
+    columns, names = (clips.database_N, clips.subject_N, clips.clip_N), clips.class_names
+    rows = []
+    held_out = zip(job.fold.test_index, prediction_T, probability_TxK, strict=True)
+    for index, prediction, probability_K in held_out:
+        clip = (str(column_N[index]) for column_N in columns)
+        answers = (names[clips.label_N[index]], names[prediction])
+        rows.append((job.seed, *clip, *answers, *(f"{value:.9g}" for value in probability_K)))
+    return rows
 
 
 def _log_lines(seed: int, key: str, row: int, result: History) -> list[tuple[int, int, str, str]]:
@@ -151,13 +143,9 @@ def _log_lines(seed: int, key: str, row: int, result: History) -> list[tuple[int
         if epoch % every and epoch not in place_of and epoch not in (1, epochs):
             continue
         loss = float(result.loss_SxE[row, epoch - 1]) if epochs else math.nan
-        entry: dict[str, Any] = {
-            "seed": seed,
-            "epoch": epoch,
-            "fold": key,
-            # JSON knows no NaN.
-            "train_loss": loss if math.isfinite(loss) else None,
-        }
+        # JSON knows no NaN.
+        shown = loss if math.isfinite(loss) else None
+        entry: dict[str, Any] = {"seed": seed, "epoch": epoch, "fold": key, "train_loss": shown}
         if epoch in place_of:
             entry["confusion"] = result.confusion_SxVxKxK[row, place_of[epoch]].tolist()
         lines.append((seed, epoch, key, json.dumps(entry)))
@@ -176,14 +164,8 @@ def read_predictions(workdir: pathlib.Path) -> tuple[tuple[str, ...], list[Predi
         values = [float(row[f"{_PROBABILITY}{name}"]) for name in names]
         if not all(0 <= value <= 1 for value in values):
             raise ValueError(f"the probabilities of {row['clip'][:40]!a} do not lie in 0..1")
-        return Prediction(
-            int(row["seed"]),
-            row["database"],
-            row["subject"],
-            row["clip"],
-            names.index(row["label"]),
-            names.index(row["prediction"]),
-        )
+        seed, clip = int(row["seed"]), (row["database"], row["subject"], row["clip"])
+        return Prediction(seed, *clip, names.index(row["label"]), names.index(row["prediction"]))
 
     return names, _parsed(path, rows, prediction)
 
@@ -198,15 +180,10 @@ def read_folds(workdir: pathlib.Path) -> list[FoldRow]:
     def fold(row: dict[str, str]) -> FoldRow:
         if row["status"] not in ("finished", "failed"):
             raise ValueError(f"the status {row['status'][:20]!a} is none")
-        return FoldRow(
-            int(row["seed"]),
-            f"{row['database']}/{row['subject']}" if row["database"] else row["subject"],
-            int(row["n_train"]),
-            int(row["n_test"]),
-            int(row["correct"]),
-            row["status"],
-            float(row["seconds"]),
-        )
+        key = f"{row['database']}/{row['subject']}" if row["database"] else row["subject"]
+        numbers = ("seed", "n_train", "n_test", "correct")
+        seed, n_train, n_test, correct = (int(row[name]) for name in numbers)
+        return FoldRow(seed, key, n_train, n_test, correct, row["status"], float(row["seconds"]))
 
     return _parsed(path, rows, fold)
 
@@ -229,7 +206,7 @@ def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:
     return _parsed(path, _text(path).splitlines(), entry)
 
 
-def _confusion(rows: Any) -> np.ndarray:
+def _confusion(rows: Sequence[Sequence[int]]) -> np.ndarray:
     counts_KxK = np.array(rows, np.int64)
     if counts_KxK.ndim != 2 or len(set(counts_KxK.shape)) != 1:
         raise ValueError(f"a confusion matrix has the shape {counts_KxK.shape}")
@@ -246,7 +223,6 @@ def _parsed(path: pathlib.Path, rows: Iterable[Any], parse: Callable[[Any], Row]
 
 
 def _read_csv(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows."""
     reader = csv.DictReader(io.StringIO(_text(path), newline=""))
     try:
         rows = list(reader)

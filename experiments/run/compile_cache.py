@@ -64,7 +64,7 @@ def hits() -> int:
     return _hits
 
 
-def _count(event: str, **_: Any) -> None:
+def _count(event: str, **_: str | int) -> None:
     global _hits
     _hits += event == _HIT
 
@@ -99,10 +99,9 @@ def _unusable(folder: pathlib.Path) -> str | None:
 
 def _odd_entry(folder: pathlib.Path) -> str | None:
     """Why a stored program cannot be read without end: a pipe, or a device."""
-    for entry in (*folder.glob("*-cache"), *folder.glob("*-atime")):
-        if not entry.is_file():
-            return f"{entry.name} is no regular file"
-    return None
+    entries = (*folder.glob("*-cache"), *folder.glob("*-atime"))
+    odd = [entry.name for entry in entries if not entry.is_file()]
+    return f"{odd[0]} is no regular file" if odd else None
 
 
 def _drop_half_written(folder: pathlib.Path) -> None:
@@ -123,7 +122,7 @@ def _tell_once_of_faults(folder: pathlib.Path, *, is_ours: bool) -> None:
     shown = warnings.showwarning
     noted: list[str] = []
 
-    def show(message: Any, *args: Any, **more: Any) -> None:
+    def show(message: Warning | str, *args: Any, **more: Any) -> None:
         text = str(message)
         if "persistent compilation cache" not in text and "maximum cache size" not in text:
             shown(message, *args, **more)

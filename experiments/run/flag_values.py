@@ -2,7 +2,6 @@
 
 import os
 import re
-from typing import Any
 
 from absl import flags
 
@@ -14,7 +13,7 @@ class IntegersParser(flags.ArgumentParser):
 
     syntactic_help = "comma-separated integers"
 
-    def parse(self, argument: Any) -> tuple[int, ...]:
+    def parse(self, argument: str | tuple[int, ...]) -> tuple[int, ...]:
         """Return the integers; raises ValueError where a part is none."""
         if isinstance(argument, tuple):
             return argument
@@ -29,7 +28,7 @@ class ShardParser(flags.ArgumentParser):
 
     syntactic_help = "i/n or slurm"
 
-    def parse(self, argument: Any) -> tuple[int, int]:
+    def parse(self, argument: str) -> tuple[int, int]:
         """Return (i, n); raises ValueError unless 0 <= i < n <= 10000."""
         if argument == "slurm":
             # The part itself is what settings and flags.txt then hold.

@@ -15,7 +15,7 @@ from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.training.protocols import SPLITS
 from experiments.run.flag_values import IntegersParser, ShardParser, is_cluster
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
-from experiments.run.spec import Execution, RunSpec
+from experiments.run.spec import Execution, RunSpec, config_hash
 from input_pipeline.core.tasks import TASKS
 from input_pipeline.databases.registry import DATASETS
 
@@ -240,7 +240,7 @@ def execution(given: Values, spec: RunSpec) -> Execution:
 def workdir(given: Values, spec: RunSpec) -> pathlib.Path:
     """The folder that --workdir names, or the one that follows from the settings."""
     if given.workdir is None:
-        return pathlib.Path("runs", f"{spec.dataset}-{spec.model}-{spec.hash()}")
+        return pathlib.Path("runs", f"{spec.dataset}-{spec.model}-{config_hash(spec.to_json())}")
     if not given.workdir:
         raise ConfigError("--workdir is empty; name a folder.")
     return pathlib.Path(given.workdir).expanduser()

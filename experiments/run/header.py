@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 FLAGS_FILE = "flags.txt"
 _SEEDS_SHOWN = 10
-_SPLITS = {"loso": "subjects; each fold holds one subject out and trains on all others"}
 
 
 def print_header(
@@ -36,7 +35,7 @@ def print_header(
     )
     lines = [
         f"data: {clips.dataset}/{clips.layout}, {len(clips)} clips ({classes})",
-        f"folds: {len(run.here)} of {len(run.folds)} {_SPLITS.get(spec.split, spec.split)}",
+        f"folds: {len(run.here)} of {len(run.folds)} {spec.split_words.header}",
         f"network: {spec.model}, {size_in_words(spec.network)}{network}",
         f"training: {training.epochs} epochs, batch {training.batch_size}, learning rate "
         f"{training.learning_rate:g}, {precision}, seeds "
@@ -78,19 +77,15 @@ def _as_flagfile(run: Run, given: Values) -> str:
     lines = [
         f"--{name}={_as_text(current[name])}" for name in names if name in current and name in given
     ]
+    left_out = {*names, "workdir", "dry_run", "help", *(["dataset"] if given.arrays else [])}
     for module, owned in given.flags_by_module_dict().items():
-        if not module.startswith(("input_pipeline", "experiments")):
-            continue
-        for flag in owned:
-            if flag.value is None or flag.name in (*names, "workdir", "dry_run", "help"):
-                continue
-            if flag.name == "dataset" and given.arrays:
-                continue
-            lines.append(flag.serialize())
+        if module.startswith(("input_pipeline", "experiments")):
+            kept = (flag for flag in owned if flag.value is not None and flag.name not in left_out)
+            lines += [flag.serialize() for flag in kept]
     return "".join(f"{line}\n" for line in sorted(lines) if line)
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 Kind = Literal["jax", "pytorch", "given"]
 # Stored by every run under their own names.
@@ -14,6 +14,21 @@ _AS_NAMED = ("dataset", "layout", "shuffled_labels", "data_sha256", "model", "ev
 _LATER = {"task": None, "split": "loso", "select": "last"}
 _OF_JAX = ("folds_at_once", "parallel")
 _MISSING = "absent"
+
+
+class SplitWords(NamedTuple):
+    """How a split is called: in a run's first lines, in a title, and behind a method's name."""
+
+    header: str
+    title: str
+    method: str
+
+
+_LOSO_WORDS = SplitWords(
+    "subjects; each fold holds one subject out and trains on all others",
+    "leave one subject out",
+    "",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +71,14 @@ class RunSpec:
         """Epochs trained; 0 for given weights."""
         return int(self.training["epochs"])
 
+    @property
+    def split_words(self) -> SplitWords:
+        """What people read of the split."""
+        name = self.split
+        if name == "loso":
+            return _LOSO_WORDS
+        return SplitWords(name, f"split {name}", f", split {name}")
+
     def to_json(self) -> dict[str, Any]:
         """The settings as stored in config.json."""
         stored: dict[str, Any] = {name: getattr(self, name) for name in _AS_NAMED} | {
@@ -97,10 +120,6 @@ class RunSpec:
         # Runs of the first version stored fewer keys; what they lack stays absent.
         return cls(kind=kind, others=others, **fields)
 
-    def hash(self) -> str:
-        """First 8 hexadecimal digits of the SHA-256 of what is stored."""
-        return config_hash(self.to_json())
-
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
@@ -138,6 +157,6 @@ def differences(
     return found
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -33,7 +33,7 @@ _RUN_FILE = re.compile(
 )
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: object) -> str:
     """JSON with sorted keys and an end of line, the form in which settings are stored."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -80,7 +80,10 @@ def claimed(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]
             if (workdir / CONFIG_FILE).exists():
                 _sweep(workdir)
             else:
-                _store(workdir, config, facts)
+                kept = {"code": code_version(), **facts}
+                hashes = {"config_hash": config_hash(config), FACTS_HASH: config_hash(kept)}
+                stored = {"config": config, **hashes, **kept}
+                write_whole(workdir / CONFIG_FILE, canonical_json(stored))
             yield
     except lock_file.HeldError as owner:
         raise ConfigError(
@@ -112,12 +115,6 @@ def _refuse_unfit(workdir: pathlib.Path, config: dict[str, Any]) -> None:
             f"the workdir '{workdir}' is not empty and holds no run ('{foreign[0]}' and "
             f"{len(foreign) - 1} more); choose an empty or new folder."
         )
-
-
-def _store(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]) -> None:
-    kept = {"code": code_version(), **facts}
-    hashes = {"config_hash": config_hash(config), FACTS_HASH: config_hash(kept)}
-    write_whole(workdir / CONFIG_FILE, canonical_json({"config": config, **hashes, **kept}))
 
 
 def _sweep(workdir: pathlib.Path) -> None:

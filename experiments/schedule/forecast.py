@@ -54,13 +54,7 @@ def print_plan(programs: Needs, plan: Plan) -> None:
     sys.stdout.flush()
 
 
-def print_disk(
-    programs: Needs,
-    plan: Plan,
-    workdir: pathlib.Path,
-    *,
-    checkpoints: bool,
-) -> None:
+def print_disk(programs: Needs, plan: Plan, workdir: pathlib.Path, *, checkpoints: bool) -> None:
     """Print the disk space for results and checkpoints, and what is free."""
     epochs, every = programs.train_config.epochs, programs.eval_every
     jobs = [job for chunk in plan.chunks for job in chunk.jobs]

@@ -57,11 +57,7 @@ def state_bytes(config: NetworkConfig, train_config: TrainConfig) -> int:
 
 
 def fitted_size(
-    count: int,
-    guess: int,
-    available: int,
-    devices: Sequence[Device],
-    need: Callable[[int], int],
+    count: int, guess: int, available: int, devices: Sequence[Device], need: Callable[[int], int]
 ) -> int:
     """Folds at once over all devices, for a group of `count`: as many as the memory holds.
 
@@ -153,17 +149,11 @@ def halved(
 
 def store_plan(workdir: pathlib.Path, plan: Plan) -> None:
     """Write the plan, so that a later start goes on with the same chunks."""
-    content: dict[str, Any] = {
-        "chunks": [
-            {
-                "number": chunk.number,
-                "size": chunk.size,
-                "jobs": [[job.seed, job.fold.key] for job in chunk.jobs],
-            }
-            for chunk in plan.chunks
-        ],
-        "halvings": list(plan.halvings),
-    }
+    chunks = []
+    for chunk in plan.chunks:
+        jobs = [[job.seed, job.fold.key] for job in chunk.jobs]
+        chunks.append({"number": chunk.number, "size": chunk.size, "jobs": jobs})
+    content: dict[str, Any] = {"chunks": chunks, "halvings": list(plan.halvings)}
     content["plan_hash"] = config_hash(content)
     write_whole(workdir / PLAN_FILE, canonical_json(content))
 
@@ -192,15 +182,11 @@ def stored_plan(
             raise ValueError("it does not hold each fold once")
         if any(not 1 <= len(entry["jobs"]) <= int(entry["size"]) for entry in stored):
             raise ValueError("a chunk holds more folds than places, or none")
-        chunks = [
-            Chunk(
-                int(entry["number"]),
-                shapes[entry["jobs"][0][1]],
-                int(entry["size"]),
-                tuple(Job(int(seed), fold_of[key]) for seed, key in entry["jobs"]),
-            )
-            for entry in stored
-        ]
+        chunks = []
+        for entry in stored:
+            number, shape = int(entry["number"]), shapes[entry["jobs"][0][1]]
+            jobs = tuple(Job(int(seed), fold_of[key]) for seed, key in entry["jobs"])
+            chunks.append(Chunk(number, shape, int(entry["size"]), jobs))
         return Plan(tuple(chunks), tuple(content["halvings"]))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(

@@ -68,18 +68,11 @@ def fresh_plan(run: Run, execution: Execution, needs: Needs) -> Plan:
 
 def local_place(run: Run, execution: Execution, interruption: Interruption) -> Place:
     """This process."""
-    programs = Programs(problem_of(run, execution))
-    named = {
-        "model": run.spec.model,
-        "model_config": dict(run.spec.network),
-        "data_sha256": run.spec.data_sha256,
-    }
-    settings = TrainerSettings(
-        execution.workdir,
-        execution.checkpoint_minutes,
-        automatic=not execution.folds_at_once,
-        weights_of=named if run.spec.save_weights else None,
-    )
+    programs, spec = Programs(problem_of(run, execution)), run.spec
+    facts = {"model_config": dict(spec.network), "data_sha256": spec.data_sha256}
+    named = {"model": spec.model, **facts} if spec.save_weights else None
+    automatic = not execution.folds_at_once
+    settings = TrainerSettings(execution.workdir, execution.checkpoint_minutes, automatic, named)
     train = Trainer(programs, settings, interruption).train
     epochs = run.train_config.epochs
     executor = LocalExecutor(train, interruption, epochs=epochs, lanes=programs.lanes)

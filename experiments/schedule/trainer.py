@@ -111,7 +111,10 @@ class Trainer:
             dispatch = int(max(1, min(MAX_DISPATCH_EPOCHS, DISPATCH_SECONDS * count // seconds)))
             history.seconds = time.monotonic() - started
             if history.epoch < self._epochs and self._saves(saved):
-                self._save(engine, state, chunk, history)
+                assert self._settings.workdir is not None
+                host = engine.host_state(state)
+                checkpoints.save(self._settings.workdir, chunk.number, chunk.jobs, history, host)
+                self._tell_saved(chunk, history)
                 saved = time.monotonic()
             if history.epoch < self._epochs and self._interruption.requested:
                 raise self._interruption.stopped()
@@ -138,12 +141,6 @@ class Trainer:
         due = time.monotonic() - saved >= minutes * 60
         return minutes > 0 and (due or self._interruption.requested)
 
-    def _save(self, engine: Engine, state: ChunkState, chunk: Chunk, history: History) -> None:
-        assert self._settings.workdir is not None
-        host = engine.host_state(state)
-        checkpoints.save(self._settings.workdir, chunk.number, chunk.jobs, history, host)
-        self._tell_saved(chunk, history)
-
     def _tell_saved(self, chunk: Chunk, history: History) -> None:
         self._interruption.saved = (
             f"epoch {history.epoch} of {self._epochs} of chunk {chunk.number} is saved"
@@ -156,10 +153,7 @@ class Trainer:
         folder = self._settings.workdir / fold_weights.FOLDER
         for job, params in zip(chunk.jobs, engine.parameters(state, chunk.jobs), strict=True):
             weights = fold_weights.FoldWeights(
-                params=params,
-                seed=job.seed,
-                subject_key=job.fold.key,
-                **self._settings.weights_of,
+                params=params, seed=job.seed, subject_key=job.fold.key, **self._settings.weights_of
             )
             fold_weights.save(folder, weights)
 

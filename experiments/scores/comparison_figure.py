@@ -7,16 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.scores import drawing
-from experiments.scores.comparison_rows import (
-    LAST,
-    NOT_STATED,
-    PICKED,
-    POOLED,
-    Row,
-    by_data_set,
-    classes_in_words,
-)
+from experiments.scores import comparison_rows, drawing
+from experiments.scores.comparison_rows import LAST, NOT_STATED, PICKED, POOLED, Row
 from experiments.scores.published import PAPER
 from input_pipeline.core.clips import entitled
 from input_pipeline.databases.names import in_picture, picture_text
@@ -35,7 +27,7 @@ def panels(rows: Sequence[Row]) -> list[list[Row]]:
     without a run of ours have no panel.
     """
     found = []
-    for group in by_data_set([row for row in rows if POOLED in row.scores]):
+    for group in comparison_rows.by_data_set([row for row in rows if POOLED in row.scores]):
         ours = [row for row in group if row.is_ours]
         if not ours:
             continue
@@ -78,19 +70,14 @@ def _draw_panel(axis: Axes, group: Sequence[Row]) -> None:
         colour = drawing.BLUE if row.is_ours else drawing.GREY
         if row.is_ours:
             axis.axhspan(number - 0.5, number + 0.5, color=drawing.SKY, alpha=0.2, linewidth=0)
+        spread = float(score.uf1_std) if score.uf1_std else None
+        mark = MARKERS[row.selection]
         axis.errorbar(
-            _uf1(row),
-            number,
-            xerr=float(score.uf1_std) if score.uf1_std else None,
-            fmt=MARKERS[row.selection],
-            color=colour,
-            markersize=5,
-            capsize=2,
+            _uf1(row), number, xerr=spread, fmt=mark, color=colour, markersize=5, capsize=2
         )
         if row.optimistic:
-            axis.plot(
-                float(row.optimistic.uf1), number, MARKERS[PICKED], color=colour, fillstyle="none"
-            )
+            uf1 = float(row.optimistic.uf1)
+            axis.plot(uf1, number, MARKERS[PICKED], color=colour, fillstyle="none")
     axis.set_yticks(range(len(group)), names(group), fontsize=_POINTS)
     for label, row in zip(axis.get_yticklabels(), group, strict=True):
         label.set_fontweight("bold" if row.is_ours else "normal")
@@ -98,7 +85,7 @@ def _draw_panel(axis: Axes, group: Sequence[Row]) -> None:
     axis.set_xlim(0, 1)
     axis.tick_params(axis="x", labelsize=_POINTS)
     axis.grid(axis="x", alpha=0.3)
-    what = in_picture(group[0].dataset) + classes_in_words(group[0])
+    what = in_picture(group[0].dataset) + comparison_rows.classes_in_words(group[0])
     title = entitled(what, pretend=group[0].pretend)
     axis.set_title(title, fontsize=_POINTS + 1.5)
     axis.set_xlabel("UF1 of all clips", fontsize=_POINTS)

@@ -33,11 +33,8 @@ class Score:
 
     def cell(self) -> str:
         """UF1 / UAR, with deviations."""
-        parts = [
-            f"{value} ± {std}" if std else value or "-"
-            for value, std in ((self.uf1, self.uf1_std), (self.uar, self.uar_std))
-        ]
-        return " / ".join(parts)
+        pairs = ((self.uf1, self.uf1_std), (self.uar, self.uar_std))
+        return " / ".join(f"{value} ± {std}" if std else value or "-" for value, std in pairs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +65,10 @@ def our_row(name: str, records: Records) -> Row:
     scores |= {part: _score(value) for part, value in summary["by_database"].items()}
     picked = summary["optimistic_best_epoch_on_test"]
     spec, clips = records.spec, published.clips_of(records)
-    split = "" if spec.split == "loso" else f", split {spec.split}"
     return Row(
         is_ours=True,
         dataset=spec.dataset,
-        method=f"{spec.model} ({spec.layout}{_OF_KIND[spec.kind]}{split})",
+        method=f"{spec.model} ({spec.layout}{_OF_KIND[spec.kind]}{spec.split_words.method})",
         source=f"run {name}",
         origin=name,
         scores=scores,
@@ -175,15 +171,10 @@ def latex_tables(rows: Sequence[Row]) -> list[Table]:
             columns = ("method", "clips", "UF1 / UAR", "epoch chosen by", "source")
             found.append(Table(title, columns, cells, pretend, f"comparison-{number}"))
         if len(parts) > 1:
-            found.append(
-                Table(
-                    f"{title}, by database (UF1 / UAR)",
-                    ("method", *_names(parts[1:])),
-                    [(row.method, *_scores(row, parts[1:])) for row in group],
-                    pretend,
-                    f"comparison-{number}-databases",
-                )
-            )
+            title, key = f"{title}, by database (UF1 / UAR)", f"comparison-{number}-databases"
+            databases = ("method", *_names(parts[1:]))
+            scores = [(row.method, *_scores(row, parts[1:])) for row in group]
+            found.append(Table(title, databases, scores, pretend, key))
     return found
 
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ahmsa_jax.metrics import pooled_scores
+from ahmsa_jax.metrics import Scores, pooled_scores
 from experiments.files.run_files import LogEntry
 from experiments.scores import chance, drawing
 from experiments.scores.summary import Records, mean_scores, scores_by_seed
@@ -28,22 +28,15 @@ _LINES = {"uf1": (drawing.BLUE, "-"), "uar": (drawing.VERMILLION, "--")}
 
 def draw_all(records: Records, output: pathlib.Path) -> list[str]:
     """Write the run's pictures as PNG and PDF into `output`; returns their names without ending."""
-    drawn = pictures(records)
-    for name, figure in drawn.items():
-        drawing.write(figure, output, name)
-    return sorted(drawn)
-
-
-def pictures(records: Records) -> dict[str, Figure]:
-    """The run's pictures by name; those of pretend data carry the mark in their title."""
     drawn = {"confusion_matrix": draw_confusion(records), "subjects": draw_bars(records)}
     if any(np.isfinite(entry.train_loss) for entry in records.log):
         drawn["curves"] = draw_curves(records)
-    if records.pretend:
-        what = f"{records.spec.model} on {in_picture(records.spec.dataset)}"
-        for figure in drawn.values():
+    what = f"{records.spec.model} on {in_picture(records.spec.dataset)}"
+    for name, figure in drawn.items():
+        if records.pretend:
             figure.suptitle(entitled(what, pretend=True), fontsize=10, fontweight="bold")
-    return drawn
+        drawing.write(figure, output, name)
+    return sorted(drawn)
 
 
 def draw_confusion(records: Records) -> Figure:
@@ -136,7 +129,7 @@ def _finish(axis: Axes) -> None:
     axis.legend(frameon=False, fontsize=8)
 
 
-def _scores_by_epoch(evaluated: Sequence[LogEntry]) -> dict[int, list[Any]]:
+def _scores_by_epoch(evaluated: Sequence[LogEntry]) -> dict[int, list[Scores]]:
     """Each epoch's pooled scores, one a seed."""
     pooled: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
     for entry in evaluated:

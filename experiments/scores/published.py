@@ -34,12 +34,9 @@ def rows() -> tuple[dict[str, str], ...]:
 @functools.cache
 def release_clips(database: str) -> int:
     """Clips of the 3-class protocol in a database as its owners release it."""
-    return sum(
-        int(row[name])
-        for row in packaged_table.rows("expected_counts.csv")
-        for name in CLASS_NAMES
-        if row["database"] == database
-    )
+    counts = packaged_table.rows("expected_counts.csv")
+    own = [row for row in counts if row["database"] == database]
+    return sum(int(row[name]) for row in own for name in CLASS_NAMES)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiments.run.recipes import size_in_words
 from experiments.run.workdir import canonical_json
@@ -28,8 +28,8 @@ _PRETEND = (
 )
 
 
-def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
-    """Write summary.json, the tables and the pictures into `output`; returns the summary."""
+def write_report(records: Records, output: pathlib.Path) -> list[Table]:
+    """Write summary.json, tables and pictures into `output`; returns the tables to print."""
     summary = summarise(records)
     # What others compute with comes first: pictures need memory that may be short.
     write_whole(output / SUMMARY_FILE, canonical_json(summary))
@@ -38,29 +38,26 @@ def write_report(records: Records, output: pathlib.Path) -> dict[str, Any]:
     write_whole(output / "subjects.csv", tables.subjects_table(records, str).csv())
     scores = tables.scores_table(records, summary)
     confusion = tables.confusion_table(records, summary)
-    beside = published_table(records, summary)
-    shown = [scores, confusion, *([beside] if beside else [])]
-    write_whole(output / "scores.tex", "".join(table.latex() for table in shown))
+    published = published_table(records, summary)
+    beside = [published] if published else []
+    in_latex = [table.latex() for table in (scores, confusion, *beside)]
+    write_whole(output / "scores.tex", "".join(in_latex))
     pictures = figures.draw_all(records, output)
     parts = [f"# {escaping.markdown(title(records))}\n"]
     parts += [f"{remark.markdown()}\n" for remark in remarks(records)]
-    parts += [scores.markdown(), _ABOUT_SCORES]
-    parts += [beside.markdown()] if beside else []
+    parts += [scores.markdown(), _ABOUT_SCORES, *(table.markdown() for table in beside)]
     parts += [confusion.markdown(), _link("confusion_matrix")]
     parts += [_link("curves")] if "curves" in pictures else []
     parts += [tables.clips_table(records).markdown()]
     parts += [tables.subjects_table(records).markdown(), _link("subjects")]
     parts += [tables.facts_table(records).markdown()]
     write_whole(output / "summary.md", "\n".join(parts))
-    return summary
+    return [scores, *beside]
 
 
 def _link(picture: str) -> str:
     words = picture.replace("_", " ")
     return f"![{words}]({picture}.png)\n\n[{words} as PDF]({picture}.pdf)\n"
-
-
-_SPLITS = {"loso": "leave one subject out"}
 
 
 def title(records: Records) -> str:
@@ -69,11 +66,10 @@ def title(records: Records) -> str:
     if spec.is_trained:
         rate = f"learning rate {spec.training['learning_rate']:g}"
         how = f"{spec.epochs} epochs, {rate}, {len(records.seeds)} seed(s)"
-    split = _SPLITS.get(spec.split, f"split {spec.split}")
     framework = ", in PyTorch" if spec.kind == "pytorch" else ""
     return entitled(
         f"{spec.model} on {in_words(spec.dataset)} ({spec.layout}), "
-        f"{split}: {size_in_words(spec.network)}{how}{framework}",
+        f"{spec.split_words.title}: {size_in_words(spec.network)}{how}{framework}",
         pretend=records.pretend,
     )
 
@@ -133,9 +129,7 @@ def report(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> int:
     """Write tables and pictures of a run, or of its parts, and print; 3 where folds failed."""
     records = read_records(workdirs)
     output.mkdir(parents=True, exist_ok=True)
-    summary = write_report(records, output)
-    beside = published_table(records, summary)
-    shown = [tables.scores_table(records, summary), *([beside] if beside else [])]
+    shown = write_report(records, output)
     print_tables([remark.plain() for remark in remarks(records)], shown, output)
     return 3 if records.failed else 0
 

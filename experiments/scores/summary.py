@@ -1,9 +1,10 @@
 """Scores of one run, or of several merged ones, computed from their files alone."""
 
 import dataclasses
+import functools
 import pathlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,8 @@ class Records:
     @property
     def is_whole(self) -> bool:
         """Whether every subject of the data set was asked for and has ended."""
-        return self.subjects_in_data_set == len({key for _, key in self.expected}) and not (
-            self.missing
-        )
+        asked = len({key for _, key in self.expected})
+        return asked == self.subjects_in_data_set and not self.missing
 
     @property
     def seeds(self) -> list[int]:
@@ -114,12 +114,13 @@ def _shared(config: dict[str, Any]) -> dict[str, Any]:
 
 def mean_scores(scores: Sequence[Scores]) -> dict[str, Any]:
     """Mean over seeds (or subjects), as stored in summary.json."""
-    return {
-        "uf1": float(np.mean([score.uf1 for score in scores])),
-        "uar": float(np.mean([score.uar for score in scores])),
-        "accuracy": float(np.mean([score.accuracy for score in scores])),
-        "n": round(float(np.mean([score.n for score in scores]))),
-    }
+    return _over(scores, np.mean) | {"n": round(float(np.mean([score.n for score in scores])))}
+
+
+def _over(scores: Sequence[Scores], statistic: Callable[..., Any]) -> dict[str, Any]:
+    """A statistic of each score, over seeds or subjects."""
+    names = ("uf1", "uar", "accuracy")
+    return {name: float(statistic([getattr(score, name) for score in scores])) for name in names}
 
 
 def summarise(records: Records) -> dict[str, Any]:
@@ -133,14 +134,7 @@ def summarise(records: Records) -> dict[str, Any]:
         raise ConfigError("no fold has ended yet, so there is nothing to report.")
     pooled = scores_by_seed(records)
     databases = sorted({row.database for row in records.predictions})
-    spread = (
-        {
-            name: float(np.std([getattr(score, name) for score in pooled], ddof=1))
-            for name in ("uf1", "uar", "accuracy")
-        }
-        if len(pooled) > 1
-        else None
-    )
+    spread = _over(pooled, functools.partial(np.std, ddof=1)) if len(pooled) > 1 else None
     return {
         "pooled": mean_scores(pooled),
         "pooled_std": spread and {**spread, "n": 0},
@@ -175,27 +169,22 @@ def _per_subject_mean(records: Records) -> dict[str, float]:
     for row in records.predictions:
         by_subject[row.seed, row.subject_key].append(row)
     scores = [subject_scores(records.confusion(rows)) for rows in by_subject.values()]
-    mean = mean_scores(scores or [Scores(0.0, 0.0, 0.0, 0)])
-    return {name: mean[name] for name in ("uf1", "uar", "accuracy")}
+    return _over(scores or [Scores(0.0, 0.0, 0.0, 0)], np.mean)
 
 
 def optimistic(records: Records) -> dict[str, Any] | None:
     """Scores with each fold's best epoch picked on its own held-out clips, or None."""
-    evaluated: dict[FoldKey, list[LogEntry]] = defaultdict(list)
+    # Of each fold: clips right, epoch and counts.
+    evaluated: dict[FoldKey, list[tuple[int, int, np.ndarray]]] = defaultdict(list)
     finished = {(f.seed, f.fold_key) for f in records.folds if f.status == "finished"}
     for entry in records.log:
-        key = (entry.seed, entry.fold_key)
-        if entry.confusion_KxK is not None and key in finished:
-            evaluated[key].append(entry)
+        key, counts_KxK = (entry.seed, entry.fold_key), entry.confusion_KxK
+        if counts_KxK is not None and key in finished:
+            evaluated[key].append((int(np.trace(counts_KxK)), entry.epoch, counts_KxK))
     if not any(len(entries) > 1 for entries in evaluated.values()):
         return None
     best: dict[int, np.ndarray] = {}
     for (seed, _), entries in evaluated.items():
-        chosen = max(entries, key=lambda entry: (_hits(entry), entry.epoch))
-        assert chosen.confusion_KxK is not None
-        best[seed] = best.get(seed, 0) + chosen.confusion_KxK
+        *_, counts_KxK = max(entries, key=lambda entry: entry[:2])
+        best[seed] = best.get(seed, 0) + counts_KxK
     return mean_scores([pooled_scores(matrix) for _, matrix in sorted(best.items())])
-
-
-def _hits(entry: LogEntry) -> int:
-    return int(np.trace(entry.confusion_KxK)) if entry.confusion_KxK is not None else -1

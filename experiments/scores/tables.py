@@ -10,7 +10,7 @@ from ahmsa_jax.choices import SELECTIONS
 from ahmsa_jax.metrics import f1_per_class, recall_per_class, subject_scores
 from experiments.files.run_files import Prediction
 from experiments.scores import chance, paired
-from experiments.scores.summary import Records
+from experiments.scores.summary import Records, mean_scores
 from input_pipeline.core.tables import Table
 from input_pipeline.databases.names import in_order, in_words, place
 
@@ -124,17 +124,11 @@ def subjects_table(records: Records, name_of: Callable[[str], str] = in_words) -
         confusions = [records.confusion(run) for run in runs]
         scores = [subject_scores(confusion) for confusion in confusions]
         database, subject = key.split("/")
-        rows.append(
-            (
-                f"{name_of(database)}/{subject}",
-                str(scores[0].n),
-                f"{np.mean([np.trace(confusion) for confusion in confusions]):g}",
-                *(
-                    f"{np.mean([getattr(score, name) for score in scores]):.4f}"
-                    for name in ("accuracy", "uf1", "uar")
-                ),
-            )
-        )
+        correct = np.mean([np.trace(confusion) for confusion in confusions])
+        mean = mean_scores(scores)
+        cells = (f"{mean[name]:.4f}" for name in ("accuracy", "uf1", "uar"))
+        name = f"{name_of(database)}/{subject}"
+        rows.append((name, str(scores[0].n), f"{correct:g}", *cells))
     columns = ("held-out subject", "clips", "correct", "accuracy", "UF1", "UAR")
     return _table(records, "Subjects", columns, rows)
 

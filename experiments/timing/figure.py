@@ -20,20 +20,11 @@ def draw(result: dict[str, Any]) -> bytes:
         by_round = row["seconds_by_round"]
         axis.barh(place, seconds, color=drawing.SKY if ours else "0.75", height=0.7)
         axis.plot([min(by_round), max(by_round)], [place, place], color="black", linewidth=1)
-        axis.plot(
-            [row["floor_seconds"]] * 2,
-            [place - 0.35, place + 0.35],
-            color=drawing.VERMILLION,
-            linewidth=2,
-        )
-        axis.text(
-            max(seconds, max(by_round)) + 0.01 * longest,
-            place,
-            f"{seconds:.3g} s, {row['times_faster_than_a']:.2f} x (a), "
-            f"{row['times_faster_than_b']:.2f} x (b)",
-            va="center",
-            fontsize=8,
-        )
+        ends = [place - 0.35, place + 0.35]
+        axis.plot([row["floor_seconds"]] * 2, ends, color=drawing.VERMILLION, linewidth=2)
+        faster = "{times_faster_than_a:.2f} x (a), {times_faster_than_b:.2f} x (b)".format(**row)
+        right = max(seconds, max(by_round)) + 0.01 * longest
+        axis.text(right, place, f"{seconds:.3g} s, {faster}", va="center", fontsize=8)
     axis.set_yticks(range(len(rows)), [_label(row) for row in rows], fontsize=8)
     axis.invert_yaxis()
     reach = max(max(row["seconds_by_round"]) for row in rows)

@@ -10,14 +10,8 @@ import numpy as np
 
 from ahmsa_jax.config import Precision
 from experiments.schedule.plan import count_parameters
-from experiments.timing.contenders import (
-    EVALUATING,
-    STEPS_PER_EPOCH,
-    Contender,
-    EngineContender,
-    TimedProblem,
-    TorchContender,
-)
+from experiments.timing import contenders
+from experiments.timing.contenders import Contender, EngineContender, TimedProblem, TorchContender
 from experiments.timing.floors import Ceilings, floor_seconds, step_bytes, step_operations
 from input_pipeline.core.tables import Table
 
@@ -75,11 +69,12 @@ class Timing:
         losses = contender.first_losses(CHECKED_EPOCHS)
         gap = float(np.abs(losses - self._expected).max())
         if not gap <= LOSS_TOLERANCE:
+            steps = contenders.STEPS_PER_EPOCH * CHECKED_EPOCHS
             raise DisagreementError(
                 f"the losses of '{contender.name}' and of PyTorch eager differ by {gap:.2g} nats "
-                f"in the first {STEPS_PER_EPOCH * CHECKED_EPOCHS} steps from the same weights and "
-                f"batches; {LOSS_TOLERANCE:g} is allowed, so their times are not comparable and "
-                "are not printed."
+                f"in the first {steps} steps from the same weights and batches; "
+                f"{LOSS_TOLERANCE:g} is allowed, so their times are not comparable and are not "
+                "printed."
             )
         self.loss_gap = max(self.loss_gap, gap)
 
@@ -87,17 +82,16 @@ class Timing:
         """One row per contender; ratios are medians over rounds, each of neighbours in time."""
         for contender in self.contenders:
             contender.round()  # warm
-        seconds_RxC = np.empty((rounds, len(self.contenders)))
+        seconds = []
         for number in range(rounds):
             self._say(f"round {number + 1} of {rounds}")
-            for place, contender in enumerate(self.contenders):
-                seconds_RxC[number, place] = contender.round()
+            seconds.append([contender.round() for contender in self.contenders])
+        seconds_RxC = np.array(seconds)
         config, training = self._problem.model_config, self._problem.train_config
         live, _ = count_parameters(config, training)
         operations = step_operations(config, training.batch_size)
         rows = []
-        for place, contender in enumerate(self.contenders):
-            own_R = seconds_RxC[:, place]
+        for contender, own_R in zip(self.contenders, seconds_RxC.T, strict=True):
             moved = step_bytes(live, contender.precision)
             floor = floor_seconds(operations, moved, ceilings, contender.precision)
             rows.append(
@@ -147,7 +141,7 @@ class Timing:
 
 def evaluation_cost(rows: Sequence[dict[str, Any]]) -> float:
     """Time that predicting all held-out clips after each epoch adds, as a share."""
-    evaluating = next(row for row in rows if row["name"] == EVALUATING)
+    evaluating = next(row for row in rows if row["name"] == contenders.EVALUATING)
     setting = ("kind", "precision", "folds_at_once")
     plain = next(row for row in rows if all(row[name] == evaluating[name] for name in setting))
     seconds_R, plain_R = (np.array(row["seconds_by_round"]) for row in (evaluating, plain))
