@@ -28,15 +28,22 @@ _LINES = {"uf1": (drawing.BLUE, "-"), "uar": (drawing.VERMILLION, "--")}
 
 def draw_all(records: Records, output: pathlib.Path) -> list[str]:
     """Write the run's pictures as PNG and PDF into `output`; returns their names without ending."""
+    drawn = pictures(records)
+    for name, figure in drawn.items():
+        drawing.write(figure, output, name)
+    return sorted(drawn)
+
+
+def pictures(records: Records) -> dict[str, Figure]:
+    """The run's pictures by name; those of pretend data carry the mark in their title."""
     drawn = {"confusion_matrix": draw_confusion(records), "subjects": draw_bars(records)}
     if any(np.isfinite(entry.train_loss) for entry in records.log):
         drawn["curves"] = draw_curves(records)
-    what = f"{records.spec.model} on {in_picture(records.spec.dataset)}"
-    for name, figure in drawn.items():
-        if records.pretend:
+    if records.pretend:
+        what = f"{records.spec.model} on {in_picture(records.spec.dataset)}"
+        for figure in drawn.values():
             figure.suptitle(entitled(what, pretend=True), fontsize=10, fontweight="bold")
-        drawing.write(figure, output, name)
-    return sorted(drawn)
+    return drawn
 
 
 def draw_confusion(records: Records) -> Figure:
