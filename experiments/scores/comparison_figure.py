@@ -71,7 +71,7 @@ def _draw_panel(axis: Axes, group: Sequence[Row]) -> None:
         if row.is_ours:
             axis.axhspan(number - 0.5, number + 0.5, color=drawing.SKY, alpha=0.2, linewidth=0)
         spread = float(score.uf1_std) if score.uf1_std else None
-        mark = MARKERS[row.selection]
+        mark = MARKERS.get(row.selection, "D")
         axis.errorbar(
             _uf1(row), number, xerr=spread, fmt=mark, color=colour, markersize=5, capsize=2
         )

@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from ahmsa_jax.choices import SELECTIONS
 from experiments.scores import published
 from experiments.scores.summary import Records, summarise
-from experiments.scores.tables import epoch_rule
+from experiments.scores.tables import NOT_STATED, epoch_rule
 from input_pipeline.core import escaping
 from input_pipeline.core.tables import Table, csv_text
 from input_pipeline.databases.names import in_order, in_words
@@ -15,7 +16,7 @@ POOLED = "pooled"
 COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")
 _OF_KIND = {"jax": "", "pytorch": ", PyTorch", "given": ", given weights"}
 _EACH = "each database alone"
-LAST, PICKED, NOT_STATED = "last epoch", "best epoch on test", "not stated"
+LAST, PICKED = SELECTIONS["last"], "best epoch on test"
 # What is chosen without the held-out clips comes first.
 _RULES = (LAST, PICKED, NOT_STATED)
 _NAMES = ("kind", "dataset", "method", "source", "part", "classes")

@@ -15,11 +15,14 @@ from input_pipeline.core.tables import Table
 from input_pipeline.databases.names import in_order, in_words, place
 
 _UNKNOWN = "not recorded"
+NOT_STATED = "not stated"
 
 
 def epoch_rule(records: Records) -> str:
     """How the epoch of a run's headline was chosen; of weights that were given nobody knows."""
-    return SELECTIONS[records.spec.select] if records.spec.is_trained else "not stated"
+    rule = records.spec.select
+    # A run of another version may name a rule that this one does not have.
+    return SELECTIONS.get(rule, rule) if records.spec.is_trained else NOT_STATED
 
 
 def scores_table(

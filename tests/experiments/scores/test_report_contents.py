@@ -4,6 +4,7 @@ Modules tried here without being imported:
 input_pipeline.core.invocation.
 """
 
+import dataclasses
 import itertools
 import json
 import re
@@ -19,7 +20,7 @@ from ahmsa_jax.metrics import (
     pooled_scores,
     recall_per_class,
 )
-from experiments.scores import chance, paired, tables
+from experiments.scores import chance, comparison_figure, comparison_rows, paired, tables
 from experiments.scores.summary import read_records
 from input_pipeline.databases.names import in_order
 from input_pipeline.databases.rows import ReadResult
@@ -149,6 +150,16 @@ def test_runs_that_noted_less_are_reported(tmp_path, content):
     text = tables.facts_table(read_records([run])).markdown()
     for what in ("command", "started", "device", "versions", "commit"):
         assert f"| {what} | not recorded |" in text
+
+
+def test_a_rule_of_selection_that_is_not_known_here_keeps_its_name(tmp_path):
+    run = written_runs.write(tmp_path / "run", [ANSWERS], dataset="megc2019", pretend=False)
+    records = read_records([run])
+    records = dataclasses.replace(records, spec=dataclasses.replace(records.spec, select="median"))
+    assert tables.epoch_rule(records) == "median"
+    row = comparison_rows.our_row("run", records)
+    assert row.selection == "median"
+    assert len(comparison_figure.draw([row]).axes) == 1
 
 
 def test_two_reports_of_a_run_are_the_same(tmp_path):
