@@ -20,6 +20,9 @@ from ahmsa_jax.networks.network import Path
 from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training.protocols import EpochShape
 
+# Names of the parts of a program that are none of the network's, for accounts of its kernels.
+BATCHES, OPTIMIZER, EVALUATION = "batches", "optimizer", "evaluation"
+
 # Parameters flattened by path, so that live and dead ones part without touching the network.
 Params = dict[Path, jax.Array]
 
@@ -158,7 +161,8 @@ def gradient(
     `key` is that of the step's noise. `count` divides the sum where these clips are a part of the
     step's; by default the number of real ones.
     """
-    inputs = {name: data.inputs[name][index_B] for name in learner.inputs}
+    with jax.named_scope(BATCHES):
+        inputs = {name: data.inputs[name][index_B] for name in learner.inputs}
     if learner.augment is not None and key is not None:
         # A clip's change depends on the step and the clip, not on its place in the batch.
         key_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, 1), index_B)
@@ -201,8 +205,9 @@ def apply_gradient(
     learner: Learner, state: FoldState, by_leaf: Params, statistics: Params
 ) -> FoldState:
     """The state after the optimizer's step with this gradient."""
-    updates, moments = learner.optimizer.update(by_leaf, state.moments, state.live)
-    return FoldState(optax.apply_updates(state.live, updates), moments, statistics)
+    with jax.named_scope(OPTIMIZER):
+        updates, moments = learner.optimizer.update(by_leaf, state.moments, state.live)
+        return FoldState(optax.apply_updates(state.live, updates), moments, statistics)
 
 
 def train_epoch(
@@ -216,7 +221,8 @@ def train_epoch(
     rank_N: jax.Array | None = None,
 ) -> tuple[FoldState, jax.Array]:
     """One pass over the fold's training clips; returns the mean loss over them."""
-    index, real = epoch_order(fold, epoch, shape, shuffle=shuffle, rank_N=rank_N)
+    with jax.named_scope(BATCHES):
+        index, real = epoch_order(fold, epoch, shape, shuffle=shuffle, rank_N=rank_N)
     noise_key = jax.random.fold_in(jax.random.fold_in(fold.key, 2), epoch)
     full = (shape.steps - 1) * shape.batch_size
     loss_sum = jnp.zeros(())
@@ -245,6 +251,7 @@ def predict(
 ) -> jax.Array:
     """Class probabilities (T, K) of the clips at index_T, float32."""
     variables = variables_of(state.live, fold.dead, state.statistics)
-    inputs = (data.inputs[name][index_T] for name in learner.inputs)
-    logits_TxK, _ = learner.model.apply(variables, *inputs)
-    return jax.nn.softmax(logits_TxK)
+    with jax.named_scope(EVALUATION):
+        inputs = [data.inputs[name][index_T] for name in learner.inputs]
+        logits_TxK, _ = learner.model.apply(variables, *inputs)
+        return jax.nn.softmax(logits_TxK)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ahmsa_jax.networks.parts.layers import Linear
+from ahmsa_jax.networks.parts.layers import Weights, aligned
 
 # Patches that one product of attention serves at least, where a batch's clips allow it.
 GROUP_PATCHES = 16
@@ -24,6 +24,8 @@ class SpatialAttention(nn.Module):
     Q, K and V have no bias. The head width is D // heads, so with 256 and 3 heads the inner width
     is 255, as in HTNet. Over a single patch the softmax is exactly 1 whatever Q and K are: they
     are kept as parameters, so that checkpoints of all levels look alike, but not computed.
+
+    Q, K and V come from one product, in which zeros fill each head up to an aligned width.
     """
 
     heads: int
@@ -35,49 +37,72 @@ class SpatialAttention(nn.Module):
         *batch, tokens, width = x_BxTxD.shape
         head_width = width // self.heads
         inner = self.heads * head_width
+        # Over one patch heads do not matter, and all of them are filled up together.
+        heads = self.heads if tokens > 1 else 1
+        filled = aligned(inner // heads, self.dtype)
 
-        def project(name: str) -> jax.Array:
-            y = Linear(inner, use_bias=False, dtype=self.dtype, name=name)(x_BxTxD)
-            return y.reshape(-1, tokens, self.heads, head_width)
+        def kernel(name: str) -> jax.Array:
+            (kernel_DxE,) = Weights(inner, use_bias=False, name=name)(width)
+            split_DxHxK = kernel_DxE.astype(self.dtype).reshape(width, heads, -1)
+            return _filled(split_DxHxK, 2, filled).reshape(width, heads * filled)
 
-        query, key, v_BxTxHxK = project("query"), project("key"), project("value")
+        kernels = [kernel(name) for name in ("query", "key", "value")]
         if tokens == 1:
-            # query and key stay unread here, so the compiler drops their products.
-            attention_BxHxTxT = jnp.ones((v_BxTxHxK.shape[0], self.heads, 1, 1), jnp.float32)
-            z_BxTxHxK = v_BxTxHxK
+            # Those of query and key stay unread, so the compiler drops them.
+            kernels = kernels[2:]
+        y = x_BxTxD.astype(self.dtype).reshape(-1, width) @ jnp.concatenate(kernels, axis=1)
+        y = y.reshape(-1, tokens, len(kernels), heads, filled)
+        if tokens == 1:
+            attention_BxHxTxT = jnp.ones((y.shape[0], self.heads, 1, 1), jnp.float32)
+            z_BxTxHxK = y[:, :, 0]
         else:
-            z_BxTxHxK, attention_BxHxTxT = attend(query, key, v_BxTxHxK)
-        attended_BxTxD = Linear(width, dtype=self.dtype, name="output")(
-            z_BxTxHxK.reshape(*batch, tokens, inner)
-        )
+            query, key, value = (y[:, :, place] for place in range(3))
+            z_BxTxHxK, attention_BxHxTxT = attend(query, key, value, head_width)
+        kernel_ExD, bias_D = Weights(width, name="output")(inner)
+        split_HxKxD = kernel_ExD.astype(self.dtype).reshape(heads, -1, width)
+        output = _filled(split_HxKxD, 1, filled).reshape(-1, width)
+        y = z_BxTxHxK.reshape(-1, heads * filled) @ output + bias_D.astype(self.dtype)
+        attended_BxTxD = y.reshape(*batch, tokens, width)
         return attended_BxTxD, attention_BxHxTxT.reshape(*batch, self.heads, tokens, tokens)
 
 
+def _filled(array: jax.Array, axis: int, length: int) -> jax.Array:
+    """The array with zeros at the end of one axis."""
+    room = [(0, 0)] * array.ndim
+    room[axis] = (0, length - array.shape[axis])
+    return jnp.pad(array, room)
+
+
 def attend(
-    query_BxTxHxK: jax.Array, key_BxTxHxK: jax.Array, value_BxTxHxK: jax.Array
+    query_BxTxHxK: jax.Array,
+    key_BxTxHxK: jax.Array,
+    value_BxTxHxK: jax.Array,
+    head_width: int | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """softmax(Q K^T / sqrt(K)) V per clip and head: (B, T, H, K) and float32 maps (B, H, T, T).
 
-    Clips with few patches are attended to in groups, in one product with a softmax that is masked
-    to each clip's own patches. That is exact, and products of 4 by 4 cost more than those of 16 by
-    16 because there are four times as many.
+    `head_width` is K where zeros fill the arrays up. Clips with few patches are attended to in
+    groups, in one product with a softmax that is masked to each clip's own patches. That is exact,
+    and products of 4 by 4 cost more than those of 16 by 16 because there are four times as many.
     """
-    clips, tokens, heads, head_width = query_BxTxHxK.shape
+    clips, tokens, heads, filled = query_BxTxHxK.shape
     together = math.gcd(clips, max(1, GROUP_PATCHES // tokens))
-    grouped = (clips // together, together * tokens, heads, head_width)
-    query_MxPxHxK, key_MxPxHxK, value_MxPxHxK = (
-        array.reshape(grouped) for array in (query_BxTxHxK, key_BxTxHxK, value_BxTxHxK)
+    grouped = (clips // together, together * tokens, heads, filled)
+    query_MxHxPxK, key_MxHxPxK, value_MxHxPxK = (
+        jnp.swapaxes(array.reshape(grouped), 1, 2)
+        for array in (query_BxTxHxK, key_BxTxHxK, value_BxTxHxK)
     )
-    logits = jnp.einsum("mqhk,mphk->mhqp", query_MxPxHxK, key_MxPxHxK) * head_width**-0.5
-    logits_MxHxPxP = logits.astype(jnp.float32)
+    logits = jnp.einsum("mhqk,mhpk->mhqp", query_MxHxPxK, key_MxHxPxK)
+    logits_MxHxPxP = (logits * (head_width or filled) ** -0.5).astype(jnp.float32)
     if together > 1:
         clip_P = jnp.arange(together * tokens) // tokens
         own_PxP = clip_P[:, None] == clip_P
         logits_MxHxPxP = jnp.where(own_PxP, logits_MxHxPxP, -jnp.inf)
     attention_MxHxPxP = jax.nn.softmax(logits_MxHxPxP, axis=-1)
-    z_MxPxHxK = jnp.einsum(
-        "mhqp,mphk->mqhk", attention_MxHxPxP.astype(value_BxTxHxK.dtype), value_MxPxHxK
+    z_MxHxPxK = jnp.einsum(
+        "mhqp,mhpk->mhqk", attention_MxHxPxP.astype(value_BxTxHxK.dtype), value_MxHxPxK
     )
     blocks = attention_MxHxPxP.reshape(-1, heads, together, tokens, together, tokens)
     own = jnp.moveaxis(jnp.diagonal(blocks, axis1=2, axis2=4), -1, 1)
-    return z_MxPxHxK.reshape(query_BxTxHxK.shape), own.reshape(clips, heads, tokens, tokens)
+    z_BxTxHxK = jnp.swapaxes(z_MxHxPxK, 1, 2).reshape(query_BxTxHxK.shape)
+    return z_BxTxHxK, own.reshape(clips, heads, tokens, tokens)

@@ -12,9 +12,6 @@ from jax.typing import DTypeLike
 from ahmsa_jax.networks.parts.layers import LayerNorm, UniformByFanIn
 from ahmsa_jax.networks.parts.pooling import Bins, largest_of_bins
 
-# Lines of a grid that see the same taps of a kernel: the lines, and the taps (of 0..2) inside.
-Band = tuple[range, range]
-
 
 class Downsampling(nn.Module):
     """MaxPool(LayerNorm(Conv3x3(X))) (AHMSA-Net, arXiv 2501.02539, eq. 2; HTNet's aggregation).
@@ -40,9 +37,9 @@ class Conv3x3(nn.Module):
     """3x3 convolution with zero padding 1 on a square grid: (B, G, G, D) -> (B, G, G, features).
 
     Parameters: kernel (3, 3, D, features), bias (features,). Equal to the convolution
-    (correlation, as in PyTorch), but taps that would read the padding are left out: 44 of 144 on a
-    4x4 grid, 20 of 36 on a 2x2 one. Positions that see the same taps, such as the top row without
-    its corners, gather them side by side and share one product.
+    (correlation, as in PyTorch). One product in either form: on a grid of up to 2x2 every position
+    sees every other, so that the whole grid is one dense layer without the taps that would read
+    the padding; on larger ones the nine taps are gathered side by side.
     """
 
     features: int
@@ -51,40 +48,45 @@ class Conv3x3(nn.Module):
     @nn.compact
     def __call__(self, x_BxGxGxD: jax.Array) -> jax.Array:
         """Return the convolved grid in the compute dtype."""
-        grid, width = x_BxGxGxD.shape[-2:]
+        *batch, grid, width = x_BxGxGxD.shape[:-2] + x_BxGxGxD.shape[-1:]
         init = UniformByFanIn(9 * width)
         kernel = self.param("kernel", init, (3, 3, width, self.features)).astype(self.dtype)
         bias = self.param("bias", init, (self.features,)).astype(self.dtype)
         x_BxGxGxD = x_BxGxGxD.astype(self.dtype)
-        bands = _bands(grid)
-        lines = [
-            jnp.concatenate([_band(x_BxGxGxD, kernel, row, column) for column in bands], axis=-2)
-            for row in bands
+        if grid <= 2:
+            y = x_BxGxGxD.reshape(-1, grid**2 * width) @ _dense_kernel(kernel, grid)
+            # Repeated rather than added by position: then the product adds it.
+            y = y + jnp.tile(bias, grid**2)
+        else:
+            y = _taps(x_BxGxGxD).reshape(-1, 9 * width) @ kernel.reshape(-1, self.features) + bias
+        return y.reshape(*batch, grid, grid, self.features)
+
+
+def _dense_kernel(kernel: jax.Array, grid: int) -> jax.Array:
+    """The convolution on a whole grid of up to 2x2 as one matrix: (G*G*D, G*G*features)."""
+    lines = range(grid)
+    return jnp.concatenate(
+        [
+            jnp.concatenate(
+                [kernel[row - down + 1, column - across + 1] for down in lines for across in lines],
+                axis=-1,
+            )
+            for row in lines
+            for column in lines
         ]
-        return jnp.concatenate(lines, axis=-3) + bias
+    )
 
 
-def _bands(grid: int) -> list[Band]:
-    """All bands of a grid."""
-    if grid == 1:
-        return [(range(1), range(1, 2))]
-    inner = [(range(1, grid - 1), range(3))] if grid > 2 else []
-    return [(range(1), range(1, 3)), *inner, (range(grid - 1, grid), range(2))]
-
-
-def _band(x_BxGxGxD: jax.Array, kernel: jax.Array, rows: Band, columns: Band) -> jax.Array:
-    """The convolution at the positions where two bands cross."""
-    (down, row_taps), (across, column_taps) = rows, columns
-
-    def seen(lines: range, tap: int) -> slice:
-        return slice(lines.start + tap - 1, lines.stop + tap - 1)
-
-    taps = [
-        x_BxGxGxD[..., seen(down, row), seen(across, column), :]
-        for row in row_taps
-        for column in column_taps
-    ]
-    inside = kernel[row_taps.start : row_taps.stop, column_taps.start : column_taps.stop]
-    taps_of = jnp.concatenate(taps, axis=-1)
-    y = taps_of.reshape(-1, taps_of.shape[-1]) @ inside.reshape(-1, kernel.shape[-1])
-    return y.reshape(*taps_of.shape[:-1], kernel.shape[-1])
+def _taps(x_BxGxGxD: jax.Array) -> jax.Array:
+    """The nine values that each position sees, zero outside the grid: (B, G, G, 9*D)."""
+    grid = x_BxGxGxD.shape[-2]
+    around = [(0, 0)] * (x_BxGxGxD.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
+    padded = jnp.pad(x_BxGxGxD, around)
+    return jnp.concatenate(
+        [
+            padded[..., row : row + grid, column : column + grid, :]
+            for row in range(3)
+            for column in range(3)
+        ],
+        axis=-1,
+    )

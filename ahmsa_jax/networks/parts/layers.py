@@ -17,10 +17,32 @@ from ahmsa_jax.networks.parts.pooling import largest
 LAYER_NORM_EPS = 1e-5
 
 
+def aligned(width: int, dtype: DTypeLike) -> int:
+    """The width itself where its rows are whole 16 bytes, else the next multiple of 8.
+
+    Matrix products on a GPU have their fast programs for such rows only.
+    """
+    return width if width * jnp.dtype(dtype).itemsize % 16 == 0 else -(-width // 8) * 8
+
+
+class Weights(nn.Module):
+    """The parameters of a linear layer: kernel (D, features) and, unless off, bias (features,)."""
+
+    features: int
+    use_bias: bool = True
+
+    @nn.compact
+    def __call__(self, fan_in: int) -> tuple[jax.Array, ...]:
+        """Return the kernel and, unless off, the bias, float32."""
+        init = UniformByFanIn(fan_in)
+        kernel = self.param("kernel", init, (fan_in, self.features))
+        return (kernel, self.param("bias", init, (self.features,))) if self.use_bias else (kernel,)
+
+
 class Linear(nn.Module):
     """Linear layer over the last axis: a 1x1 convolution of the paper. (..., D) -> (..., features).
 
-    Parameters: kernel (D, features) and, unless use_bias is off, bias (features,).
+    Parameters as those of Weights. Inside the product zeros fill both widths up to aligned ones.
     """
 
     features: int
@@ -32,18 +54,19 @@ class Linear(nn.Module):
         """Return x @ kernel + bias in the compute dtype."""
         fan_in = x.shape[-1]
         init = UniformByFanIn(fan_in)
-        kernel = self.param("kernel", init, (fan_in, self.features))
+        kernel = self.param("kernel", init, (fan_in, self.features)).astype(self.dtype)
+        rows = aligned(fan_in, self.dtype) - fan_in
+        columns = aligned(self.features, self.dtype) - self.features
         # All leading axes as one: a product that sums over several axes for the kernel's gradient
         # makes the compiler write transposed copies of what it multiplies.
-        y = x.astype(self.dtype).reshape(-1, fan_in) @ kernel.astype(self.dtype)
+        x_NxD = x.astype(self.dtype).reshape(-1, fan_in)
+        if rows or columns:
+            x_NxD = jnp.pad(x_NxD, ((0, 0), (0, rows)))
+            kernel = jnp.pad(kernel, ((0, rows), (0, columns)))
+        y = (x_NxD @ kernel)[:, : self.features]
         if self.use_bias:
             y = y + self.param("bias", init, (self.features,)).astype(self.dtype)
         return y.reshape(*x.shape[:-1], self.features)
-
-
-# What the backward pass reads: normalised values, inverse deviations, scale, and an empty array
-# of the input's type.
-Saved = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 @jax.custom_vjp
@@ -57,26 +80,28 @@ def layer_norm(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> jax.Array
     return _layer_norm_forward(x, scale_D, bias_D)[0]
 
 
+# What the backward pass reads: the input, its mean, its inverse deviation, and the scale.
+Saved = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+
+
 def _layer_norm_forward(
     x: jax.Array, scale_D: jax.Array, bias_D: jax.Array
 ) -> tuple[jax.Array, Saved]:
     x32 = x.astype(jnp.float32)
+    # One pass over x, which the compiler joins to the kernel that writes x.
     mean = jnp.mean(x32, axis=-1, keepdims=True)
-    centred = x32 - mean
-    inverse_std = jax.lax.rsqrt(
-        jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + LAYER_NORM_EPS
-    )
-    normal = centred * inverse_std
-    return (normal * scale_D + bias_D).astype(x.dtype), (
-        normal,
-        inverse_std,
-        scale_D,
-        jnp.zeros((0,), x.dtype),
-    )
+    square = jnp.mean(jnp.square(x32), axis=-1, keepdims=True)
+    inverse_std = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0) + LAYER_NORM_EPS)
+    # The compiler would compute them again wherever they are used, reading x each time.
+    mean, inverse_std = jax.lax.optimization_barrier((mean, inverse_std))
+    y = (x32 - mean) * inverse_std * scale_D + bias_D
+    return y.astype(x.dtype), (x, mean, inverse_std, scale_D)
 
 
 def _layer_norm_backward(saved: Saved, dy: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    normal, inverse_std, scale_D, like_x = saved
+    x, mean, inverse_std, scale_D = saved
+    # Not the normalised values: x is kept for the residual connection anyway.
+    normal = (x.astype(jnp.float32) - mean) * inverse_std
     dy32 = dy.astype(jnp.float32)
     rows = tuple(range(dy.ndim - 1))
     d_scale_D = jnp.sum(dy32 * normal, axis=rows)
@@ -84,7 +109,7 @@ def _layer_norm_backward(saved: Saved, dy: jax.Array) -> tuple[jax.Array, jax.Ar
     d_normal = dy32 * scale_D
     along = jnp.mean(d_normal * normal, axis=-1, keepdims=True)
     dx = (d_normal - jnp.mean(d_normal, axis=-1, keepdims=True) - normal * along) * inverse_std
-    return dx.astype(like_x.dtype), d_scale_D, d_bias_D
+    return dx.astype(x.dtype), d_scale_D, d_bias_D
 
 
 layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
