@@ -33,7 +33,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "experiments": (
         ("run",),
-        ("baselines",),
+        ("baselines", "weighing"),
         ("files",),
         ("schedule", "scores"),
         ("cluster", "timing"),

@@ -1,6 +1,7 @@
-"""Times this engine beside PyTorch on the same folds, and both against what the machine allows.
+"""Times this engine beside PyTorch on the same folds, or weighs its program for a GPU elsewhere.
 
 python -m experiments.benchmark [--quick] [--output=FILE.json]
+python -m experiments.benchmark --target=h200|h100|FILE [--json=FILE]
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ import pathlib
 import shlex
 import shutil
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -27,12 +28,21 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
 
+if TYPE_CHECKING:
+    from experiments.weighing import deviceless
+
 # Sizes of --quick: seconds of work, for trying the command and for tests.
 QUICK = {"base_dim": 12, "batch_size": 16, "folds": 2, "steps": 2, "rounds": 2}
+# Sizes of --target: the paper's setting on the MEGC 2019 composite, of whose 442 clips a fold
+# trains on 440 at most and holds out 39 at most, half of its 68 folds at once.
+WEIGHED = {"base_dim": 256, "batch_size": 256, "folds": 34}
+CLIPS, TRAINED, TEST_PLACES = 442, 440, 40
 
 
 def main() -> int:
     """Check, time, print and store; 1 where the programs disagree, so that nothing is printed."""
+    if command.values().target is not None:
+        return _weigh(command.values().target)
     if importlib.util.find_spec("torch") is None:
         raise ConfigError(
             "PyTorch is missing, and this benchmark compares with it; install the baselines extra: "
@@ -55,6 +65,64 @@ def main() -> int:
     write_whole(picture, draw(result))
     print(f"written: {output} and {picture}")
     return 0
+
+
+def _weigh(target: str) -> int:
+    """Compile for the card, account for the kernels, print and store."""
+    for name in ("quick", "output", "steps", "rounds"):
+        if command.values()[name].present:
+            raise ConfigError(f"--{name} is for timing; leave it out with --target.")
+    from experiments.weighing import cards
+
+    card = cards.load(target)
+    path = _json_path(target)
+    jax_settings.load_for_cards_elsewhere()
+    from experiments.weighing import weigh
+
+    result: dict[str, Any] = {
+        "command": f"python -m experiments.benchmark {shlex.join(sys.argv[1:])}".strip(),
+        **weigh.surroundings(card),
+    }
+    for precision, weighed in weigh.each_precision(card, _weighed_program()):
+        result[precision] = weighed.facts()
+        print(weigh.table(weighed), flush=True)
+        text = path.with_name(f"{path.stem}-{precision}.hlo.gz")
+        write_whole(text, weighed.zipped_text())
+    write_whole(path, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    print(f"written: {path}, and the compiled programs beside it (*.hlo.gz)")
+    return 0
+
+
+def _weighed_program() -> "deviceless.Program":
+    from ahmsa_jax.training.protocols import EpochShape
+    from experiments.weighing.deviceless import Program
+
+    values = command.values()
+    size = {
+        name: getattr(values, name) if values[name].present else default
+        for name, default in WEIGHED.items()
+    }
+    batch = size["batch_size"]
+    steps = -(-TRAINED // batch)
+    last = -(-(TRAINED - (steps - 1) * batch) // 8) * 8
+    return Program(
+        _model_config(size),
+        TrainConfig(batch_size=batch),
+        EpochShape(steps, batch, min(batch, last)),
+        folds=size["folds"],
+        clips=CLIPS,
+        test_places=TEST_PLACES,
+        eval_every=1,
+    )
+
+
+def _json_path(target: str) -> pathlib.Path:
+    named = command.values().json or f"runs/weighed-{pathlib.Path(target).stem}.json"
+    path = pathlib.Path(named).expanduser()
+    if path.suffix != ".json":
+        raise ConfigError(f"--json={named} must end in .json.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _settings() -> dict[str, int]:
@@ -180,6 +248,18 @@ if __name__ == "__main__":
         "output",
         None,
         "JSON file of the result, the plot beside it; default runs/benchmark-<date>.",
+    )
+    flags.DEFINE_string(
+        "target",
+        None,
+        "Weigh the training program for this GPU, which need not be here, instead of timing it: "
+        "h200, h100 or a file with a GPU's description. By default at width 256, 34 folds at once.",
+    )
+    flags.DEFINE_string(
+        "json",
+        None,
+        "JSON file of what --target found, the compiled programs beside it; default "
+        "runs/weighed-<target>.json.",
     )
     flags.DEFINE_enum("model", "ahmsa", list(NETWORKS), "The network.")
     # Its compiling is measured too.

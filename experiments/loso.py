@@ -17,7 +17,7 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 
 if TYPE_CHECKING:
-    from experiments.schedule.planning import Place
+    from experiments.schedule.planning import Place, TrainingPlace
 
 NAME = "experiments.loso"
 
@@ -41,6 +41,9 @@ def main() -> int:
 
 def _check_devices(execution: Execution) -> None:
     """Ask JAX for its devices before anything is written: an unavailable one is a user error."""
+    if execution.target is not None:
+        jax_settings.load_for_cards_elsewhere()
+        return
     if not execution.cluster:
         jax_settings.local_devices(execution.compile_cache)
         return
@@ -53,7 +56,9 @@ def _check_devices(execution: Execution) -> None:
         ray_cluster.refuse_unreachable(execution.cluster)
 
 
-def _place(run: Run, execution: Execution, interruption: Interruption, *, remote: bool) -> "Place":
+def _place(
+    run: Run, execution: Execution, interruption: Interruption, *, remote: bool
+) -> "TrainingPlace":
     if not remote:
         from experiments.schedule.planning import local_place
 
@@ -63,10 +68,21 @@ def _place(run: Run, execution: Execution, interruption: Interruption, *, remote
     return cluster_place(run, execution, interruption)
 
 
+def _absent_place(run: Run, execution: Execution, target: str) -> "Place":
+    from experiments.schedule.elsewhere import card_place
+    from experiments.weighing import cards
+
+    return card_place(run, execution, cards.load(target))
+
+
 def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None:
     from experiments.schedule import forecast, planning
 
-    place = _place(run, execution, interruption, remote=bool(execution.cluster))
+    place: Place
+    if execution.target is None:
+        place = _place(run, execution, interruption, remote=bool(execution.cluster))
+    else:
+        place = _absent_place(run, execution, execution.target)
     _print_header(run, execution, place)
     plan = interruption.run(lambda: planning.fresh_plan(run, execution, place.needs))
     forecast.print_plan(place.needs, plan)

@@ -20,7 +20,7 @@ from experiments.run.workdir import code_version
 from experiments.schedule import forecast
 from experiments.schedule.executor import Outcome
 from experiments.schedule.interruption import Interruption
-from experiments.schedule.planning import Place, problem_of
+from experiments.schedule.planning import TrainingPlace, problem_of
 from experiments.schedule.programs import Need, Needs, Problem
 from experiments.schedule.progress import Report
 
@@ -66,13 +66,19 @@ class RemoteNeeds(Needs):
         return need
 
 
-def cluster_place(run: Run, execution: Execution, interruption: Interruption) -> Place:
+def cluster_place(run: Run, execution: Execution, interruption: Interruption) -> TrainingPlace:
     """The workers of the Ray cluster that --cluster names, which is joined."""
     assert execution.cluster
     cluster = Cluster(execution.cluster, interruption)
     needs = RemoteNeeds(cluster, problem_of(run, execution), execution)
     executor = ClusterExecutor(needs, interruption)
-    return Place(needs, executor, cluster.devices, needs.print_time, str(cluster))
+    return TrainingPlace(
+        needs=needs,
+        devices=cluster.devices,
+        print_time=needs.print_time,
+        cluster=str(cluster),
+        executor=executor,
+    )
 
 
 class ClusterExecutor:

@@ -163,6 +163,12 @@ def define_run_flags() -> None:
     flags.DEFINE_bool(
         "dry_run", False, "Print the plan, the estimated time and disk space, and stop."
     )
+    flags.DEFINE_string(
+        "target",
+        None,
+        "With --dry_run: plan for this GPU, which need not be here, and give a lower bound of the "
+        "time: h200, h100 or a file with a GPU's description.",
+    )
     flags.DEFINE_float(
         "checkpoint_minutes",
         5.0,
@@ -264,6 +270,14 @@ def check_execution(given: Values) -> None:
                 f"--{name} and --cluster exclude each other: a worker trains whole chunks on one "
                 "device and keeps no files; leave one of them out, or use --shard."
             )
+    if given.target is not None and not given.dry_run:
+        raise ConfigError(
+            f"--target={given.target} plans for a GPU that is elsewhere; give --dry_run too."
+        )
+    if given.target is not None and (given.cluster or given.parallel == "batch"):
+        raise ConfigError(
+            "--target plans chunks of folds on one GPU; leave out --cluster and --parallel=batch."
+        )
     minutes = given.checkpoint_minutes
     if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
         raise ConfigError(

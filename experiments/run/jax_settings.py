@@ -36,6 +36,22 @@ def load() -> Any:
     return jax
 
 
+# For compiling where no GPU is: products go to the library, since trying programs for each of
+# them takes a card.
+ELSEWHERE_FLAGS = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
+
+
+def load_for_cards_elsewhere() -> Any:
+    """The module jax, set up to compile for a GPU that need not be here; computes on the CPU.
+
+    To be called before JAX is loaded otherwise: the flags of a shell do not count.
+    """
+    os.environ["XLA_FLAGS"] = ELSEWHERE_FLAGS
+    os.environ["JAX_SKIP_CUDA_CONSTRAINTS_CHECK"] = "1"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    return load()
+
+
 def local_devices(programs: str | None) -> list[Any]:
     """JAX's devices here, at least one.
 

@@ -18,15 +18,21 @@ from experiments.schedule.programs import Needs, Problem, Programs
 from experiments.schedule.trainer import Trainer, TrainerSettings
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a run is trained: what compiles its programs, and who trains its chunks."""
+    """What a run is planned for: what compiles its programs, and the devices."""
 
     needs: Needs
-    executor: Executor
     devices: Sequence[Device]
     print_time: Callable[[Plan], None]  # how long training by a plan will take
     cluster: str = ""  # the cluster in words; empty in this process
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingPlace(Place):
+    """Where a run is trained: a place, and who trains its chunks there."""
+
+    executor: Executor
 
 
 def jobs_of(run: Run) -> list[Job]:
@@ -66,7 +72,7 @@ def fresh_plan(run: Run, execution: Execution, needs: Needs) -> Plan:
     return Plan(plan.make_plan(jobs, shapes, size_of, needs.lanes))
 
 
-def local_place(run: Run, execution: Execution, interruption: Interruption) -> Place:
+def local_place(run: Run, execution: Execution, interruption: Interruption) -> TrainingPlace:
     """This process."""
     programs, spec = Programs(problem_of(run, execution)), run.spec
     facts = {"model_config": dict(spec.network), "data_sha256": spec.data_sha256}
@@ -77,4 +83,6 @@ def local_place(run: Run, execution: Execution, interruption: Interruption) -> P
     epochs = run.train_config.epochs
     executor = LocalExecutor(train, interruption, epochs=epochs, lanes=programs.lanes)
     print_time = functools.partial(forecast.print_time, programs)
-    return Place(programs, executor, jax.local_devices(), print_time)
+    return TrainingPlace(
+        needs=programs, devices=jax.local_devices(), print_time=print_time, executor=executor
+    )

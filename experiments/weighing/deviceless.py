@@ -1,0 +1,84 @@
+"""Compiles the engine's training program for a GPU that need not be here."""
+
+import dataclasses
+import os
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+
+from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
+from ahmsa_jax.training.engine import Engine
+from ahmsa_jax.training.protocols import EpochShape
+from experiments.weighing.cards import Card
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What an engine is compiled for."""
+
+    model_config: NetworkConfig
+    train_config: TrainConfig
+    shape: EpochShape
+    folds: int
+    clips: int
+    test_places: int
+    eval_every: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A compiled program: its text and what it takes."""
+
+    text: str
+    bytes_arguments: int
+    bytes_temporaries: int
+    bytes_needed: int
+    cpu_seconds: float  # of tracing and compiling, over all threads
+
+
+def device_of(card: Card) -> Any:
+    """A device to compile for; raises ConfigError where JAX cannot do so here."""
+    try:
+        described = topologies.get_topology_desc(
+            platform="cuda", topology_name="", topology="1x1x1", target_config=card.description
+        )
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(
+            f"JAX {jax.__version__} cannot compile for {card.name} here ({first}); compiling for a "
+            "GPU needs JAX's CUDA plugin: python -m pip install -e '.[cuda12]' (tried with JAX "
+            "0.12 on Python 3.12)."
+        ) from error
+    return described.devices[0]
+
+
+def compile_for(card: Card, program: Program) -> Compiled:
+    """Compile the training program of a chunk for the card; nothing is run."""
+    began = _cpu_seconds()
+    device = device_of(card)
+    engine = Engine(
+        program.model_config,
+        program.train_config,
+        program.shape,
+        size=program.folds,
+        test_places=program.test_places,
+        eval_every=program.eval_every,
+        devices=[device],
+    )
+    compiled = engine.compiled_elsewhere(device, program.clips)
+    usage = compiled.memory_analysis()
+    needed = usage.argument_size_in_bytes + usage.temp_size_in_bytes
+    needed += usage.output_size_in_bytes - usage.alias_size_in_bytes
+    return Compiled(
+        compiled.as_text(),
+        usage.argument_size_in_bytes,
+        usage.temp_size_in_bytes,
+        needed,
+        _cpu_seconds() - began,
+    )
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

@@ -1,0 +1,34 @@
+"""Which part of the network, or of training, a kernel works for."""
+
+import re
+
+from ahmsa_jax.training.step import BATCHES, EVALUATION, OPTIMIZER
+
+OTHER = "other"
+# A level's modules by the names that its blocks give them, normalisations with what they feed.
+_MODULES = {
+    "norm_channel": "channel attention",
+    "channel_attention": "channel attention",
+    "norm_spatial": "spatial attention",
+    "spatial_attention": "spatial attention",
+    "norm_attention": "spatial attention",
+    "attention": "spatial attention",
+    "norm_feed_forward": "feed-forward",
+    "feed_forward": "feed-forward",
+}
+_BLOCK = re.compile(r"/level_(\d+)_block_\d+/(\w+)")
+_TOP = re.compile(r"/(patch_embedding|down_\d+|head)")
+
+
+def room_of(op_name: str) -> str:
+    """The room by the path that an instruction was traced from."""
+    if f"/{EVALUATION}/" in op_name:
+        return EVALUATION
+    if block := _BLOCK.search(op_name):
+        return f"level {block[1]}: {_MODULES.get(block[2], 'residual sums')}"
+    if top := _TOP.search(op_name):
+        return top[1].replace("_", " ").replace("down", "down-sampling")
+    for part in (OPTIMIZER, BATCHES):
+        if f"/{part}/" in op_name:
+            return part
+    return OTHER
