@@ -5,13 +5,16 @@ import tempfile
 
 import pytest
 
-# Commands run by tests compile the same few programs again and again; a cache of the session
-# keeps the suite within its time. It must be named before JAX or a command's process starts.
-# The workers of pytest-xdist inherit the name from the process that starts them.
-_CACHE = None
+# Commands run by tests compile the same few programs again and again, and many tests start from the
+# same finished run; a cache of programs and one of made_once keep the suite within its time. They
+# must be named before JAX or a command's process starts. The workers of pytest-xdist inherit the
+# names from the process that starts them.
+_SESSION = None
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    _CACHE = tempfile.TemporaryDirectory(prefix="ahmsa-jax-tests-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+    _SESSION = tempfile.TemporaryDirectory(prefix="ahmsa-jax-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(_SESSION.name, "programs")
+    os.environ["AHMSA_TESTS_SHARED"] = os.path.join(_SESSION.name, "made")
+    os.mkdir(os.environ["AHMSA_TESTS_SHARED"])
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Tiny programs spend their time in the compiler, three quarters of it on optimising; whether the
 # optimised ones round alike is asked where it matters, by the tests that compile with OPTIMISED.
@@ -55,8 +58,8 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
-    if _CACHE:
-        _CACHE.cleanup()
+    if _SESSION:
+        _SESSION.cleanup()
 
 
 @pytest.fixture(scope="session")

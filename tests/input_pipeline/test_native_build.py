@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
 from native_builds import NAME, build, clips, records
+from small_runs import SHALLOW
 
 from input_pipeline.flow import strain
 from input_pipeline.storage import loader
@@ -84,7 +85,7 @@ def test_the_mark_of_pretend_data_goes_into_report_data_set_export_and_run(built
     names = ("--dataset=smic", f"--data_dir={built[0]}", f"--output={npz}")
     assert run_command("input_pipeline.export", *names).status == 0
     assert loader.load_arrays(npz).pretend
-    tiny = ("--base_dim=6", "--blocks=0,0,1", "--epochs=1")
+    tiny = (*SHALLOW, "--epochs=1")
     finished = run_command("experiments.loso", f"--arrays={npz}", f"--workdir={run}", *tiny)
     assert finished.status == 0, finished.err
     assert "PRETEND" in finished.out
@@ -287,8 +288,7 @@ def test_a_built_data_set_trains(built, tmp_path):
         "experiments.loso",
         "--dataset=smic",
         f"--data_dir={built[0]}",
-        "--base_dim=6",
-        "--blocks=0,0,1",
+        *SHALLOW,
         "--epochs=1",
         "--learning_rate=1e-3",
         f"--workdir={tmp_path / 'run'}",

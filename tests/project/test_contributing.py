@@ -10,12 +10,13 @@ import sys
 import numpy as np
 import pytest
 from command_runner import ROOT
+from small_runs import SHALLOW
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SCRIPTS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", TEXT, flags=re.DOTALL))
 CALLS = dict(re.findall(r"`python (\w+\.py) (--[^`]+)`", TEXT))
 TINY = ("--epochs=2", "--precision=float32")
-AHMSA = (*TINY, "--base_dim=6", "--blocks=0,0,1")
+AHMSA = (*TINY, *SHALLOW)
 TWO = ("--subjects=synthetic-a/a01,synthetic-b/b01",)
 
 
