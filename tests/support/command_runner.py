@@ -23,7 +23,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _own_modules() -> list[str]:
-    """Modules of the project that commands load; not the commands themselves, PyTorch or Ray."""
+    """Modules of the project that commands load; not the commands themselves, PyTorch or Ray.
+
+    Nor what defines flags as it is imported, which every command would then list.
+    """
     paths = [
         path.relative_to(ROOT).with_suffix("")
         for package, pattern in (
@@ -34,8 +37,9 @@ def _own_modules() -> list[str]:
         for path in sorted((ROOT / package).glob(pattern))
     ]
     names = [".".join(path.parts) for path in paths if path.name != "__init__"]
-    slow = ("torch", ".baselines.", ".timing.", ".cluster.")
-    return [name for name in names if not any(word in name for word in slow)]
+    left_out = ("torch", ".baselines.", ".timing.", ".cluster.")
+    left_out += ("_flags", ".request", ".header", ".planning")
+    return [name for name in names if not any(word in name for word in left_out)]
 
 
 _SERVER = multiprocessing.get_context("forkserver")
