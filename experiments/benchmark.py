@@ -149,7 +149,7 @@ def _model_config(settings: dict[str, int]) -> NetworkConfig:
         return STSTNetConfig(dropout=0.0)
     size: dict[str, Any] = {"base_dim": settings["base_dim"]}
     if values.quick:
-        size["blocks"] = (0, 0, 1)
+        size["blocks"] = (0, 0, 0)
         if kind is ModelConfig:
             size["reduction"] = 4
     config = kind(**size)

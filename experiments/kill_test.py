@@ -24,10 +24,10 @@ from tqdm import tqdm
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.training.protocols import Job, epoch_shapes, loso_folds
+from experiments.run.chunk import History
 from input_pipeline.core import command
 
 # Twelve subjects of three pretend databases in three chunks of four folds.
-EPOCHS = 12
 SUBJECTS = tuple(f"synthetic-{name}/{name}0{place}" for name in "abc" for place in (1, 2, 3, 4))
 FOLDS_AT_ONCE = 4
 MODEL = ModelConfig(base_dim=6, blocks=(0, 0, 1))
@@ -35,9 +35,11 @@ SETTING = (
     *("--dataset=synthetic", f"--base_dim={MODEL.base_dim}", "--blocks=0,0,1"),
     *(f"--folds_at_once={FOLDS_AT_ONCE}", f"--subjects={','.join(SUBJECTS)}"),
     # Every dispatch, here of one epoch, is followed by a checkpoint: most time goes into saving.
-    *(f"--epochs={EPOCHS}", "--eval_every=5", "--checkpoint_minutes=0.0001"),
+    *("--eval_every=5", "--checkpoint_minutes=0.0001"),
 )
 _START_TIMEOUT = 300.0
+# What a checkpoint holds: history and state.
+Found = tuple[History, dict[str, np.ndarray]]
 # Loads the slow libraries once and forks; the runs are processes of their own all the same.
 _SERVER = multiprocessing.get_context("forkserver")
 _LIBRARIES = [
@@ -65,7 +67,9 @@ def main() -> int:
         wanted = _finish(folder / "undisturbed")
         seconds = time.monotonic() - began
         print(
-            f"undisturbed run: {len(SUBJECTS)} folds, {EPOCHS} epochs, {seconds:.1f} s", flush=True
+            f"undisturbed run: {len(SUBJECTS)} folds, {command.values().epochs} epochs, "
+            f"{seconds:.1f} s",
+            flush=True,
         )
         equal = sum(_survives_kill(folder, wanted, seconds, chance) for _ in range(kills))
         print(f"{kills} SIGKILLs: {equal} of {kills} runs ended byte-equal", flush=True)
@@ -74,15 +78,16 @@ def main() -> int:
 
 
 def _start(workdir: pathlib.Path) -> ForkServerProcess:
-    process = _SERVER.Process(target=_run_as_main, args=(str(workdir),))
+    words = [*SETTING, f"--epochs={command.values().epochs}", f"--workdir={workdir}"]
+    process = _SERVER.Process(target=_run_as_main, args=(words, f"{workdir}.log"))
     process.start()
     return process
 
 
-def _run_as_main(workdir: str) -> None:
+def _run_as_main(words: list[str], log_file: str) -> None:
     # The session of a process that is killed must not be the one of this script.
     os.setsid()
-    log = os.open(f"{workdir}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(log, stream)
     # The bar's own lock between processes would outlive a killed one, and be reported.
@@ -90,7 +95,7 @@ def _run_as_main(workdir: str) -> None:
     from experiments.schedule import trainer
 
     trainer.DISPATCH_SECONDS = 0.0
-    sys.argv = ["experiments.loso", *SETTING, f"--workdir={workdir}"]
+    sys.argv = ["experiments.loso", *words]
     runpy.run_module("experiments.loso", run_name="__main__", alter_sys=True)
 
 
@@ -121,8 +126,9 @@ def _flip_all(folder: pathlib.Path, flips: int, chance: random.Random) -> int:
     workdir = folder / "stopped"
     clean, expected, jobs = _stopped_run(workdir)
     outcomes: Counter[str] = Counter()
+    healthy: dict[pathlib.Path, Found] = {}
     for how, path, left in _faults(clean, flips, chance):
-        outcome = _outcome(folder, clean, expected, jobs, path, left)
+        outcome = _outcome(folder, clean, expected, jobs, path, left, healthy)
         outcomes[outcome] += 1
         if outcome == "silent":
             print(f"SILENT: {path}: {how}", flush=True)
@@ -192,8 +198,12 @@ def _outcome(
     jobs: Sequence[Job],
     path: pathlib.Path,
     left: bytes | None,
+    healthy: dict[pathlib.Path, Found],
 ) -> str:
-    """What a run does that finds this left of a file: refused, harmless or silent."""
+    """What a run does that finds this left of a file: refused, harmless or silent.
+
+    `healthy` keeps what whole checkpoints hold, each read once.
+    """
     from experiments.files import checkpoints
 
     epoch_folder = clean / path.relative_to(clean).parts[0]
@@ -202,8 +212,10 @@ def _outcome(
     # Alone, so that a fault of the older checkpoint meets a reader too.
     copied = trial / checkpoints.FOLDER / clean.name / epoch_folder.name
     shutil.copytree(epoch_folder, copied)
-    healthy = checkpoints.load_newest(trial, 0, jobs, expected, print)
-    assert healthy is not None, "the clean checkpoint was refused"
+    if epoch_folder not in healthy:
+        whole = checkpoints.load_newest(trial, 0, jobs, expected, print)
+        assert whole is not None, "the clean checkpoint was refused"
+        healthy[epoch_folder] = whole
     victim = copied / path.relative_to(epoch_folder)
     if left is None:
         victim.unlink()
@@ -213,8 +225,9 @@ def _outcome(
     found = checkpoints.load_newest(trial, 0, jobs, expected, notes.append)
     if found is None:
         return "refused" if len(notes) == 1 else "silent"
-    same = all(np.array_equal(found[1][name], healthy[1][name]) for name in healthy[1])
-    same = same and np.array_equal(found[0].loss_SxE, healthy[0].loss_SxE)
+    history, arrays = healthy[epoch_folder]
+    same = all(np.array_equal(found[1][name], arrays[name]) for name in arrays)
+    same = same and np.array_equal(found[0].loss_SxE, history.loss_SxE)
     return "harmless" if same else "silent"
 
 
@@ -224,6 +237,7 @@ if __name__ == "__main__":
         ("flips", 200, "Bits of checkpoint files to flip, one at a time."),
     ):
         flags.DEFINE_integer(name, default, purpose, lower_bound=0, upper_bound=100_000)
+    flags.DEFINE_integer("epochs", 12, "Epochs of each run.", lower_bound=4, upper_bound=1000)
     flags.DEFINE_integer("seed", 0, "Of the random moments and places.")
     command.run(
         main,

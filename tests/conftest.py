@@ -5,35 +5,46 @@ import tempfile
 
 import pytest
 
-# Commands run by tests compile the same few programs again and again; a cache of the session
-# keeps the suite within its time. It must be named before JAX or a command's process starts.
-# The workers of pytest-xdist inherit the name from the process that starts them.
-_CACHE = None
+# Commands run by tests compile the same few programs again and again, and many tests start from the
+# same finished run; a cache of programs and one of made_once keep the suite within its time. They
+# must be named before JAX or a command's process starts. The workers of pytest-xdist inherit the
+# names from the process that starts them.
+_SESSION = None
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    _CACHE = tempfile.TemporaryDirectory(prefix="ahmsa-jax-tests-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+    _SESSION = tempfile.TemporaryDirectory(prefix="ahmsa-jax-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(_SESSION.name, "programs")
+    os.environ["AHMSA_TESTS_SHARED"] = os.path.join(_SESSION.name, "made")
+    os.mkdir(os.environ["AHMSA_TESTS_SHARED"])
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Tiny programs spend their time in the compiler, three quarters of it on optimising; whether the
 # optimised ones round alike is asked where it matters, by the tests that compile with OPTIMISED.
 os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
-# NumPy's second thread waits for work by spinning, on a core that another test needs.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# A second thread of NumPy or PyTorch waits for work by spinning, on a core that a test needs.
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
 
 # The slowest files, by a run's durations: begun first, so that no worker is left with one of them
-# at the end while the others have nothing to do.
+# at the end while the others have nothing to do. The first computes on all cores, the second mostly
+# waits.
 SLOWEST = (
-    "test_restart.py",
-    "test_loso_mistakes.py",
-    "test_native_build.py",
-    "test_ray_cluster.py",
     "test_wheel.py",
-    "test_engine.py",
-    "test_project.py",
-    "test_loso.py",
-    "test_run_files.py",
+    "test_ray_cluster.py",
+    "test_restart.py",
+    "test_native_build.py",
     "test_benchmark.py",
+    "test_engine.py",
+    "test_loso.py",
+    "test_loso_mistakes.py",
+    "test_peer_training.py",
+    "test_golden.py",
     "test_contributing.py",
+    "test_project.py",
+    "test_run_files.py",
+    "test_torch_parity.py",
+    "test_fold_weights.py",
+    "test_tasks.py",
+    "test_optical.py",
+    "test_compile_cache.py",
 )
 
 
@@ -55,15 +66,13 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
-    if _CACHE:
-        _CACHE.cleanup()
+    if _SESSION:
+        _SESSION.cleanup()
 
 
 @pytest.fixture(scope="session")
-def pretend_smic(tmp_path_factory):
+def pretend_smic():
     """Folder of a pretend SMIC: ten clips, no sheet, labels from the folders; not to be changed."""
-    from input_pipeline.pretend import database
+    from native_builds import pretend_database
 
-    folder = tmp_path_factory.mktemp("pretend") / "smic"
-    database.write_database("smic", folder)
-    return folder
+    return pretend_database("smic")

@@ -1,6 +1,7 @@
 """Losses, optimizers and augmentations: by hand, and chosen by name."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -40,28 +41,38 @@ def test_focal_loss_is_cross_entropy_with_less_weight_on_easy_clips():
     assert hard > 0.8
 
 
-def learner(**settings):
-    return step.make_learner(
-        small_problem.MODEL, dataclasses.replace(TRAINING, learning_rate=0.1, **settings)
-    )
-
-
-def stepped(chosen, key=None, index=np.arange(7, 15)):  # noqa: B008
-    """A fold's state before and after one step, and its dead parameters."""
+@functools.cache
+def stepping(**settings):
+    """A fold's state, its dead parameters, and one step from there, compiled once."""
+    training = dataclasses.replace(TRAINING, learning_rate=0.1, **settings)
+    learner = step.make_learner(small_problem.MODEL, training)
     fold_key = step.fold_key(0, np.uint32(JOB.fold.stable_id))
-    state, dead = step.init_fold(fold_key, chosen)
+    state, dead = step.init_fold(fold_key, learner)
     fold = step.FoldInput(dead, jnp.asarray(JOB.fold.train_N), jnp.zeros(1, int), fold_key)
     data = step.Data(*jax.tree.map(jnp.asarray, inputs()))
-    real = np.ones(len(index), bool)
-    run = jax.jit(lambda state: step.train_step(chosen, state, fold, data, index, real, key))
-    return state, run(state), dead
+
+    @jax.jit
+    def run(index, key):
+        real = np.ones(len(index), bool)
+        return step.train_step(learner, state, fold, data, index, real, key)
+
+    return state, dead, run
+
+
+INDEX = np.arange(7, 15)
+
+
+def stepped(seed=0, index=INDEX, **settings):
+    """A fold's state and loss after one step."""
+    return stepping(**settings)[2](index, jax.random.key(seed))
 
 
 @pytest.mark.parametrize("name", ["adamw", "adan"])
 def test_weight_decay_shrinks_what_is_trained_and_nothing_else(name):
     """Against the same step without decay; Q and K of the single patch take no part."""
-    without, (plain, _), dead = stepped(learner(optimizer=name))
-    _, (decayed, _), _ = stepped(learner(optimizer=name, weight_decay=0.5))
+    without, dead, _ = stepping(optimizer=name)
+    plain, _ = stepped(optimizer=name)
+    decayed, _ = stepped(optimizer=name, weight_decay=0.5)
     assert dead
     assert not set(dead) & set(decayed.live)
     for path, before in without.live.items():
@@ -71,8 +82,8 @@ def test_weight_decay_shrinks_what_is_trained_and_nothing_else(name):
 
 
 def test_adamw_without_decay_is_adam():
-    _, (ours, _), _ = stepped(learner(optimizer="adamw"))
-    _, (adam, _), _ = stepped(learner())
+    ours, _ = stepped(optimizer="adamw")
+    adam, _ = stepped()
     for path in adam.live:
         np.testing.assert_allclose(ours.live[path], adam.live[path], atol=1e-7, err_msg=path)
 
@@ -84,10 +95,9 @@ def test_an_augmentation_changes_each_clip_by_its_own_key(monkeypatch):
         return {"flow": jnp.full_like(clip["flow"], 255 * jax.random.uniform(key))}
 
     monkeypatch.setitem(choices.AUGMENTATIONS, "grey", grey)
-    chosen, index = learner(augment="grey"), np.arange(7, 15)
     losses_of = [
-        float(stepped(chosen, jax.random.key(seed), order)[1][1])
-        for seed, order in ((5, index), (5, index[::-1].copy()), (6, index))
+        float(stepped(seed, order, augment="grey")[1])
+        for seed, order in ((5, INDEX), (5, INDEX[::-1].copy()), (6, INDEX))
     ]
     assert losses_of[0] == pytest.approx(losses_of[1], rel=1e-6)
     assert losses_of[0] != pytest.approx(losses_of[2], rel=1e-4)

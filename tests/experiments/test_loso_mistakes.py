@@ -11,7 +11,7 @@ import injected_faults
 import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
-from small_runs import KEYS, SMALL, loso
+from small_runs import KEYS, SHALLOW, SMALL, loso, trained
 
 from input_pipeline.core.clips import Clips
 from input_pipeline.maps import synthetic
@@ -82,7 +82,7 @@ def test_help_lists_the_flags_and_exits_0():
 
 
 def test_another_configuration_is_refused_with_the_differing_settings(tmp_path):
-    assert loso(tmp_path / "run").status == 0
+    assert trained(tmp_path / "run").status == 0
     before = sorted((item.name, item.stat().st_mtime_ns) for item in (tmp_path / "run").iterdir())
     other = loso(tmp_path / "run", "--seed=3", "--learning_rate=0.01")
     assert_mistake(
@@ -96,7 +96,7 @@ def test_another_configuration_is_refused_with_the_differing_settings(tmp_path):
 
 @pytest.mark.parametrize("name", ["config.json", "plan.json", "predictions.csv", "metrics.jsonl"])
 def test_damaged_files_are_named(tmp_path, name):
-    assert loso(tmp_path / "run").status == 0
+    assert trained(tmp_path / "run").status == 0
     path = tmp_path / "run" / name
     path.write_bytes(path.read_bytes()[:-40].replace(b'"', b"'", 1))
     if name in ("config.json", "plan.json"):
@@ -181,7 +181,7 @@ def arrays_file(tmp_path, labels, subjects):
     return path
 
 
-TINY = ("--base_dim=6", "--blocks=0,0,1", "--epochs=1", "--learning_rate=1e-3")
+TINY = (*SHALLOW, "--epochs=1", "--learning_rate=1e-3")
 
 
 def test_a_class_that_vanishes_from_training_is_named_and_the_run_goes_on(tmp_path):
@@ -213,7 +213,7 @@ def test_arrays_of_another_layout_are_refused(tmp_path):
 def test_exported_arrays_give_the_same_run_as_the_data_set(tmp_path):
     clips = synthetic.make("five", "small")
     save_arrays(clips, tmp_path / "clips.npz")
-    assert loso(tmp_path / "direct").status == 0
+    assert trained(tmp_path / "direct").status == 0
     words = [word for word in SMALL if "--dataset" not in word]
     finished = run_command(
         "experiments.loso",

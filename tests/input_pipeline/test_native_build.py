@@ -11,18 +11,16 @@ import injected_faults
 import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
-from native_builds import NAME, build, clips, records
+from native_builds import NAME, build, built_smic, clips, records
+from small_runs import SHALLOW
 
 from input_pipeline.flow import strain
 from input_pipeline.storage import loader
 
 
 @pytest.fixture(scope="module")
-def built(pretend_smic, tmp_path_factory):
-    data_dir = tmp_path_factory.mktemp("built")
-    finished = build(pretend_smic, data_dir, "--workers=2")
-    assert finished.status == 0, finished.err
-    return data_dir, finished
+def built(tmp_path_factory):
+    return shutil.copytree(built_smic(), tmp_path_factory.mktemp("built") / "data")
 
 
 def report(data_dir: pathlib.Path) -> dict[str, dict[str, str]]:
@@ -44,7 +42,7 @@ def a_frame(raw_dir: pathlib.Path, clip: str, place: int) -> pathlib.Path:
 
 
 def test_the_data_set_holds_the_clips_with_their_labels_and_provenance(built):
-    found = clips(built[0])
+    found = clips(built)
     assert len(found) == 10
     assert set(found.database_N) == {"smic"}
     assert set(found.label_N.tolist()) == {0, 1, 2}
@@ -62,29 +60,29 @@ def test_the_data_set_holds_the_clips_with_their_labels_and_provenance(built):
 
 
 def test_the_report_has_a_line_for_every_clip(built):
-    lines = report(built[0])
-    assert sorted(lines) == clips(built[0]).clip_key_N
+    lines = report(built)
+    assert sorted(lines) == clips(built).clip_key_N
     assert {row["status"] for row in lines.values()} == {"used"}
     assert all("apex_is_offset" in row["rules"].split() for row in lines.values())
-    text = (built[0] / "smic" / "reports" / "five" / "build_report.md").read_text()
+    text = (built / "smic" / "reports" / "five" / "build_report.md").read_text()
     assert "10 clips of" in text
     assert "| apex_is_offset | 10 |" in text
     for picture in ("contact_sheet_01.png", "faces_smic_01.png"):
-        data = (built[0] / "smic" / "reports" / "five" / picture).read_bytes()
+        data = (built / "smic" / "reports" / "five" / picture).read_bytes()
         assert data.startswith(b"\x89PNG")
 
 
 def test_the_mark_of_pretend_data_goes_into_report_data_set_export_and_run(built, tmp_path):
-    reports = built[0] / "smic" / "reports" / "five"
+    reports = built / "smic" / "reports" / "five"
     assert "PRETEND" in (reports / "build_report.md").read_text().splitlines()[0]
-    metadata = json.loads((built[0] / "smic" / "five" / "1.0.0" / "metadata.json").read_text())
+    metadata = json.loads((built / "smic" / "five" / "1.0.0" / "metadata.json").read_text())
     assert metadata["pretend"] is True
-    assert clips(built[0]).pretend
+    assert clips(built).pretend
     npz, run = tmp_path / "smic.npz", tmp_path / "run"
-    names = ("--dataset=smic", f"--data_dir={built[0]}", f"--output={npz}")
+    names = ("--dataset=smic", f"--data_dir={built}", f"--output={npz}")
     assert run_command("input_pipeline.export", *names).status == 0
     assert loader.load_arrays(npz).pretend
-    tiny = ("--base_dim=6", "--blocks=0,0,1", "--epochs=1")
+    tiny = (*SHALLOW, "--epochs=1")
     finished = run_command("experiments.loso", f"--arrays={npz}", f"--workdir={run}", *tiny)
     assert finished.status == 0, finished.err
     assert "PRETEND" in finished.out
@@ -96,11 +94,11 @@ def test_the_mark_of_pretend_data_goes_into_report_data_set_export_and_run(built
 
 
 def test_one_and_many_workers_and_a_repeat_give_the_same_bytes(pretend_smic, built, tmp_path):
-    for workers in (1, 8):
+    for workers in (1, 4):
         data_dir = tmp_path / str(workers)
         assert build(pretend_smic, data_dir, f"--workers={workers}").status == 0
-        assert clips(data_dir).content_hash() == clips(built[0]).content_hash()
-        assert records(data_dir) == records(built[0])
+        assert clips(data_dir).content_hash() == clips(built).content_hash()
+        assert records(data_dir) == records(built)
     again = build(pretend_smic, tmp_path / "1")
     assert again.status == 0
     assert "already there with the same content" in again.out
@@ -115,20 +113,20 @@ def test_file_order_and_place_do_not_matter(pretend_smic, built, tmp_path):
         path.unlink()
         path.write_bytes(data)
     assert build(copy, tmp_path / "data").status == 0
-    assert clips(tmp_path / "data").content_hash() == clips(built[0]).content_hash()
+    assert clips(tmp_path / "data").content_hash() == clips(built).content_hash()
 
 
 def test_another_layout_needs_no_new_flow(pretend_smic, built):
-    cache = {path.name: path.stat().st_mtime_ns for path in (built[0] / "map_cache").iterdir()}
-    assert build(pretend_smic, built[0], "--layout=quad").status == 0
-    assert {p.name: p.stat().st_mtime_ns for p in (built[0] / "map_cache").iterdir()} == cache
-    five, quad = clips(built[0]), clips(built[0], "quad")
+    cache = {path.name: path.stat().st_mtime_ns for path in (built / "map_cache").iterdir()}
+    assert build(pretend_smic, built, "--layout=quad").status == 0
+    assert {p.name: p.stat().st_mtime_ns for p in (built / "map_cache").iterdir()} == cache
+    five, quad = clips(built), clips(built, "quad")
     np.testing.assert_array_equal(five.flow_whole_NxHxWxC, quad.flow_whole_NxHxWxC)
     assert not np.array_equal(five.flow_NxHxWxC, quad.flow_NxHxWxC)
 
 
 def test_the_cache_keeps_the_flow_in_full_resolution(built):
-    with np.load(next((built[0] / "map_cache").glob("*.npz"))) as stored:
+    with np.load(next((built / "map_cache").glob("*.npz"))) as stored:
         flow_SxSxC = stored["flow_SxSxC"]
     assert flow_SxSxC.shape == (224, 224, 3)
     assert flow_SxSxC.dtype == np.float32
@@ -138,10 +136,10 @@ def test_the_cache_keeps_the_flow_in_full_resolution(built):
 
 
 def test_maps_of_another_clip_are_made_again_and_counted(pretend_smic, built):
-    cache = sorted((built[0] / "map_cache").glob("*.npz"))
+    cache = sorted((built / "map_cache").glob("*.npz"))
     whole = {path.name: path.read_bytes() for path in cache}
     shutil.copy(cache[0], cache[1])
-    finished = build(pretend_smic, built[0], "--workers=1")
+    finished = build(pretend_smic, built, "--workers=1")
     assert finished.status == 0, finished.err
     assert "map cache: 1 stored maps are those of another clip" in finished.out
     assert "already there with the same content" in finished.out
@@ -188,7 +186,7 @@ def test_skip_bad_leaves_them_out_and_counts_them(damaged, built, tmp_path):
     finished = build(copy, tmp_path / "data", "--skip_bad")
     assert finished.status == 0, finished.err
     assert "3 clips cannot be used, 0 of them known defects" in finished.out
-    found, whole = clips(tmp_path / "data"), clips(built[0])
+    found, whole = clips(tmp_path / "data"), clips(built)
     assert [key for key in whole.clip_key_N if key not in found.clip_key_N] == [
         key for key in whole.clip_key_N if key.split("/")[2] in names[:3]
     ]
@@ -286,9 +284,8 @@ def test_a_built_data_set_trains(built, tmp_path):
     finished = run_command(
         "experiments.loso",
         "--dataset=smic",
-        f"--data_dir={built[0]}",
-        "--base_dim=6",
-        "--blocks=0,0,1",
+        f"--data_dir={built}",
+        *SHALLOW,
         "--epochs=1",
         "--learning_rate=1e-3",
         f"--workdir={tmp_path / 'run'}",

@@ -1,36 +1,42 @@
 """The examples of CONTRIBUTING.md: each adds something from outside, and a run uses it."""
 
 import csv
+import functools
 import json
 import os
 import re
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from command_runner import ROOT
+from command_runner import ROOT, run_command
+from small_runs import SHALLOW
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SCRIPTS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", TEXT, flags=re.DOTALL))
 CALLS = dict(re.findall(r"`python (\w+\.py) (--[^`]+)`", TEXT))
 TINY = ("--epochs=2", "--precision=float32")
-AHMSA = (*TINY, "--base_dim=6", "--blocks=0,0,1")
+AHMSA = (*TINY, *SHALLOW)
 TWO = ("--subjects=synthetic-a/a01,synthetic-b/b01",)
+
+
+def enter(folder):
+    """Stand where the script lies, as its user does."""
+    os.chdir(folder)
+    sys.path.insert(0, folder)
 
 
 def started(tmp_path, name, *arguments):
     """A script of CONTRIBUTING.md with the arguments written beside it; its config and clips."""
     (tmp_path / name).write_text(SCRIPTS[name])
-    run = subprocess.run(
-        [sys.executable, name, *CALLS[name].split(), *arguments, f"--workdir={tmp_path}/run"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
+    run = run_command(
+        name.removesuffix(".py"),
+        *CALLS[name].split(),
+        *arguments,
+        f"--workdir={tmp_path}/run",
+        prepare=functools.partial(enter, str(tmp_path)),
     )
-    assert run.returncode == 0, run.stderr
+    assert run.status == 0, run.err
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     with (tmp_path / "run" / "predictions.csv").open(newline="") as file:
         return config, list(csv.DictReader(file)), tmp_path / "run"

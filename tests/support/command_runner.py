@@ -20,19 +20,45 @@ from typing import NamedTuple
 import matplotlib.figure
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _own_modules() -> list[str]:
+    """Modules of the project that commands load; not the commands themselves, PyTorch or Ray.
+
+    Nor what defines flags as it is imported, which every command would then list.
+    """
+    paths = [
+        path.relative_to(ROOT).with_suffix("")
+        for package, pattern in (
+            ("ahmsa_jax", "**/*.py"),
+            ("input_pipeline", "*/*.py"),
+            ("experiments", "*/*.py"),
+        )
+        for path in sorted((ROOT / package).glob(pattern))
+    ]
+    names = [".".join(path.parts) for path in paths if path.name != "__init__"]
+    left_out = ("torch", ".baselines.", ".timing.", ".cluster.")
+    left_out += ("_flags", ".request", ".header", ".planning")
+    return [name for name in names if not any(word in name for word in left_out)]
+
+
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
+        *_own_modules(),
         "absl.app",
         "absl.logging",
         "flax.linen",
         "jax",
         "matplotlib.figure",
         "numpy",
+        "openpyxl",
         "optax",
         "orbax.checkpoint",
         "PIL.Image",
         "pytest",
+        "scipy.ndimage",
+        "skimage.io",
         "tensorflow_datasets",
         "tqdm",
     ]

@@ -1,6 +1,6 @@
 """Faults that tests put into a command's own process before it starts.
 
-Imports nothing of the project at the top: the command must meet its modules fresh.
+What they change is a module's attribute, looked up when the command calls it.
 """
 
 import resource

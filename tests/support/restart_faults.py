@@ -1,6 +1,6 @@
 """Signals, full memory and other code, put into a run's own process before it starts.
 
-Imports nothing of the project at the top: the command must meet its modules fresh.
+What they change is a module's attribute, looked up when the command calls it.
 """
 
 import os

@@ -17,7 +17,7 @@ from ahmsa_jax.networks.initial import initial_variables, parameter_shapes
 from ahmsa_jax.training.step import variables_of
 
 # All three levels; the engine's tests leave the middle one out.
-MODEL = dataclasses.replace(small_problem.MODEL, blocks=(1, 1, 1))
+MODEL = dataclasses.replace(small_problem.MODEL, blocks=(1, 1, 1), patch_size=7)
 
 
 def parameters(config, seed=0):

@@ -20,7 +20,7 @@ from ahmsa_jax.training.engine import Job
 from experiments.baselines import state_dicts, torch_ahmsa, twins
 from experiments.baselines.torch_step import TorchFold
 
-MODEL = dataclasses.replace(small_problem.MODEL, blocks=(1, 1, 1))
+MODEL = dataclasses.replace(small_problem.MODEL, blocks=(1, 1, 1), patch_size=7)
 
 FORMS = ("eager", "expert")
 JOB = Job(0, folds()[1])

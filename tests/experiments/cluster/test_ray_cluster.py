@@ -18,7 +18,7 @@ import cluster_faults
 import pytest
 from command_runner import ROOT, assert_mistake
 from ray_nodes import Nodes
-from small_runs import KEYS, loso, rows
+from small_runs import KEYS, SHALLOW, loso, rows
 
 from ahmsa_jax.config import ConfigError
 from experiments.cluster import ray_cluster
@@ -149,7 +149,7 @@ def restore_sigint():
 def test_ctrl_c_reaches_ray_too_and_leaves_one_line(tmp_path):
     words = [sys.executable, "-m", "experiments.loso", "--cluster=auto", "--epochs=100000"]
     with subprocess.Popen(
-        [*words, "--base_dim=6", "--blocks=0,0,1", f"--workdir={tmp_path / 'run'}"],
+        [*words, *SHALLOW, f"--workdir={tmp_path / 'run'}"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -12,13 +12,13 @@ import sys
 import injected_faults
 import pytest
 from command_runner import ROOT, Finished, assert_mistake, run_command
-from small_runs import KEYS, SMALL, loso, rows
+from small_runs import KEYS, SMALL, loso, rows, trained
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("finished") / "run"
-    assert loso(workdir, "--eval_every=1").status == 0
+    assert trained(workdir, "--eval_every=1").status == 0
     return workdir
 
 

@@ -6,11 +6,11 @@ import pathlib
 
 import pytest
 from command_runner import assert_mistake, run_command
-from small_runs import KEYS
+from small_runs import KEYS, SHALLOW
 
 from experiments.run import compile_cache
 
-TINY = ("--base_dim=6", "--blocks=0,0,1", "--epochs=1", f"--subjects={','.join(KEYS[:2])}")
+TINY = (*SHALLOW, "--epochs=1", f"--subjects={','.join(KEYS[:2])}")
 
 
 def train(workdir: pathlib.Path, cache: object, **options):

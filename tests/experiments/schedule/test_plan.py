@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 import restart_faults
-from small_runs import KEYS, loso, rows
+from small_runs import KEYS, loso, rows, trained
 
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
@@ -148,7 +148,7 @@ def test_a_changed_plan_is_damaged_even_where_it_can_be_read(tmp_path):
 
 
 def test_out_of_memory_halves_the_rest_and_the_run_goes_on(tmp_path):
-    whole = loso(tmp_path / "whole", *THREE_EPOCHS)
+    whole = trained(tmp_path / "whole", *THREE_EPOCHS)
     assert whole.status == 0, whole.err
     finished = loso(
         tmp_path / "run",

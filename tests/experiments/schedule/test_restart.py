@@ -11,7 +11,7 @@ import time
 import pytest
 import restart_faults
 from command_runner import assert_mistake, run_command
-from small_runs import loso
+from small_runs import loso, trained
 
 from experiments.files import checkpoints
 
@@ -117,7 +117,7 @@ def largest_file(folder):
 def test_a_flipped_bit_leads_back_to_the_checkpoint_before_or_to_the_start(
     tmp_path, wanted, damaged
 ):
-    stopped = loso(tmp_path / "run", *LONG, prepare=restart_faults.sigterm_after_five_epochs)
+    stopped = trained(tmp_path / "run", *LONG, prepare=restart_faults.sigterm_after_five_epochs)
     assert stopped.status == 143, stopped.err
     folder = tmp_path / "run" / checkpoints.FOLDER / "chunk-0000"
     older, newest = epochs_kept(tmp_path / "run")
@@ -135,7 +135,7 @@ def test_a_flipped_bit_leads_back_to_the_checkpoint_before_or_to_the_start(
 
 def test_kills_and_flips_in_short():
     """The whole of it is `python -m experiments.kill_test`."""
-    finished = run_command("experiments.kill_test", "--kills=1", "--flips=3")
+    finished = run_command("experiments.kill_test", "--kills=1", "--flips=3", "--epochs=6")
     assert finished.status == 0, (finished.out, finished.err)
     assert "1 SIGKILLs: 1 of 1 runs ended byte-equal" in finished.out
     assert re.search(
@@ -144,7 +144,7 @@ def test_kills_and_flips_in_short():
 
 
 def test_unfinished_run_of_other_code_is_refused_and_a_finished_one_is_shown(tmp_path):
-    stopped = loso(tmp_path / "run", *LONG, prepare=restart_faults.sigterm_after_five_epochs)
+    stopped = trained(tmp_path / "run", *LONG, prepare=restart_faults.sigterm_after_five_epochs)
     assert stopped.status == 143
     other = loso(tmp_path / "run", *LONG, prepare=restart_faults.other_version)
     assert_mistake(other, "another code version", "code.ahmsa_jax: stored", 'now "0.0.1"')
