@@ -64,7 +64,7 @@ class BatchEngine(Engine):
         )
         self.size = 1
         self._train = jax.pmap(
-            jax.vmap(self._train_one, in_axes=(0, 0, None, None, None)),
+            self.train_folds,
             axis_name=AXIS,
             in_axes=(0, 0, 0, None, None),
             donate_argnums=(0,),

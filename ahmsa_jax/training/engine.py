@@ -74,11 +74,9 @@ class Engine:
         pmap = functools.partial(jax.pmap, devices=self.devices)
         self._place = pmap(lambda tree: tree)
         self._init = pmap(jax.vmap(self._init_one))
-        self._train = pmap(
-            jax.vmap(self._train_one, in_axes=(0, 0, None, None, None)),
-            in_axes=(0, 0, 0, None, None),
-            donate_argnums=(0,),
-        )
+        # All folds of one device; without pmap it can be compiled for a device that is not here.
+        self.train_folds = jax.vmap(self._train_one, in_axes=(0, 0, None, None, None))
+        self._train = pmap(self.train_folds, in_axes=(0, 0, 0, None, None), donate_argnums=(0,))
         self._predict = pmap(jax.vmap(self._predict_one, in_axes=(0, 0, None)))
         self._compiled_train: Any = None
 
@@ -177,27 +175,6 @@ class Engine:
             + usage.output_size_in_bytes
             - usage.alias_size_in_bytes
         )
-
-    def compiled_elsewhere(self, device: jax.Device, num_clips: int) -> Any:
-        """The training program compiled for one device of another machine; it cannot be run here.
-
-        `device` as from jax.experimental.topologies, the only one of this engine.
-        """
-        (chunk, data), number = self.shapes(num_clips), jax.ShapeDtypeStruct((), jnp.int32)
-        # The mapped axis of the devices is left out: jit compiles for one.
-        state, inputs, data = jax.tree.map(
-            lambda array: jax.ShapeDtypeStruct(array.shape[1:], array.dtype),
-            (chunk.state, chunk.inputs, data),
-        )
-        place = jax.sharding.SingleDeviceSharding(device)
-        program = jax.jit(
-            jax.vmap(self._train_one, in_axes=(0, 0, None, None, None)),
-            in_shardings=place,
-            out_shardings=place,
-            donate_argnums=(0,),
-        )
-        with train.matmul_precision(self.train_config):
-            return program.lower(state, inputs, data, number, number).compile()
 
     def run_epochs(
         self, chunk: ChunkState, data: Data, first_epoch: int, epochs: int

@@ -5,11 +5,14 @@ import os
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.experimental import topologies
+from jax.sharding import SingleDeviceSharding
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
 from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import EpochShape
+from ahmsa_jax.training.step import matmul_precision
 from experiments.weighing.cards import Card
 
 
@@ -66,7 +69,18 @@ def compile_for(card: Card, program: Program) -> Compiled:
         eval_every=program.eval_every,
         devices=[device],
     )
-    compiled = engine.compiled_elsewhere(device, program.clips)
+    (chunk, data), number = engine.shapes(program.clips), jax.ShapeDtypeStruct((), jnp.int32)
+    # The axis of the devices is left out: this is for one.
+    state, inputs, data = jax.tree.map(
+        lambda array: jax.ShapeDtypeStruct(array.shape[1:], array.dtype),
+        (chunk.state, chunk.inputs, data),
+    )
+    place = SingleDeviceSharding(device)
+    train = jax.jit(
+        engine.train_folds, in_shardings=place, out_shardings=place, donate_argnums=(0,)
+    )
+    with matmul_precision(program.train_config):
+        compiled: Any = train.lower(state, inputs, data, number, number).compile()
     usage = compiled.memory_analysis()
     needed = usage.argument_size_in_bytes + usage.temp_size_in_bytes
     needed += usage.output_size_in_bytes - usage.alias_size_in_bytes
