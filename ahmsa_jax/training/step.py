@@ -4,6 +4,7 @@ Letters in array names: N clips of the data set, B clips of a step, T held-out c
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -201,6 +202,8 @@ def train_step(
     return apply_gradient(learner, state, by_leaf, statistics), loss
 
 
+# Jitted so that an epoch's steps, whose batches differ in size, share one trace of it.
+@functools.partial(jax.jit, static_argnums=0)
 def apply_gradient(
     learner: Learner, state: FoldState, by_leaf: Params, statistics: Params
 ) -> FoldState:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 
 @jax.custom_vjp
-def gelu(x: jax.Array) -> jax.Array:
+def _gelu(x: jax.Array) -> jax.Array:
     """Gaussian error linear unit, x * Phi(x), elementwise (Hendrycks and Gimpel, arXiv 1606.08415).
 
     Phi is the exact normal distribution function by erf, as PyTorch's default computes it. The
@@ -30,4 +30,5 @@ def _gelu_backward(slope: jax.Array, dy: jax.Array) -> Any:
     return (dy * slope,)
 
 
-gelu.defvjp(_gelu_forward, _gelu_backward)
+_gelu.defvjp(_gelu_forward, _gelu_backward)
+gelu = jax.jit(_gelu)

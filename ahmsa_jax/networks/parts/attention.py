@@ -4,7 +4,9 @@ Letters in array names: B clips of a batch, T patches of a clip, D width, H head
 head, E = H*K; M groups of clips, P patches of a group.
 """
 
+import functools
 import math
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
@@ -35,35 +37,56 @@ class SpatialAttention(nn.Module):
     def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the attended patches (B, T, D) and the attention maps (B, H, T, T)."""
         *batch, tokens, width = x_BxTxD.shape
-        head_width = width // self.heads
-        inner = self.heads * head_width
-        # Over one patch heads do not matter, and all of them are filled up together.
-        heads = self.heads if tokens > 1 else 1
-        filled = aligned(inner // heads, self.dtype)
-
-        def kernel(name: str) -> jax.Array:
-            (kernel_DxE,) = Weights(inner, use_bias=False, name=name)(width)
-            split_DxHxK = kernel_DxE.astype(self.dtype).reshape(width, heads, -1)
-            return _filled(split_DxHxK, 2, filled).reshape(width, heads * filled)
-
-        kernels = [kernel(name) for name in ("query", "key", "value")]
+        inner = self.heads * (width // self.heads)
+        kernels = [
+            Weights(inner, use_bias=False, name=name)(width)[0]
+            for name in ("query", "key", "value")
+        ]
+        kernel_ExD, bias_D = Weights(width, name="output")(inner)
         if tokens == 1:
             # Those of query and key stay unread, so the compiler drops them.
             kernels = kernels[2:]
-        y = x_BxTxD.astype(self.dtype).reshape(-1, width) @ jnp.concatenate(kernels, axis=1)
-        y = y.reshape(-1, tokens, len(kernels), heads, filled)
-        if tokens == 1:
-            attention_BxHxTxT = jnp.ones((y.shape[0], self.heads, 1, 1), jnp.float32)
-            z_BxTxHxK = y[:, :, 0]
-        else:
-            query, key, value = (y[:, :, place] for place in range(3))
-            z_BxTxHxK, attention_BxHxTxT = attend(query, key, value, head_width)
-        kernel_ExD, bias_D = Weights(width, name="output")(inner)
-        split_HxKxD = kernel_ExD.astype(self.dtype).reshape(heads, -1, width)
-        output = _filled(split_HxKxD, 1, filled).reshape(-1, width)
-        y = z_BxTxHxK.reshape(-1, heads * filled) @ output + bias_D.astype(self.dtype)
-        attended_BxTxD = y.reshape(*batch, tokens, width)
+        attended_BxTxD, attention_BxHxTxT = _attended(
+            x_BxTxD, kernels, kernel_ExD, bias_D, heads=self.heads, dtype=self.dtype
+        )
         return attended_BxTxD, attention_BxHxTxT.reshape(*batch, self.heads, tokens, tokens)
+
+
+@functools.partial(jax.jit, static_argnames=("heads", "dtype"))
+def _attended(
+    x_BxTxD: jax.Array,
+    kernels: Sequence[jax.Array],
+    kernel_ExD: jax.Array,
+    bias_D: jax.Array,
+    *,
+    heads: int,
+    dtype: DTypeLike,
+) -> tuple[jax.Array, jax.Array]:
+    """Attended patches (B, T, D) and maps (B, H, T, T) from the kernels of Q, K, V and the output.
+
+    Of one patch the kernel of V is enough.
+    """
+    *_, tokens, width = x_BxTxD.shape
+    inner = len(kernel_ExD)
+    # Over one patch heads do not matter, and all of them are filled up together.
+    groups = heads if tokens > 1 else 1
+    filled = aligned(inner // groups, dtype)
+    columns = [
+        _filled(kernel.astype(dtype).reshape(width, groups, -1), 2, filled).reshape(width, -1)
+        for kernel in kernels
+    ]
+    y = x_BxTxD.astype(dtype).reshape(-1, width) @ jnp.concatenate(columns, axis=1)
+    y = y.reshape(-1, tokens, len(kernels), groups, filled)
+    if tokens == 1:
+        attention_BxHxTxT = jnp.ones((y.shape[0], heads, 1, 1), jnp.float32)
+        z_BxTxHxK = y[:, :, 0]
+    else:
+        query, key, value = (y[:, :, place] for place in range(3))
+        z_BxTxHxK, attention_BxHxTxT = attend(query, key, value, inner // heads)
+    split_HxKxD = kernel_ExD.astype(dtype).reshape(groups, -1, width)
+    output = _filled(split_HxKxD, 1, filled).reshape(-1, width)
+    y = z_BxTxHxK.reshape(-1, groups * filled) @ output + bias_D.astype(dtype)
+    return y.reshape(x_BxTxD.shape), attention_BxHxTxT
 
 
 def _filled(array: jax.Array, axis: int, length: int) -> jax.Array:

@@ -5,6 +5,8 @@ D width. Features stand last and contiguous; 1x1 convolutions are matrix product
 convolution primitive with weights per fold becomes a slow grouped convolution under vmap.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -54,23 +56,35 @@ class Linear(nn.Module):
         """Return x @ kernel + bias in the compute dtype."""
         fan_in = x.shape[-1]
         init = UniformByFanIn(fan_in)
-        kernel = self.param("kernel", init, (fan_in, self.features)).astype(self.dtype)
-        rows = aligned(fan_in, self.dtype) - fan_in
-        columns = aligned(self.features, self.dtype) - self.features
-        # All leading axes as one: a product that sums over several axes for the kernel's gradient
-        # makes the compiler write transposed copies of what it multiplies.
-        x_NxD = x.astype(self.dtype).reshape(-1, fan_in)
-        if rows or columns:
-            x_NxD = jnp.pad(x_NxD, ((0, 0), (0, rows)))
-            kernel = jnp.pad(kernel, ((0, rows), (0, columns)))
-        y = (x_NxD @ kernel)[:, : self.features]
-        if self.use_bias:
-            y = y + self.param("bias", init, (self.features,)).astype(self.dtype)
-        return y.reshape(*x.shape[:-1], self.features)
+        kernel = self.param("kernel", init, (fan_in, self.features))
+        bias = self.param("bias", init, (self.features,)) if self.use_bias else None
+        return linear(x, kernel, bias, dtype=self.dtype)
+
+
+# Functions of modules that a network has many of are jitted one by one: JAX traces each once for
+# all modules of one size, and the compiler sees them in place all the same.
+@functools.partial(jax.jit, static_argnames="dtype")
+def linear(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array | None, *, dtype: DTypeLike
+) -> jax.Array:
+    """Return x @ kernel + bias over the last axis, computed in `dtype`."""
+    fan_in, features = kernel.shape
+    kernel = kernel.astype(dtype)
+    rows, columns = aligned(fan_in, dtype) - fan_in, aligned(features, dtype) - features
+    # All leading axes as one: a product that sums over several axes for the kernel's gradient
+    # makes the compiler write transposed copies of what it multiplies.
+    x_NxD = x.astype(dtype).reshape(-1, fan_in)
+    if rows or columns:
+        x_NxD = jnp.pad(x_NxD, ((0, 0), (0, rows)))
+        kernel = jnp.pad(kernel, ((0, rows), (0, columns)))
+    y = (x_NxD @ kernel)[:, :features]
+    if bias is not None:
+        y = y + bias.astype(dtype)
+    return y.reshape(*x.shape[:-1], features)
 
 
 @jax.custom_vjp
-def layer_norm(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> jax.Array:
+def _layer_norm(x: jax.Array, scale_D: jax.Array, bias_D: jax.Array) -> jax.Array:
     """Normalise the last axis (paper eq. 3): (x - mean) / sqrt(variance + 1e-5) * scale + bias.
 
     The variance is the biased one, as in PyTorch. Statistics are float32 whatever x is. The
@@ -112,7 +126,8 @@ def _layer_norm_backward(saved: Saved, dy: jax.Array) -> tuple[jax.Array, jax.Ar
     return dx.astype(x.dtype), d_scale_D, d_bias_D
 
 
-layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
+_layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
+layer_norm = jax.jit(_layer_norm)
 
 
 class LayerNorm(nn.Module):
@@ -141,18 +156,29 @@ class ChannelAttention(nn.Module):
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the weighted patches (B, T, D) and the channel weights (B, D) in 0..1."""
-        tokens, width = x_BxTxD.shape[-2:]
+        width = x_BxTxD.shape[-1]
         inner = max(1, width // self.reduction)
-        squeeze = Linear(inner, use_bias=False, dtype=self.dtype, name="squeeze")
-        expand = Linear(width, use_bias=False, dtype=self.dtype, name="expand")
-        if tokens == 1:
-            # Average and maximum of one patch are the patch: one pass, counted twice, is exact.
-            weight_BxD = 2 * expand(nn.relu(squeeze(x_BxTxD[..., 0, :])))
-        else:
-            pooled_2xBxD = jnp.stack([jnp.mean(x_BxTxD, axis=-2), largest(x_BxTxD)])
-            weight_BxD = jnp.sum(expand(nn.relu(squeeze(pooled_2xBxD))), axis=0)
-        weight_BxD = nn.sigmoid(weight_BxD)
+        (squeeze_DxI,) = Weights(inner, use_bias=False, name="squeeze")(width)
+        (expand_IxD,) = Weights(width, use_bias=False, name="expand")(inner)
+        weight_BxD = _channel_weights(x_BxTxD, squeeze_DxI, expand_IxD, dtype=self.dtype)
         return x_BxTxD * weight_BxD[..., None, :], weight_BxD
+
+
+@functools.partial(jax.jit, static_argnames="dtype")
+def _channel_weights(
+    x_BxTxD: jax.Array, squeeze_DxI: jax.Array, expand_IxD: jax.Array, *, dtype: DTypeLike
+) -> jax.Array:
+    """Weight of each channel, (B, D) in 0..1."""
+
+    def weights(pooled: jax.Array) -> jax.Array:
+        hidden = nn.relu(linear(pooled, squeeze_DxI, None, dtype=dtype))
+        return linear(hidden, expand_IxD, None, dtype=dtype)
+
+    if x_BxTxD.shape[-2] == 1:
+        # Average and maximum of one patch are the patch: one pass, counted twice, is exact.
+        return nn.sigmoid(2 * weights(x_BxTxD[..., 0, :]))
+    pooled_2xBxD = jnp.stack([jnp.mean(x_BxTxD, axis=-2), largest(x_BxTxD)])
+    return nn.sigmoid(jnp.sum(weights(pooled_2xBxD), axis=0))
 
 
 class FeedForward(nn.Module):

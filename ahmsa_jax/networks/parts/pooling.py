@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 
 @jax.custom_vjp
-def largest(x_RxD: jax.Array) -> jax.Array:
+def _largest(x_RxD: jax.Array) -> jax.Array:
     """Largest value over the last but one axis: (..., R, D) -> (..., D).
 
     The gradient goes to the first largest row, as in PyTorch. JAX's own looks for it by comparing
@@ -46,7 +46,8 @@ def _largest_backward(saved: tuple[jax.Array, jax.Array], dy_D: jax.Array) -> tu
     return (jnp.where(row_numbers_Rx1 == row_D[..., None, :], dy_D[..., None, :], 0),)
 
 
-largest.defvjp(_largest_forward, _largest_backward)
+_largest.defvjp(_largest_forward, _largest_backward)
+largest = jax.jit(_largest)
 
 
 # Lines of a square grid that each pooled line covers: from, up to and not including.
