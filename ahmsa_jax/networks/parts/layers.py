@@ -1,8 +1,9 @@
 """Building blocks of AHMSA-Net (Zhang et al., arXiv 2501.02539) on a sequence of flow patches.
 
 Letters in array names: B clips of a batch, G side of a level's square grid, T = G*G patches,
-D width. Features stand last and contiguous; 1x1 convolutions are matrix products, because a
-convolution primitive with weights per fold becomes a slow grouped convolution under vmap.
+N = B*T rows of a product, D width, I squeezed width. Features stand last and contiguous; 1x1
+convolutions are matrix products, because a convolution primitive with weights per fold becomes a
+slow grouped convolution under vmap.
 """
 
 import functools
