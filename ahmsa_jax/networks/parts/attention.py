@@ -17,6 +17,9 @@ from ahmsa_jax.networks.parts.layers import Weights, aligned
 
 # Patches that one product of attention serves at least, where a batch's clips allow it.
 GROUP_PATCHES = 16
+# Heads are filled up to an aligned width where they grow by a twelfth at most: narrow ones would
+# make more work than a library's fast programs save.
+MOST_FILLED = 13 / 12
 
 
 class SpatialAttention(nn.Module):
@@ -27,7 +30,7 @@ class SpatialAttention(nn.Module):
     is 255, as in HTNet. Over a single patch the softmax is exactly 1 whatever Q and K are: they
     are kept as parameters, so that checkpoints of all levels look alike, but not computed.
 
-    Q, K and V come from one product, in which zeros fill each head up to an aligned width.
+    Q, K and V come from one product, in which zeros fill wide heads up to an aligned width.
     """
 
     heads: int
@@ -71,6 +74,8 @@ def _attended(
     # Over one patch heads do not matter, and all of them are filled up together.
     groups = heads if tokens > 1 else 1
     filled = aligned(inner // groups, dtype)
+    if filled * groups > inner * MOST_FILLED:
+        filled = inner // groups
     columns = [
         _filled(kernel.astype(dtype).reshape(width, groups, -1), 2, filled).reshape(width, -1)
         for kernel in kernels
