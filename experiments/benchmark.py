@@ -50,7 +50,9 @@ def main() -> int:
         )
     settings = _settings()
     model_config = _model_config(settings)
-    output = _output()
+    today = datetime.date.today().isoformat()
+    beside = "; the plot goes beside it as .png"
+    output = _json_path("output", f"runs/benchmark-{today}.json", beside)
     _require_compiler()
     # Folds of contenders that are not being timed leave the memory of a GPU.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -75,7 +77,7 @@ def _weigh(target: str) -> int:
     from experiments.weighing import cards
 
     card = cards.load(target)
-    path = _json_path(target)
+    path = _json_path("json", f"runs/weighed-{pathlib.Path(target).stem}.json")
     jax_settings.load_for_cards_elsewhere()
     from experiments.weighing import weigh
 
@@ -94,7 +96,9 @@ def _weigh(target: str) -> int:
 
 
 def _weighed_program() -> "deviceless.Program":
-    from ahmsa_jax.training.protocols import EpochShape
+    import numpy as np
+
+    from ahmsa_jax.training.protocols import Fold, epoch_shapes
     from experiments.weighing.deviceless import Program
 
     values = command.values()
@@ -102,13 +106,12 @@ def _weighed_program() -> "deviceless.Program":
         name: getattr(values, name) if values[name].present else default
         for name, default in WEIGHED.items()
     }
-    batch = size["batch_size"]
-    steps = -(-TRAINED // batch)
-    last = -(-(TRAINED - (steps - 1) * batch) // 8) * 8
+    clip_N = np.arange(CLIPS)
+    fold = Fold("weighed", clip_N < TRAINED, clip_N[TRAINED:])
     return Program(
         _model_config(size),
-        TrainConfig(batch_size=batch),
-        EpochShape(steps, batch, min(batch, last)),
+        TrainConfig(batch_size=size["batch_size"]),
+        epoch_shapes([fold], size["batch_size"])[fold.key],
         folds=size["folds"],
         clips=CLIPS,
         test_places=TEST_PLACES,
@@ -116,11 +119,12 @@ def _weighed_program() -> "deviceless.Program":
     )
 
 
-def _json_path(target: str) -> pathlib.Path:
-    named = command.values().json or f"runs/weighed-{pathlib.Path(target).stem}.json"
+def _json_path(flag: str, default: str, hint: str = "") -> pathlib.Path:
+    """The JSON file that a flag names, its folder made."""
+    named = command.values()[flag].value or default
     path = pathlib.Path(named).expanduser()
     if path.suffix != ".json":
-        raise ConfigError(f"--json={named} must end in .json.")
+        raise ConfigError(f"--{flag}={named} must end in .json{hint}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -155,16 +159,6 @@ def _model_config(settings: dict[str, int]) -> NetworkConfig:
     config = kind(**size)
     config.validate()
     return config
-
-
-def _output() -> pathlib.Path:
-    today = datetime.date.today().isoformat()
-    named = command.values().output or f"runs/benchmark-{today}.json"
-    path = pathlib.Path(named).expanduser()
-    if path.suffix != ".json":
-        raise ConfigError(f"--output={named} must end in .json; the plot goes beside it as .png.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _require_compiler() -> None:

@@ -168,13 +168,7 @@ class Engine:
             one = np.int32(1)
             lowered = self._train.lower(chunk.state, chunk.inputs, data, one, one)
             self._compiled_train = lowered.compile()
-        usage = self._compiled_train.memory_analysis()
-        return int(
-            usage.temp_size_in_bytes
-            + usage.argument_size_in_bytes
-            + usage.output_size_in_bytes
-            - usage.alias_size_in_bytes
-        )
+        return needed_bytes(self._compiled_train.memory_analysis())
 
     def run_epochs(
         self, chunk: ChunkState, data: Data, first_epoch: int, epochs: int
@@ -290,6 +284,12 @@ class Engine:
 
     def _predict_one(self, state: FoldState, fold: FoldInput, data: Data) -> jax.Array:
         return train.predict(self._learner, state, fold, data, fold.test_T)
+
+
+def needed_bytes(usage: Any) -> int:
+    """Bytes in total by a compiled program's memory_analysis(): what is donated counts once."""
+    given = usage.temp_size_in_bytes + usage.argument_size_in_bytes
+    return int(given + usage.output_size_in_bytes - usage.alias_size_in_bytes)
 
 
 def _all_parameters(chunk: ChunkState) -> dict[tuple[str, ...], jax.Array]:

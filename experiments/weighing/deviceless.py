@@ -10,7 +10,7 @@ from jax.experimental import topologies
 from jax.sharding import SingleDeviceSharding
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
-from ahmsa_jax.training.engine import Engine
+from ahmsa_jax.training.engine import Engine, needed_bytes
 from ahmsa_jax.training.protocols import EpochShape
 from ahmsa_jax.training.step import matmul_precision
 from experiments.weighing.cards import Card
@@ -82,13 +82,11 @@ def compile_for(card: Card, program: Program) -> Compiled:
     with matmul_precision(program.train_config):
         compiled: Any = train.lower(state, inputs, data, number, number).compile()
     usage = compiled.memory_analysis()
-    needed = usage.argument_size_in_bytes + usage.temp_size_in_bytes
-    needed += usage.output_size_in_bytes - usage.alias_size_in_bytes
     return Compiled(
         compiled.as_text(),
         usage.argument_size_in_bytes,
         usage.temp_size_in_bytes,
-        needed,
+        needed_bytes(usage),
         _cpu_seconds() - began,
     )
 

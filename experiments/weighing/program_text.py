@@ -93,16 +93,16 @@ class Program:
 
 
 def _instruction(name: str, rest: str) -> Instruction:
-    opcode = _OPCODE.search(" " + rest[_end_of_shape(rest) :])
+    end_of_shape = _end_of_shape(rest)
+    opcode = _OPCODE.search(rest, end_of_shape)
     if opcode is None:
         raise ValueError(f"no operation is named in the line of %{name}.")
-    begin = _end_of_shape(rest) - 1 + opcode.end()
-    end = _closing(rest, begin)
+    end = _closing(rest, opcode.end())
     return Instruction(
         name,
         opcode[1],
-        tuple(_array(*found) for found in _ARRAY.findall(rest[: _end_of_shape(rest)])),
-        tuple(_NAME.findall(rest[begin:end])),
+        tuple(_array(*found) for found in _ARRAY.findall(rest[:end_of_shape])),
+        tuple(_NAME.findall(rest[opcode.end() : end])),
         rest[end:],
     )
 

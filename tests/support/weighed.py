@@ -8,6 +8,8 @@ import json
 import pathlib
 import sys
 
+from experiments.run.spec import differences
+
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "weighed_h200.json"
 COMPILER = ("jax", "jaxlib", "flags")
 # Of the machine and the day.
@@ -23,18 +25,6 @@ def counts(weighed: dict) -> dict:
         elif name not in LOOSE:
             kept[name] = f"{value:.9g}" if isinstance(value, float) else value
     return kept
-
-
-def differences(stored: dict, now: dict, prefix: str = "") -> list[str]:
-    """Each count that differs, by its path."""
-    found = []
-    for name in sorted({*stored, *now}):
-        old, new = stored.get(name), now.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            found.append(f"{prefix}{name}: stored {old}, now {new}")
-    return found
 
 
 def main(path: str, *options: str) -> int:
