@@ -71,7 +71,7 @@ def main() -> int:
 
 def _weigh(target: str) -> int:
     """Compile for the card, account for the kernels, print and store."""
-    for name in ("quick", "output", "steps", "rounds"):
+    for name in ("quick", "output", "steps", "rounds", "autotune_file"):
         if command.values()[name].present:
             raise ConfigError(f"--{name} is for timing; leave it out with --target.")
     from experiments.weighing import cards
@@ -110,7 +110,7 @@ def _weighed_program() -> "deviceless.Program":
     fold = Fold("weighed", clip_N < TRAINED, clip_N[TRAINED:])
     return Program(
         _model_config(size),
-        TrainConfig(batch_size=size["batch_size"]),
+        TrainConfig(batch_size=size["batch_size"], fused_update=values.fused_update),
         epoch_shapes([fold], size["batch_size"])[fold.key],
         folds=size["folds"],
         clips=CLIPS,
@@ -172,13 +172,19 @@ def _require_compiler() -> None:
 
 def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
-    device = jax_settings.local_devices(command.values().compile_cache)[0]
+    device = jax_settings.local_devices(
+        command.values().compile_cache, command.values().autotune_file
+    )[0]
     from experiments.run import environment
     from experiments.timing import floors, precisions, rounds
     from experiments.timing.contenders import TimedProblem
 
     quick = command.values().quick
-    training = TrainConfig(batch_size=settings["batch_size"], precision="float32")
+    training = TrainConfig(
+        batch_size=settings["batch_size"],
+        precision="float32",
+        fused_update=command.values().fused_update,
+    )
     problem = TimedProblem(model_config, training, settings["folds"], settings["steps"])
     compared: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
     if device.platform == "cpu":
@@ -243,6 +249,7 @@ if __name__ == "__main__":
         None,
         "JSON file of the result, the plot beside it; default runs/benchmark-<date>.",
     )
+    flags.DEFINE_bool("fused_update", False, "As loso's --fused_update, for this engine.")
     flags.DEFINE_string(
         "target",
         None,
@@ -258,6 +265,7 @@ if __name__ == "__main__":
     flags.DEFINE_enum("model", "ahmsa", list(NETWORKS), "The network.")
     # Its compiling is measured too.
     run_flags.define_compile_cache_flag(default="off")
+    run_flags.define_autotune_flag()
     for name, default, least, most, purpose in (
         ("base_dim", 64, 1, 8192, "Width of the first level; the paper's setting is 256."),
         ("batch_size", 256, 1, 65_536, "Clips per optimizer step (Table 3)."),

@@ -45,7 +45,7 @@ def _check_devices(execution: Execution) -> None:
         jax_settings.load_for_cards_elsewhere()
         return
     if not execution.cluster:
-        jax_settings.local_devices(execution.compile_cache)
+        jax_settings.local_devices(execution.compile_cache, execution.autotune_file)
         return
     # The devices are the workers'; this process takes none from them.
     jax_settings.load().config.update("jax_platforms", "cpu")
@@ -148,6 +148,7 @@ def start() -> None:
     """Define the flags and run the command; own extensions call this after registering theirs."""
     run_flags.define_run_flags()
     run_flags.define_compile_cache_flag()
+    run_flags.define_autotune_flag()
     command.run(
         main,
         name=NAME,

@@ -28,7 +28,7 @@ def main() -> int:
     if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
     run = read_run(given, "pytorch")
-    for name in ("loss", "optimizer", "augment"):
+    for name in ("loss", "optimizer", "augment", "fused_update"):
         if (value := getattr(run.train_config, name)) != getattr(TrainConfig, name):
             raise ConfigError(
                 f"--{name}={value} is not for PyTorch here, which trains with "

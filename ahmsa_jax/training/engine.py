@@ -15,6 +15,7 @@ import numpy as np
 
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.initial import blank_inputs
+from ahmsa_jax.training import fused_update
 from ahmsa_jax.training import step as train
 from ahmsa_jax.training.protocols import EpochShape, Job, padded_test_index
 from ahmsa_jax.training.step import Data, FoldInput, FoldState, Params
@@ -280,7 +281,8 @@ class Engine:
         real_B: jax.Array,
         key: jax.Array,
     ) -> tuple[FoldState, jax.Array]:
-        return train.train_step(self._learner, state, fold, data, index_B, real_B, key)
+        step = fused_update if self.train_config.fused_update else train
+        return step.train_step(self._learner, state, fold, data, index_B, real_B, key)
 
     def _predict_one(self, state: FoldState, fold: FoldInput, data: Data) -> jax.Array:
         return train.predict(self._learner, state, fold, data, fold.test_T)

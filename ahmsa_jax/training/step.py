@@ -5,7 +5,7 @@ Letters in array names: N clips of the data set, B clips of a step, T held-out c
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import flax
@@ -62,6 +62,7 @@ class Learner(NamedTuple):
     inputs: tuple[str, ...]  # names of the arrays that the module takes, in its order
     loss: Callable[[jax.Array, jax.Array], jax.Array]
     optimizer: optax.GradientTransformation
+    learning_rate: float
     augment: Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]] | None
 
 
@@ -88,6 +89,7 @@ def make_learner(model_config: NetworkConfig, train_config: TrainConfig) -> Lear
         inputs=network_of(model_config).inputs,
         loss=choices.loaded(choices.LOSSES[train_config.loss]),
         optimizer=choices.loaded(choices.OPTIMIZERS[train_config.optimizer])(train_config),
+        learning_rate=train_config.learning_rate,
         augment=choices.loaded(choices.AUGMENTATIONS[train_config.augment]),
     )
 
@@ -106,6 +108,11 @@ def variables_of(live: Params, dead: Params, statistics: Params) -> dict[str, An
     if not statistics:
         return {"params": params}
     return {"params": params, "batch_stats": flax.traverse_util.unflatten_dict(statistics)}
+
+
+def statistics_of(changed: Any) -> Params:
+    """Running statistics, flattened, among the collections that the network changed."""
+    return flax.traverse_util.flatten_dict(changed.get("batch_stats", {}))
 
 
 def init_fold(key: jax.Array, learner: Learner) -> tuple[FoldState, Params]:
@@ -147,6 +154,48 @@ def epoch_order(
     return jnp.where(real, index, order_N[0]), real
 
 
+def loss_of_batch(
+    learner: Learner,
+    state: FoldState,
+    fold: FoldInput,
+    data: Data,
+    index_B: jax.Array,
+    real_B: jax.Array,
+    key: jax.Array | None = None,
+    count: jax.Array | None = None,
+) -> Callable[..., tuple[jax.Array, Any]]:
+    """The mean loss (nats) of the clips at index_B where real_B, as a function of the parameters.
+
+    It takes the live ones, and any other collections of variables as keywords, and returns the
+    loss with the collections that `mutable` names. `key` is that of the step's noise. `count`
+    divides the sum where these clips are a part of the step's; by default the number of real ones.
+    """
+    with jax.named_scope(BATCHES):
+        inputs = {name: data.inputs[name][index_B] for name in learner.inputs}
+    if learner.augment is not None and key is not None:
+        # A clip's change depends on the step and the clip, not on its place in the batch.
+        key_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, 1), index_B)
+        inputs = jax.vmap(learner.augment)(key_B, inputs)
+    label_B = data.label_N[index_B]
+
+    def mean_loss(
+        live: Params, mutable: Sequence[str] = ("batch_stats",), **collections: Any
+    ) -> tuple[jax.Array, Any]:
+        (logits_BxK, _), changed = learner.model.apply(
+            variables_of(live, fold.dead, state.statistics) | collections,
+            *(inputs[name] for name in learner.inputs),
+            real_B=real_B,
+            train=True,
+            rngs=None if key is None else {"dropout": key},
+            mutable=list(mutable),
+        )
+        loss_B = learner.loss(logits_BxK, label_B)
+        clips = jnp.sum(real_B) if count is None else count
+        return jnp.sum(jnp.where(real_B, loss_B, 0.0)) / clips, changed
+
+    return mean_loss
+
+
 def gradient(
     learner: Learner,
     state: FoldState,
@@ -157,35 +206,10 @@ def gradient(
     key: jax.Array | None = None,
     count: jax.Array | None = None,
 ) -> tuple[jax.Array, Params, Params]:
-    """Mean loss (nats) of the clips at index_B where real_B, its gradient, and new statistics.
-
-    `key` is that of the step's noise. `count` divides the sum where these clips are a part of the
-    step's; by default the number of real ones.
-    """
-    with jax.named_scope(BATCHES):
-        inputs = {name: data.inputs[name][index_B] for name in learner.inputs}
-    if learner.augment is not None and key is not None:
-        # A clip's change depends on the step and the clip, not on its place in the batch.
-        key_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, 1), index_B)
-        inputs = jax.vmap(learner.augment)(key_B, inputs)
-    label_B = data.label_N[index_B]
-
-    def mean_loss(live: Params) -> tuple[jax.Array, Params]:
-        (logits_BxK, _), changed = learner.model.apply(
-            variables_of(live, fold.dead, state.statistics),
-            *(inputs[name] for name in learner.inputs),
-            real_B=real_B,
-            train=True,
-            rngs=None if key is None else {"dropout": key},
-            mutable=["batch_stats"],
-        )
-        loss_B = learner.loss(logits_BxK, label_B)
-        clips = jnp.sum(real_B) if count is None else count
-        statistics = flax.traverse_util.flatten_dict(changed.get("batch_stats", {}))
-        return jnp.sum(jnp.where(real_B, loss_B, 0.0)) / clips, statistics
-
-    (loss, statistics), by_leaf = jax.value_and_grad(mean_loss, has_aux=True)(state.live)
-    return loss, by_leaf, statistics
+    """The loss that loss_of_batch gives with these arguments, its gradient, and new statistics."""
+    loss_of = loss_of_batch(learner, state, fold, data, index_B, real_B, key, count)
+    (loss, changed), by_leaf = jax.value_and_grad(loss_of, has_aux=True)(state.live)
+    return loss, by_leaf, statistics_of(changed)
 
 
 def train_step(

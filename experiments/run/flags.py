@@ -77,6 +77,16 @@ def define_model_flags() -> None:
         _define_settings(network.config)
 
 
+def define_autotune_flag() -> None:
+    """Define --autotune_file; call once, before parsing."""
+    flags.DEFINE_string(
+        "autotune_file",
+        None,
+        "File (.textproto) with the programs that XLA found to be the fastest on a kind of GPU; "
+        "written where it does not exist yet, else read instead of trying them again.",
+    )
+
+
 def define_compile_cache_flag(default: str | None = None) -> None:
     """Define --compile_cache; call once, before parsing."""
     flags.DEFINE_string(
@@ -264,12 +274,21 @@ def check_execution(given: Values) -> None:
             f"--parallel=batch cannot be with --model={given.model}: the clips of a batch share "
             "their statistics; use --parallel=folds."
         )
+    if given.parallel == "batch" and given.fused_update:
+        raise ConfigError(
+            "--fused_update needs a fold's whole batch on one device, --parallel=batch spreads it; "
+            "leave one of them out."
+        )
     for name, value in (("parallel", "batch"), ("save_weights", True)):
         if given.cluster and given[name].value == value:
             raise ConfigError(
                 f"--{name} and --cluster exclude each other: a worker trains whole chunks on one "
                 "device and keeps no files; leave one of them out, or use --shard."
             )
+    if given.cluster and given.autotune_file is not None:
+        raise ConfigError(
+            "--autotune_file is for the GPUs of this machine; leave it out with --cluster."
+        )
     if given.target is not None and not given.dry_run:
         raise ConfigError(
             f"--target={given.target} plans for a GPU that is elsewhere; give --dry_run too."

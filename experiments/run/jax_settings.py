@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from ahmsa_jax.config import ConfigError
+from experiments.run import autotuning
 
 # JAX reads each of these from a JAX_ variable too. They change numbers, random streams or what the
 # networks may write; a result is to follow from the command's flags alone.
@@ -52,13 +53,14 @@ def load_for_cards_elsewhere() -> Any:
     return load()
 
 
-def local_devices(programs: str | None) -> list[Any]:
+def local_devices(programs: str | None, autotune_file: str | None = None) -> list[Any]:
     """JAX's devices here, at least one.
 
     Raises ConfigError where the platform asked for is not there.
 
     `programs` is --compile_cache: where compiled programs are kept.
     """
+    autotuning.use(autotune_file)
     try:
         jax = load()
         from experiments.run import compile_cache

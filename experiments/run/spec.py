@@ -132,6 +132,7 @@ class Execution:
     checkpoint_minutes: float = 5.0  # 0: no checkpoints inside a chunk
     dry_run: bool = False
     compile_cache: str | None = None
+    autotune_file: str | None = None
     target: str | None = None  # of a dry run: a GPU that is elsewhere
 
 

@@ -1,7 +1,9 @@
 """Compiles the engine's training program for a GPU that need not be here."""
 
+import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -79,7 +81,7 @@ def compile_for(card: Card, program: Program) -> Compiled:
     train = jax.jit(
         engine.train_folds, in_shardings=place, out_shardings=place, donate_argnums=(0,)
     )
-    with matmul_precision(program.train_config):
+    with matmul_precision(program.train_config), _kernels_for(card, program.train_config):
         compiled: Any = train.lower(state, inputs, data, number, number).compile()
     usage = compiled.memory_analysis()
     return Compiled(
@@ -89,6 +91,21 @@ def compile_for(card: Card, program: Program) -> Compiled:
         needed_bytes(usage),
         _cpu_seconds() - began,
     )
+
+
+@contextlib.contextmanager
+def _kernels_for(card: Card, training: TrainConfig) -> Iterator[None]:
+    """Tell kernels of our own which card they are for; they would ask the GPU that is here."""
+    if not training.fused_update:
+        yield
+        return
+    sharding: Any = jax.sharding
+    described = sharding.AbstractDevice(card.name, num_cores=None, platform="cuda")
+    auto = (sharding.AxisType.Auto,)
+    with sharding.use_abstract_mesh(
+        sharding.AbstractMesh((1,), ("x",), auto, abstract_device=described)
+    ):
+        yield
 
 
 def _cpu_seconds() -> float:

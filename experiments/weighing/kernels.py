@@ -9,8 +9,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from ahmsa_jax.training import product_adam
 from ahmsa_jax.training.step import OPTIMIZER
 from experiments.weighing.program_text import Array, Instruction, Program
 
@@ -22,6 +23,12 @@ _FREE = {
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 # Of a custom call's attributes only this one is read.
 _DOT = re.compile(r'"dot_dimension_numbers":(\{[^}]*\})')
+# Kernels of our own, whose inside the text does not show, by the name in their path: operations
+# from the dimensions of their operands.
+OPAQUE: dict[str, Callable[[Sequence[tuple[int, ...]]], int]] = {
+    product_adam.NAME: product_adam.flop
+}
+_OPAQUE_CALL = 'custom_call_target="__gpu$xla.gpu.triton"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +99,9 @@ def _kernel(program: Program, computation: str, line: Instruction, times: int) -
     results = line.results
     op_name = line.op_name
     flop = 0
-    if line.opcode == "custom-call":
+    if line.opcode == "custom-call" and _OPAQUE_CALL in line.attributes:
+        flop = _opaque(line, operands)
+    elif line.opcode == "custom-call":
         flop, results = _library_product(line, operands)
     elif line.opcode == "dot":
         flop = _product(line, operands)
@@ -103,6 +112,14 @@ def _kernel(program: Program, computation: str, line: Instruction, times: int) -
     arrays = (*operands, *results)
     size = sum(array.bytes for array in arrays)
     return Kernel(line.name, op_name, times, flop, size, arrays)
+
+
+def _opaque(line: Instruction, operands: tuple[Array, ...]) -> int:
+    """Operations of a kernel of our own; raises ValueError where OPAQUE does not know it."""
+    found = [name for name in line.op_name.split("/") if name in OPAQUE]
+    if not found:
+        raise ValueError(f"what the kernel %{line.name} does is not known: {line.op_name}.")
+    return OPAQUE[found[0]]([array.dimensions for array in operands])
 
 
 def _library_product(

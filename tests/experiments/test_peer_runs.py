@@ -158,6 +158,8 @@ def test_flags_that_a_network_does_not_have_are_refused(tmp_path):
         assert_mistake(finished, *parts)
     finished = run_command("experiments.torch_loso", "--precision=bfloat16")
     assert_mistake(finished, "--precision=bfloat16 is not for PyTorch")
+    finished = run_command("experiments.torch_loso", "--fused_update")
+    assert_mistake(finished, "--fused_update=True is not for PyTorch")
     assert not list(tmp_path.iterdir())
 
 

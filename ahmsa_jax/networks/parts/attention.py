@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ahmsa_jax.networks.parts.layers import Weights, aligned
+from ahmsa_jax.networks.parts.layers import Linear, Weights, aligned
 
 # Patches that one product of attention serves at least, where a batch's clips allow it.
 GROUP_PATCHES = 16
@@ -41,14 +41,17 @@ class SpatialAttention(nn.Module):
         """Return the attended patches (B, T, D) and the attention maps (B, H, T, T)."""
         *batch, tokens, width = x_BxTxD.shape
         inner = self.heads * (width // self.heads)
+        if tokens == 1:
+            for unused in ("query", "key"):
+                Weights(inner, use_bias=False, name=unused)(width)
+            value_BxTxE = Linear(inner, use_bias=False, dtype=self.dtype, name="value")(x_BxTxD)
+            attended_BxTxD = Linear(width, dtype=self.dtype, name="output")(value_BxTxE)
+            return attended_BxTxD, jnp.ones((*batch, self.heads, 1, 1), jnp.float32)
         kernels = [
             Weights(inner, use_bias=False, name=name)(width)[0]
             for name in ("query", "key", "value")
         ]
         kernel_ExD, bias_D = Weights(width, name="output")(inner)
-        if tokens == 1:
-            # Those of query and key stay unread, so the compiler drops them.
-            kernels = kernels[2:]
         attended_BxTxD, attention_BxHxTxT = _attended(
             x_BxTxD, kernels, kernel_ExD, bias_D, heads=self.heads, dtype=self.dtype
         )
@@ -65,32 +68,23 @@ def _attended(
     heads: int,
     dtype: DTypeLike,
 ) -> tuple[jax.Array, jax.Array]:
-    """Attended patches (B, T, D) and maps (B, H, T, T) from the kernels of Q, K, V and the output.
-
-    Of one patch the kernel of V is enough.
-    """
+    """Attended patches (B, T, D), maps (B, H, T, T) from the kernels of Q, K, V and the output."""
     *_, tokens, width = x_BxTxD.shape
     inner = len(kernel_ExD)
-    # Over one patch heads do not matter, and all of them are filled up together.
-    groups = heads if tokens > 1 else 1
-    filled = aligned(inner // groups, dtype)
-    if filled * groups > inner * MOST_FILLED:
-        filled = inner // groups
+    filled = aligned(inner // heads, dtype)
+    if filled * heads > inner * MOST_FILLED:
+        filled = inner // heads
     columns = [
-        _filled(kernel.astype(dtype).reshape(width, groups, -1), 2, filled).reshape(width, -1)
+        _filled(kernel.astype(dtype).reshape(width, heads, -1), 2, filled).reshape(width, -1)
         for kernel in kernels
     ]
     y = x_BxTxD.astype(dtype).reshape(-1, width) @ jnp.concatenate(columns, axis=1)
-    y = y.reshape(-1, tokens, len(kernels), groups, filled)
-    if tokens == 1:
-        attention_BxHxTxT = jnp.ones((y.shape[0], heads, 1, 1), jnp.float32)
-        z_BxTxHxK = y[:, :, 0]
-    else:
-        query, key, value = (y[:, :, place] for place in range(3))
-        z_BxTxHxK, attention_BxHxTxT = attend(query, key, value, inner // heads)
-    split_HxKxD = kernel_ExD.astype(dtype).reshape(groups, -1, width)
+    y = y.reshape(-1, tokens, len(kernels), heads, filled)
+    query, key, value = (y[:, :, place] for place in range(3))
+    z_BxTxHxK, attention_BxHxTxT = attend(query, key, value, inner // heads)
+    split_HxKxD = kernel_ExD.astype(dtype).reshape(heads, -1, width)
     output = _filled(split_HxKxD, 1, filled).reshape(-1, width)
-    y = z_BxTxHxK.reshape(-1, groups * filled) @ output + bias_D.astype(dtype)
+    y = z_BxTxHxK.reshape(-1, heads * filled) @ output + bias_D.astype(dtype)
     return y.reshape(x_BxTxD.shape), attention_BxHxTxT
 
 

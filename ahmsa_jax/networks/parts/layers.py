@@ -18,6 +18,9 @@ from ahmsa_jax.networks.parts.activations import gelu
 from ahmsa_jax.networks.parts.pooling import largest
 
 LAYER_NORM_EPS = 1e-5
+# Collections for those who ask for them, by the path of a layer's kernel: what the layer is given,
+# and zeros that it adds to what it returns, whose gradient is the output's.
+LAYER_INPUT, LAYER_OUTPUT = "layer_input", "layer_output"
 
 
 def aligned(width: int, dtype: DTypeLike) -> int:
@@ -59,7 +62,9 @@ class Linear(nn.Module):
         init = UniformByFanIn(fan_in)
         kernel = self.param("kernel", init, (fan_in, self.features))
         bias = self.param("bias", init, (self.features,)) if self.use_bias else None
-        return linear(x, kernel, bias, dtype=self.dtype)
+        self.sow(LAYER_INPUT, "kernel", x)
+        y = linear(x, kernel, bias, dtype=self.dtype)
+        return self.perturb("kernel", y, collection=LAYER_OUTPUT)
 
 
 # Functions of modules that a network has many of are jitted one by one: JAX traces each once for

@@ -138,3 +138,43 @@ def test_what_is_no_compiled_program_is_refused():
     )
     with pytest.raises(ValueError, match="0 outermost loops"):
         kernels.kernels_of_loop(without_loop)
+
+
+def program_with_a_kernel_of_our_own(path):
+    """A loop's body as a compiled text has it, around one kernel of Pallas for two folds."""
+    weights = "f32[2,256,512]{2,1,0}"
+    return f"""%body (state: (s32[])) -> (s32[]) {{
+  %state = (s32[]) parameter(0)
+  %x = f32[2,40,256]{{2,1,0}} parameter(1)
+  %dy = f32[2,40,512]{{2,1,0}} parameter(2)
+  %scales = f32[2,4]{{1,0}} parameter(3)
+  %p = {weights} parameter(4)
+  %m = {weights} parameter(5)
+  %v = {weights} parameter(6)
+  %call = ({weights}, {weights}, {weights}) custom-call(%x, %dy, %scales, %p, %m, %v), \
+custom_call_target="__gpu$xla.gpu.triton", metadata={{op_name="{path}"}}, \
+backend_config={{ir = "(("}}
+}}
+
+ENTRY %main (x: s32[]) -> (s32[]) {{
+  %loop = (s32[]) while(%x), condition=%done, body=%body
+}}
+"""
+
+
+def test_a_kernel_of_our_own_is_a_product_by_its_shapes():
+    text = program_with_a_kernel_of_our_own("jit(f)/optimizer/vmap()/product_and_adam/pallas_call")
+    (kernel,) = kernels.kernels_of_loop(program_text.Program(text))
+    assert kernel.is_product
+    assert kernel.aligned
+    assert kernel.flop == 2 * 2 * 40 * 256 * 512
+    # Each weight and both moments are read and written: 24 bytes a parameter.
+    given = 2 * 40 * (256 + 512) + 2 * 4
+    assert kernel.bytes == 4 * given + 24 * 2 * 256 * 512
+    assert rooms.room_of(kernel.op_name) == "optimizer"
+
+
+def test_a_kernel_that_nobody_counted_is_refused():
+    text = program_with_a_kernel_of_our_own("jit(f)/strange/pallas_call")
+    with pytest.raises(ValueError, match=r"kernel %call does is not known: jit\(f\)/strange"):
+        kernels.kernels_of_loop(program_text.Program(text))
