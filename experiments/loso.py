@@ -6,8 +6,8 @@ python -m experiments.loso --dataset=casme3
 from typing import TYPE_CHECKING
 
 from ahmsa_jax.config import ConfigError
+from experiments.run import exclusions, header, jax_settings
 from experiments.run import flags as run_flags
-from experiments.run import header, jax_settings
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
 from experiments.run.spec import Execution
@@ -28,7 +28,7 @@ def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
     given = command.values()
     with Interruption(NAME) as interruption:
-        run_flags.check_execution(given)
+        exclusions.check(given)
         run = read_run(given, "jax")
         execution = run_flags.execution(given, run.spec)
         _check_devices(execution)

@@ -29,6 +29,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 SLOWEST = (
     "test_wheel.py",
     "test_ray_cluster.py",
+    "test_measure.py",
     "test_restart.py",
     "test_native_build.py",
     "test_benchmark.py",

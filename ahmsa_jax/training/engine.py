@@ -163,6 +163,11 @@ class Engine:
         """Whether the training program stands ready."""
         return self._compiled_train is not None
 
+    @property
+    def compiled_text(self) -> str:
+        """The training program as the compiler left it; compile() comes first."""
+        return str(self._compiled_train.as_text())
+
     def compile(self, chunk: ChunkState, data: Data) -> int:
         """Compile the training program; returns the bytes it needs on one device, in total."""
         with train.matmul_precision(self.train_config):

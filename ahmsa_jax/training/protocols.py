@@ -97,10 +97,87 @@ class SplitClips(Protocol):
         """`database/subject` of each clip."""
 
 
+def database_folds(clips: SplitClips) -> list[Fold]:
+    """One fold per database, which it holds out; raises ConfigError where there is one alone."""
+    databases = np.asarray(clips.database_N)
+    names = sorted(set(databases.tolist()))
+    if len(names) < 2:
+        raise ConfigError(
+            f"--split=holdout_database needs clips of at least 2 databases; the data set has "
+            f"{', '.join(names) or 'none'}."
+        )
+    return [
+        Fold(f"holdout_database/{name}", databases != name, np.flatnonzero(databases == name))
+        for name in names
+    ]
+
+
+def subject_parts(clips: SplitClips, parts: int) -> list[Fold]:
+    """K folds of whole subjects, balanced by class.
+
+    The largest subjects are placed first, each where its classes are rarest so far; the same clips
+    and K always give the same parts. Raises ConfigError where there are fewer subjects than parts.
+    """
+    subjects, place_N = np.unique(np.asarray(clips.subject_key_N), return_inverse=True)
+    if len(subjects) < parts:
+        raise ConfigError(
+            f"--folds={parts}: the data set has {len(subjects)} subjects; give at most so many."
+        )
+    classes, class_N = np.unique(clips.label_N, return_inverse=True)
+    count_SxC = np.zeros((len(subjects), len(classes)))
+    np.add.at(count_SxC, (place_N, class_N), 1)
+    placed_KxC = np.zeros((parts, len(classes)))
+    part_S = np.zeros(len(subjects), int)
+    for subject in np.argsort(-count_SxC.sum(axis=1), kind="stable"):
+        crowd_K = placed_KxC @ (count_SxC[subject] / count_SxC.sum(axis=0))
+        part = min(range(parts), key=lambda k: (crowd_K[k], placed_KxC[k].sum(), k))
+        placed_KxC[part] += count_SxC[subject]
+        part_S[subject] = part
+    return _parts("kfold", part_S[place_N], parts)
+
+
+def clip_parts(clips: SplitClips, parts: int) -> list[Fold]:
+    """K folds of clips, balanced by class, whose subjects stand on both sides.
+
+    That leaks what a subject looks like into the training; some papers split so. Clips of a class
+    are dealt out in the data set's order. Raises ConfigError where there are fewer clips than
+    parts.
+    """
+    if len(clips.label_N) < parts:
+        raise ConfigError(
+            f"--folds={parts}: the data set has {len(clips.label_N)} clips; give at most so many."
+        )
+    order_N = np.argsort(clips.label_N, kind="stable")
+    part_N = np.zeros(len(order_N), int)
+    part_N[order_N] = np.arange(len(order_N)) % parts
+    return _parts("clip_kfold", part_N, parts)
+
+
+def _parts(name: str, part_N: np.ndarray, parts: int) -> list[Fold]:
+    return [
+        Fold(f"{name}/{part}", part_N != part, np.flatnonzero(part_N == part))
+        for part in range(parts)
+    ]
+
+
 # How to split a data set into folds, by the name after --split.
 SPLITS: dict[str, Callable[[SplitClips], list[Fold]]] = {
     "loso": lambda clips: loso_folds(clips.subject_key_N),
+    "holdout_database": database_folds,
 }
+# Splits into as many parts as --folds says.
+K_SPLITS: dict[str, Callable[[SplitClips, int], list[Fold]]] = {
+    "kfold": subject_parts,
+    "clip_kfold": clip_parts,
+}
+
+
+def split(name: str, clips: SplitClips, parts: int | None = None) -> list[Fold]:
+    """The folds of the split named; `parts` is for those of K_SPLITS."""
+    if name in SPLITS:
+        return SPLITS[name](clips)
+    assert parts is not None, f"{name} needs a number of parts"
+    return K_SPLITS[name](clips, parts)
 
 
 def epoch_shapes(folds: Sequence[Fold], batch_size: int) -> dict[str, EpochShape]:

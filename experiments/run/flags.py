@@ -12,7 +12,7 @@ from absl import flags
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, Settings, TrainConfig
 from ahmsa_jax.networks.registry import NETWORKS
-from ahmsa_jax.training.protocols import SPLITS
+from ahmsa_jax.training.protocols import K_SPLITS, SPLITS
 from experiments.run.flag_values import IntegersParser, ShardParser, is_cluster
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec, config_hash
@@ -20,8 +20,7 @@ from input_pipeline.core.tasks import TASKS
 from input_pipeline.databases.registry import DATASETS
 
 Values = flags.FlagValues
-# A month: whoever wants none gives 0.
-MAX_CHECKPOINT_MINUTES = 43_200
+DEFAULT_PARTS = 5
 
 
 def _define_settings(config: type[Settings]) -> None:
@@ -110,7 +109,21 @@ def define_training_flags() -> None:
     define_data_flags()
     define_model_flags()
     define_workdir_flags()
-    flags.DEFINE_enum("split", "loso", list(SPLITS), "How clips are split into folds.")
+    flags.DEFINE_enum(
+        "split",
+        "loso",
+        [*SPLITS, *K_SPLITS],
+        "How clips are split into folds: loso holds out one subject at a time, holdout_database "
+        "one database, kfold one of --folds parts of the subjects, clip_kfold one of --folds parts "
+        "of the clips (subjects stand on both sides, as in some papers).",
+    )
+    flags.DEFINE_integer(
+        "folds",
+        None,
+        f"Parts of --split=kfold and clip_kfold; {DEFAULT_PARTS} by default.",
+        lower_bound=2,
+        upper_bound=100_000,
+    )
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
     seeds_help = "Seeds to run: seed, seed + 1, ..."
     flags.DEFINE_integer("num_seeds", 1, seeds_help, lower_bound=1, upper_bound=10_000)
@@ -247,6 +260,18 @@ def seeds(given: Values) -> tuple[int, ...]:
     return tuple(range(first, first + count))
 
 
+def parts(given: Values) -> int | None:
+    """Parts of the split asked for, None where it has none; raises ConfigError on --folds then."""
+    if given.split in K_SPLITS:
+        return DEFAULT_PARTS if given.folds is None else int(given.folds)
+    if given.folds is not None:
+        raise ConfigError(
+            f"--folds={given.folds} is for --split={' and '.join(K_SPLITS)}; --split={given.split} "
+            "has as many folds as the data set gives."
+        )
+    return None
+
+
 def execution(given: Values, spec: RunSpec) -> Execution:
     """How experiments.loso is to carry out a run."""
     names = {field.name for field in dataclasses.fields(Execution)} - {"workdir"}
@@ -260,46 +285,3 @@ def workdir(given: Values, spec: RunSpec) -> pathlib.Path:
     if not given.workdir:
         raise ConfigError("--workdir is empty; name a folder.")
     return pathlib.Path(given.workdir).expanduser()
-
-
-def check_execution(given: Values) -> None:
-    """Raise ConfigError where flags of experiments.loso's execution exclude each other."""
-    if given.parallel == "batch" and given.folds_at_once > 1:
-        raise ConfigError(
-            f"--parallel=batch trains one fold at a time, --folds_at_once={given.folds_at_once} "
-            "asks for several; leave one of them out."
-        )
-    if given.parallel == "batch" and NETWORKS[given.model].batch_coupled:
-        raise ConfigError(
-            f"--parallel=batch cannot be with --model={given.model}: the clips of a batch share "
-            "their statistics; use --parallel=folds."
-        )
-    if given.parallel == "batch" and given.fused_update:
-        raise ConfigError(
-            "--fused_update needs a fold's whole batch on one device, --parallel=batch spreads it; "
-            "leave one of them out."
-        )
-    for name, value in (("parallel", "batch"), ("save_weights", True)):
-        if given.cluster and given[name].value == value:
-            raise ConfigError(
-                f"--{name} and --cluster exclude each other: a worker trains whole chunks on one "
-                "device and keeps no files; leave one of them out, or use --shard."
-            )
-    if given.cluster and given.autotune_file is not None:
-        raise ConfigError(
-            "--autotune_file is for the GPUs of this machine; leave it out with --cluster."
-        )
-    if given.target is not None and not given.dry_run:
-        raise ConfigError(
-            f"--target={given.target} plans for a GPU that is elsewhere; give --dry_run too."
-        )
-    if given.target is not None and (given.cluster or given.parallel == "batch"):
-        raise ConfigError(
-            "--target plans chunks of folds on one GPU; leave out --cluster and --parallel=batch."
-        )
-    minutes = given.checkpoint_minutes
-    if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
-        raise ConfigError(
-            f"--checkpoint_minutes={minutes:g} is out of range; allowed are 0 (never) to "
-            f"{MAX_CHECKPOINT_MINUTES}."
-        )

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
-from ahmsa_jax.training.protocols import SPLITS, Fold, vanished_classes
+from ahmsa_jax.training.protocols import Fold, split, vanished_classes
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.recipes import presets
@@ -101,7 +101,8 @@ def read_run(given: Values, kind: Kind) -> Run:
     network_config, train_config, preset = run_flags.settings(
         given, clips.dataset, from_data(clips)
     )
-    folds = SPLITS[given.split](clips)
+    parts = run_flags.parts(given)
+    folds = split(given.split, clips, parts)
     requested = requested_folds(given, folds)
     spec = RunSpec(
         kind=kind,
@@ -121,6 +122,7 @@ def read_run(given: Values, kind: Kind) -> Run:
         parallel=given.parallel if kind == "jax" else "folds",
         task=run_flags.task(given),
         split=given.split,
+        folds=parts,
     )
     here = _of_shard(requested, given.shard)
     return Run(spec, clips, network_config, train_config, preset, folds, requested, here)

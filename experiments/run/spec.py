@@ -11,7 +11,7 @@ Kind = Literal["jax", "pytorch", "given"]
 # Stored by every run under their own names.
 _AS_NAMED = ("dataset", "layout", "shuffled_labels", "data_sha256", "model", "eval_every", "shard")
 # Stored only where they differ from what every earlier run did.
-_LATER = {"task": None, "split": "loso", "select": "last"}
+_LATER = {"task": None, "split": "loso", "folds": None, "select": "last"}
 _OF_JAX = ("folds_at_once", "parallel")
 _MISSING = "absent"
 
@@ -24,11 +24,30 @@ class SplitWords(NamedTuple):
     method: str
 
 
-_LOSO_WORDS = SplitWords(
-    "subjects; each fold holds one subject out and trains on all others",
-    "leave one subject out",
-    "",
-)
+# {folds} is what --folds says.
+_SPLIT_WORDS = {
+    "loso": SplitWords(
+        "subjects; each fold holds one subject out and trains on all others",
+        "leave one subject out",
+        "",
+    ),
+    "holdout_database": SplitWords(
+        "databases; each fold holds one database out and trains on the others",
+        "leave one database out",
+        ", leave one database out",
+    ),
+    "kfold": SplitWords(
+        "parts of the subjects; each fold holds one part out and trains on the others",
+        "{folds}-fold over subjects",
+        ", {folds}-fold over subjects",
+    ),
+    "clip_kfold": SplitWords(
+        "parts of the clips, subjects on both sides: what a fold is tested on looks like what it "
+        "was trained on",
+        "{folds}-fold over clips, subjects on both sides",
+        ", {folds}-fold over clips, subjects on both sides",
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +76,7 @@ class RunSpec:
     parallel: str = "folds"
     task: str | None = None  # class set; None: the data set's own
     split: str = "loso"
+    folds: int | None = None  # of the splits into parts
     select: str = "last"  # of choices.SELECTIONS: which epoch is a fold's result
     # Keys that this version does not know, of a run that another one wrote.
     others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -75,9 +95,8 @@ class RunSpec:
     def split_words(self) -> SplitWords:
         """What people read of the split."""
         name = self.split
-        if name == "loso":
-            return _LOSO_WORDS
-        return SplitWords(name, f"split {name}", f", split {name}")
+        words = _SPLIT_WORDS.get(name) or SplitWords(name, f"split {name}", f", split {name}")
+        return SplitWords(*(text.format(folds=self.folds) for text in words))
 
     def to_json(self) -> dict[str, Any]:
         """The settings as stored in config.json."""

@@ -103,8 +103,13 @@ class EngineContender:
         self._data = self._engine.place_data({"flow": problem.data[0]}, problem.data[1])
         self._jobs = [problem.job(number) for number in range(folds_at_once)]
         began = time.perf_counter()
-        self._engine.compile(self._engine.start(self._jobs), self._data)
+        self.bytes_needed = self._engine.compile(self._engine.start(self._jobs), self._data)
         self.compile_seconds = time.perf_counter() - began
+
+    @property
+    def text(self) -> str:
+        """The compiled training program's text."""
+        return self._engine.compiled_text
 
     def initial(self) -> dict[str, np.ndarray]:
         """Fold 0's initial parameters by path."""

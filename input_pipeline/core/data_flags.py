@@ -9,11 +9,12 @@ from input_pipeline.core.store_flags import layout as layout
 _SYNTHETIC_SIZE = flags.DEFINE_enum(
     "synthetic_size",
     "small",
-    ("small", "composite"),
-    "Size of the synthetic data set: small (24 subjects, 160 clips) or composite (68, 442).",
+    ("small", "composite", "casme3"),
+    "Size of the synthetic data set: small (24 subjects, 160 clips), composite (68, 442) or casme3 "
+    "(88, 699).",
 )
 
 
 def synthetic_size() -> str:
-    """The size of the synthetic data set, `small` or `composite`."""
+    """The size of the synthetic data set, `small`, `composite` or `casme3`."""
     return _SYNTHETIC_SIZE.value

@@ -15,9 +15,10 @@ from input_pipeline.flow import strain
 from input_pipeline.maps import layouts
 from input_pipeline.maps.sample import MapSample, to_clips
 
-SIZES = ("small", "composite")
+SIZES = ("small", "composite", "casme3")
 DATASET = "synthetic"
-# Clips per subject. The composite's are those of MEGC 2019 (SMIC-HS, CASME II, SAMM).
+# Clips per subject. The composite's are those of MEGC 2019 (SMIC-HS, CASME II, SAMM); casme3 has
+# as many subjects and clips as the published sheet of CAS(ME)^3, made-up ones per subject.
 _SUBJECT_SIZES: dict[str, dict[str, tuple[int, ...]]] = {
     "small": {
         "synthetic-a": (25, 14, 9, 6, 4, 3, 2, 1),
@@ -29,9 +30,15 @@ _SUBJECT_SIZES: dict[str, dict[str, tuple[int, ...]]] = {
         "synthetic-b": (31, 11, 11, 11, 10, 9, 8, 6, 5, 5, 5, 4, 4, *(3,) * 5, *(2,) * 4, 1, 1),
         "synthetic-c": (20, 11, 10, 9, 8, 8, 6, 5, 5, 5, *(4,) * 5, *(3,) * 6, 2, *(1,) * 6),
     },
+    "casme3": {
+        "synthetic-a": (
+            *(36, 31, 28, 26, 24, 22, 20, 19, 18, 17, 16, 15, 14, 14, 14, *(12,) * 5),
+            *(*(10,) * 8, *(8,) * 10, *(7,) * 8, *(6,) * 8, *(2,) * 27, *(1,) * 7),
+        ),
+    },
 }
-# Clips per class, in label order; the composite's are those of MEGC 2019.
-_CLASS_SIZES = {"small": (91, 39, 30), "composite": (250, 109, 83)}
+# Clips per class, in label order, as in MEGC 2019 and in the published sheet of CAS(ME)^3.
+_CLASS_SIZES = {"small": (91, 39, 30), "composite": (250, 109, 83), "casme3": (457, 55, 187)}
 _FACE_SIZE = 56
 # Pixel centres along one side of the face, in pixels of a 28-pixel face.
 _GRID_S = (np.arange(_FACE_SIZE) + 0.5) * (MAP_SIZE / _FACE_SIZE) - 0.5
@@ -79,7 +86,8 @@ _HABIT, _HEAD, _SMOOTH_NOISE, _WHITE_NOISE = 0.55, 0.30, 0.30, 0.05
 
 
 def make(layout: str, size: str) -> Clips:
-    """The synthetic data set: `small` has 24 subjects and 160 clips, `composite` 68 and 442.
+    """The synthetic data set: `small` has 24 subjects and 160 clips, `composite` 68 and 442,
+    `casme3` 88 and 699.
 
     The same bytes on every call. Raises InputError on an unknown layout or size.
     """

@@ -1,7 +1,7 @@
 """What a user can get wrong with experiments.loso and report: one line, exit 2, nothing lost.
 
 Modules tried here without being imported:
-experiments.run.flag_values.
+experiments.run.exclusions, experiments.run.flag_values.
 """
 
 import fcntl

@@ -79,8 +79,8 @@ def test_a_class_set(tmp_path):
 
 def test_a_split(tmp_path):
     config, rows, folder = started(tmp_path, "own_split.py", *AHMSA)
-    assert config["config"]["split"] == "database"
-    assert config["folds"] == ["synthetic-a", "synthetic-b", "synthetic-c"]
+    assert config["config"]["split"] == "odd"
+    assert config["folds"] == ["half/odd", "half/even"]
     # Each row names the clip's own subject, not the fold.
     assert len({(row["database"], row["subject"]) for row in rows}) == 24
     assert len(rows) == 160

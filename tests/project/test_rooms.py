@@ -21,6 +21,7 @@ COMMANDS = {
         "evaluate",
         "kill_test",
         "loso",
+        "measure",
         "report",
         "torch_loso",
     },

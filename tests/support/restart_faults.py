@@ -128,5 +128,9 @@ def ten_mebibytes_a_fold_of_fifty():
     Engine.compile = compile_and_tell
 
 
+def eight_devices():
+    os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=8"
+
+
 def two_devices():
     os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=2"

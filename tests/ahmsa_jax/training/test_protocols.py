@@ -1,6 +1,7 @@
 """Splits and batch shapes: who trains, who is held out, how many steps."""
 
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ahmsa_jax.training.protocols import (
     epoch_shapes,
     loso_folds,
     padded_test_index,
+    split,
     vanished_classes,
 )
 
@@ -79,3 +81,71 @@ def test_vanished_classes_are_named():
 def test_padding_repeats_a_held_out_clip():
     folds = loso_folds(list("aabbbc"))
     assert padded_test_index(folds, 4).tolist() == [[0, 1, 0, 0], [2, 3, 4, 2], [5, 5, 5, 5]]
+
+
+class Clips(NamedTuple):
+    """What a split looks at."""
+
+    label_N: np.ndarray
+    database_N: np.ndarray
+    subject_key_N: list[str]
+
+
+@st.composite
+def clips(draw):
+    """Clips of at least two subjects, three classes and two databases, sorted by subject."""
+    subjects = sorted(draw(KEYS))
+    labels = draw(st.lists(st.integers(0, 2), min_size=len(subjects), max_size=len(subjects)))
+    databases = np.array(["x" if key < "d" else "y" for key in subjects])
+    return Clips(np.array(labels), databases, subjects)
+
+
+@given(clips(), st.integers(2, 6))
+@settings(max_examples=100, deadline=None)
+def test_parts_hold_out_every_clip_once(found, parts):
+    for name, most in (("kfold", len(set(found.subject_key_N))), ("clip_kfold", len(found[0]))):
+        if parts > most:
+            with pytest.raises(ConfigError, match=f"--folds={parts}"):
+                split(name, found, parts)
+            continue
+        folds = split(name, found, parts)
+        assert [fold.key for fold in folds] == [f"{name}/{part}" for part in range(parts)]
+        held_out = np.concatenate([fold.test_index for fold in folds])
+        assert sorted(held_out.tolist()) == list(range(len(found.label_N)))
+        for fold in folds:
+            assert len(fold.test_index) > 0
+            assert not fold.train_N[fold.test_index].any()
+            assert fold.n_train + len(fold.test_index) == len(found.label_N)
+            subjects = np.array(found.subject_key_N)
+            if name == "kfold":
+                assert not set(subjects[fold.test_index]) & set(subjects[fold.train_N])
+
+
+@given(clips(), st.integers(2, 6))
+@settings(max_examples=100, deadline=None)
+def test_clips_of_a_class_are_dealt_out_evenly(found, parts):
+    if parts > len(found.label_N):
+        return
+    folds = split("clip_kfold", found, parts)
+    for label in range(3):
+        counts = [int((found.label_N[fold.test_index] == label).sum()) for fold in folds]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_parts_of_subjects_are_balanced_by_class():
+    # Twelve subjects of equal size, four of each class alone: each part gets one of each.
+    subjects = [f"s{number:02d}" for number in range(12) for _ in range(5)]
+    labels = np.repeat(np.arange(12) // 4, 5)
+    found = Clips(labels, np.full(60, "x"), subjects)
+    for fold in split("kfold", found, 4):
+        assert np.bincount(labels[fold.test_index]).tolist() == [5, 5, 5]
+
+
+def test_databases_are_held_out_whole():
+    found = Clips(np.zeros(5, int), np.array(list("xxyzz")), list("abcde"))
+    folds = split("holdout_database", found)
+    assert [fold.key.split("/") for fold in folds] == [["holdout_database", n] for n in "xyz"]
+    assert [fold.test_index.tolist() for fold in folds] == [[0, 1], [2], [3, 4]]
+    alone = found._replace(database_N=np.full(5, "x"))
+    with pytest.raises(ConfigError, match="at least 2 databases; the data set has x"):
+        split("holdout_database", alone)

@@ -1,0 +1,1 @@
+"""What waits for a GPU, measured part by part."""
