@@ -92,12 +92,13 @@ def _data(chosen: "sizes.Sizes") -> dict[str, Clips]:
 
 def _subjects(data: dict[str, Clips], chosen: "sizes.Sizes") -> dict[str, list[str]]:
     """Folds to train of each data set; all where the list is empty."""
-    found = {}
-    for name, clips in data.items():
-        keys = [fold.key for fold in loso_folds(clips.subject_key_N)]
-        found[name] = keys[: chosen.subjects] if chosen.subjects else []
-        found[f"{name}, first"] = keys[: chosen.checkpoint_folds]
-    return found
+    from experiments.measuring.entries import FIRST
+
+    keys = {
+        name: [fold.key for fold in loso_folds(clips.subject_key_N)] for name, clips in data.items()
+    }
+    some = {name: of[: chosen.subjects] if chosen.subjects else [] for name, of in keys.items()}
+    return some | {FIRST: keys["five"][: chosen.checkpoint_folds]}
 
 
 def _variables() -> dict[str, str]:

@@ -13,8 +13,9 @@ from experiments.measuring.store import Store
 from experiments.measuring.trained import Run
 from experiments.run import autotuning
 
-# Name of the synthetic data of CAS(ME)^3's size among the arrays.
-CASME3 = "casme3"
+# Names among the arrays and the folds: synthetic data of CAS(ME)^3's size, and the folds of the run
+# that is stopped.
+CASME3, FIRST = "casme3", "stopped"
 # Seconds that are kept back for writing and leaving.
 RESERVE = 10.0
 
@@ -64,12 +65,8 @@ def _compiling(given: Given) -> dict[str, Any]:
 
 def _interrupted(given: Given) -> dict[str, Any]:
     run = Run("stopped", "five")
-    words = run.words(given.arrays["five"], given.sizes, _first(given, "five"))
+    words = run.words(given.arrays["five"], given.sizes, given.subjects[FIRST])
     return trained.interrupted(given.children, words, given.sizes.checkpoint_epochs)
-
-
-def _first(given: Given, data: str) -> Sequence[str]:
-    return given.subjects[f"{data}, first"]
 
 
 RUNS = {
@@ -81,7 +78,7 @@ RUNS = {
         Run("HTNet as published", "quad_htnet", model="htnet", recipe="published"),
         Run("68 folds, tf32, seed 1", "five", seed=1),
         Run("68 folds, tf32, seed 2", "five", seed=2),
-        Run("CAS(ME)^3's size, tf32", "five"),
+        Run("CAS(ME)^3's size, tf32", "five", data=CASME3),
         Run("STSTNet as described", "whole", model="ststnet", recipe="described"),
         Run("HTNet as described", "quad_htnet", model="htnet", recipe="described"),
     )
@@ -135,6 +132,8 @@ def measure_all(given: Given, say: Callable[[str], None]) -> None:
             if left <= 0 or (tried and needed > left):
                 break
             alone, tried = not tried, True
+            number = f"{ENTRIES.index(entry) + 1} of {len(ENTRIES)}"
+            say(f"[{number}] {part.name}; {left:.0f} s are left of this call")
             if not _measure(part, entry, given, say, alone=alone):
                 break
 
@@ -157,15 +156,15 @@ def _measure(
             store.cut_finer(entry.slug, 2 * store.shards(entry.slug, given.sizes.shards))
         else:
             store.give_up(part.name, f"did not end in a whole call of {seconds:.0f} s")
-        say(f"{part.name}: stopped after {seconds:.0f} s, when the time was over")
+        say(f"  stopped after {seconds:.0f} s, when the time was over")
         return False
     except PartError as error:
         store.add_failure(entry.name, str(error))
-        say(f"{part.name}: failed; {store.folder} holds what it said")
+        say(f"  failed; {store.path} holds what it said")
         return False
     if facts:
         store.add(entry.name, {**facts, "seconds": time.monotonic() - began})
-    say(f"{part.name}: {time.monotonic() - began:.0f} s")
+    say(f"  measured in {time.monotonic() - began:.0f} s")
     return True
 
 
@@ -174,7 +173,7 @@ def _next_shard(run: Run, given: Given) -> Part:
     store, children = given.store, given.children
     of = store.shards(run.slug, given.sizes.shards)
     place = store.finished_shards(run.slug)
-    data = CASME3 if run.name.startswith("CAS") else run.layout
+    data = run.data or run.layout
 
     def measure(given: Given) -> dict[str, Any]:
         words = run.words(given.arrays[data], given.sizes, given.subjects[data])

@@ -34,27 +34,27 @@ class Store:
         """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / FILE
+        self.path = folder / FILE
         about = {"format": FORMAT, "rehearsal": rehearsal, "data": dict(data)}
         empty: dict[str, Any] = {**about, "parts": {}, "failed": {}, "overran": {}, "shards": {}}
-        self.facts = self._read() if self._path.exists() else empty
+        self.facts = self._read() if self.path.exists() else empty
         for name, value in about.items():
             if self.facts.get(name) != value:
                 raise ConfigError(
-                    f"'{self._path}' was measured with {name}={self.facts.get(name)}, this call "
+                    f"'{self.path}' was measured with {name}={self.facts.get(name)}, this call "
                     f"has {value}; name another --output."
                 )
 
     def _read(self) -> dict[str, Any]:
         try:
-            found = json.loads(read_text(self._path, MOST_BYTES))
+            found = json.loads(read_text(self.path, MOST_BYTES))
         except (ValueError, OSError) as error:
             raise ConfigError(
-                f"'{self._path}' cannot be read ({error}); name another --output."
+                f"'{self.path}' cannot be read ({error}); name another --output."
             ) from error
         kinds = ("parts", "failed", "overran", "shards")
         if not isinstance(found, dict) or not all(isinstance(found.get(k), dict) for k in kinds):
-            raise ConfigError(f"'{self._path}' holds no measurement; name another --output.")
+            raise ConfigError(f"'{self.path}' holds no measurement; name another --output.")
         return found
 
     @property
@@ -152,4 +152,4 @@ class Store:
         write_whole(path, buffer.getvalue())
 
     def _write(self) -> None:
-        write_whole(self._path, json.dumps(self.facts, indent=1, sort_keys=True) + "\n")
+        write_whole(self.path, json.dumps(self.facts, indent=1, sort_keys=True) + "\n")

@@ -33,6 +33,7 @@ class Run:
     recipe: str | None = None
     precision: Precision = "tf32"
     seed: int = 0
+    data: str | None = None  # of the arrays; None: those of the layout
 
     @property
     def slug(self) -> str:

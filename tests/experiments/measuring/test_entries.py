@@ -42,7 +42,9 @@ def raising(name, error, seconds=10.0):
 
 def test_entries_are_measured_in_their_order_and_once(call):
     said, store = call([good("first"), good("second")])
-    assert [line.split(":")[0] for line in said] == ["first", "second"]
+    begun = [line.split(";")[0] for line in said if line.startswith("[")]
+    assert begun == ["[1 of 2] first", "[2 of 2] second"]
+    assert len([line for line in said if line.startswith("  measured in")]) == 2
     assert store.parts["first"]["value"] == 1
     assert store.parts["second"]["seconds"] >= 0
     assert call([good("first"), good("second")])[0] == []
