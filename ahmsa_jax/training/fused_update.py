@@ -41,11 +41,16 @@ def train_step(
 ) -> tuple[FoldState, jax.Array]:
     """step.train_step with the same results but for rounding; the optimizer has to be Adam."""
     loss_of = loss_of_batch(learner, state, fold, data, index_B, real_B, key)
-    outputs = jax.eval_shape(lambda: loss_of(state.live, mutable=(LAYER_OUTPUT,)))[1]
+    seen = ("batch_stats", LAYER_OUTPUT)
+    outputs = jax.eval_shape(lambda: loss_of(state.live, mutable=seen))[1]
+    # A network need not have any such layer, and may have frozen ones.
     zeros = jax.tree.map(
-        lambda like: jnp.zeros(like.shape, like.dtype), flatten_dict(outputs[LAYER_OUTPUT])
+        lambda like: jnp.zeros(like.shape, like.dtype),
+        flatten_dict(outputs.get(LAYER_OUTPUT, {})),
     )
-    fused = [path for path in zeros if min(state.live[path].shape) >= LEAST_WIDTH]
+    fused = [
+        path for path in zeros if path in state.live and min(state.live[path].shape) >= LEAST_WIDTH
+    ]
 
     def loss(others: Params, zeros: Params) -> tuple[jax.Array, Any]:
         added = {LAYER_OUTPUT: unflatten_dict(zeros)}
@@ -56,7 +61,7 @@ def train_step(
         others, zeros
     )
     # A tuple of all that a layer was given: it is called once.
-    x = flatten_dict(changed[LAYER_INPUT])
+    x = flatten_dict(changed.get(LAYER_INPUT, {}))
     with jax.named_scope(OPTIMIZER):
         adam, *rest = state.moments
         small = adam._replace(mu=_without(adam.mu, fused), nu=_without(adam.nu, fused))

@@ -2,10 +2,13 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from small_problem import TRAINING, engine, folds, inputs
 
-from ahmsa_jax.training import fused_update, product_adam
+from ahmsa_jax.networks.ststnet import STSTNetConfig
+from ahmsa_jax.training import fused_update, product_adam, step
 from ahmsa_jax.training.engine import Job
 
 JOBS = [Job(0, fold) for fold in folds()[:2]]
@@ -39,3 +42,19 @@ def test_training_is_the_same_but_for_rounding(monkeypatch):
         # Rounding of small gradients, which Adam divides by their own size, in four steps of 1e-3.
         atol = 1e-5 * max(1e-3, float(np.abs(expected).max()))
         np.testing.assert_allclose(fused_state[name], expected, atol=atol, err_msg=name)
+
+
+def test_a_network_without_such_layers_is_trained_as_ever():
+    """STSTNet has none; that it is traced is enough, since nothing else is left to differ."""
+    learner = step.make_learner(STSTNetConfig(), FAST)
+    fold = JOBS[0].fold
+    key = step.fold_key(0, np.uint32(fold.stable_id))
+    state, dead = step.init_fold(key, learner)
+    given = step.FoldInput(dead, jnp.asarray(fold.train_N), jnp.asarray(fold.test_index), key)
+    data = step.Data(*jax.tree.map(jnp.asarray, inputs()))
+    clips_B, everyone_B = jnp.arange(8), jnp.ones(8, bool)
+    after, loss = jax.eval_shape(
+        lambda: fused_update.train_step(learner, state, given, data, clips_B, everyone_B, key)
+    )
+    assert loss.shape == ()
+    assert jax.tree.structure(after) == jax.tree.structure(state)
