@@ -48,11 +48,7 @@ def main(*files: str) -> None:
         facts = json.loads(path.read_text(encoding="utf-8"))
         if facts["rehearsal"]:
             sys.exit(f"{name} is a rehearsal's; its numbers belong in no table.")
-        dates = [
-            part["environment"]["started"]
-            for part in facts["parts"].values()
-            if "started" in part["environment"]
-        ]
+        dates = [part["environment"]["started"] for part in facts["parts"].values()]
         shutil.copy(path, RESULTS / f"measured-{max(dates)[:10]}.json")
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), kept()), encoding="utf-8")
 

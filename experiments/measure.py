@@ -62,8 +62,9 @@ def main() -> int:
         given = entries.Given(chosen, arrays, _subjects(data, chosen), store, children)
         entries.measure_all(given, _say)
     left = entries.names_left(store)
-    write_whole(folder / "measured.md", tables.markdown(store.facts))
-    print(tables.markdown(store.facts))
+    table = tables.markdown(store.facts)
+    write_whole(folder / "measured.md", table)
+    print(table)
     if left:
         print(f"left for the next call of the same command: {', '.join(left)}")
     given_up = [name for name in store.facts["failed"] if name not in left]

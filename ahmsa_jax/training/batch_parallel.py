@@ -107,9 +107,10 @@ class BatchEngine(Engine):
         real_P = jax.lax.dynamic_slice(jnp.pad(real_B, (0, spare)), (begin,), (part,))
         # Divided by the real clips of the WHOLE batch, so that the sum over devices is the mean
         # however unevenly the real clips lie: a mean of means would not be.
-        loss, by_leaf, statistics = step.gradient(
+        loss_of = step.loss_of_batch(
             self._learner, state, fold, data, index_P, real_P, key, jnp.sum(real_B)
         )
+        loss, by_leaf, statistics = step.gradient(loss_of, state.live)
         # pmean, times the devices: each holds a part of the mean's sum.
         parts = jax.lax.pmean((loss, by_leaf), AXIS)
         loss, by_leaf = jax.tree.map(lambda mean: mean * len(self.devices), parts)

@@ -197,18 +197,10 @@ def loss_of_batch(
 
 
 def gradient(
-    learner: Learner,
-    state: FoldState,
-    fold: FoldInput,
-    data: Data,
-    index_B: jax.Array,
-    real_B: jax.Array,
-    key: jax.Array | None = None,
-    count: jax.Array | None = None,
+    loss_of: Callable[..., tuple[jax.Array, Any]], live: Params
 ) -> tuple[jax.Array, Params, Params]:
-    """The loss that loss_of_batch gives with these arguments, its gradient, and new statistics."""
-    loss_of = loss_of_batch(learner, state, fold, data, index_B, real_B, key, count)
-    (loss, changed), by_leaf = jax.value_and_grad(loss_of, has_aux=True)(state.live)
+    """The loss that a function of loss_of_batch gives, its gradient, and new statistics."""
+    (loss, changed), by_leaf = jax.value_and_grad(loss_of, has_aux=True)(live)
     return loss, by_leaf, statistics_of(changed)
 
 
@@ -222,7 +214,8 @@ def train_step(
     key: jax.Array | None = None,
 ) -> tuple[FoldState, jax.Array]:
     """One optimizer step on the clips at index_B where real_B; returns the loss before it."""
-    loss, by_leaf, statistics = gradient(learner, state, fold, data, index_B, real_B, key)
+    loss_of = loss_of_batch(learner, state, fold, data, index_B, real_B, key)
+    loss, by_leaf, statistics = gradient(loss_of, state.live)
     return apply_gradient(learner, state, by_leaf, statistics), loss
 
 

@@ -69,20 +69,6 @@ def _interrupted(given: Given) -> dict[str, Any]:
     return trained.interrupted(given.children, words, given.sizes.checkpoint_epochs)
 
 
-RUNS = {
-    run.name: run
-    for run in (
-        Run("68 folds, tf32", "five"),
-        Run("68 folds, bfloat16", "five", precision="bfloat16"),
-        Run("STSTNet as published", "whole", model="ststnet", recipe="published"),
-        Run("HTNet as published", "quad_htnet", model="htnet", recipe="published"),
-        Run("68 folds, tf32, seed 1", "five", seed=1),
-        Run("68 folds, tf32, seed 2", "five", seed=2),
-        Run("CAS(ME)^3's size, tf32", "five", data=CASME3),
-        Run("STSTNet as described", "whole", model="ststnet", recipe="described"),
-        Run("HTNet as described", "quad_htnet", model="htnet", recipe="described"),
-    )
-}
 OF_SEEDS = ("68 folds, tf32", "68 folds, tf32, seed 1", "68 folds, tf32, seed 2")
 # A part, or a run that is trained shard by shard.
 ENTRIES: tuple[Part | Run, ...] = (
@@ -92,22 +78,23 @@ ENTRIES: tuple[Part | Run, ...] = (
     _engine("benchmark: tf32", "tf32"),
     _engine("benchmark: tf32, evaluating", "tf32", evaluating=True),
     _engine("benchmark: bfloat16", "bfloat16"),
-    RUNS["68 folds, tf32"],
-    RUNS["68 folds, bfloat16"],
+    Run("68 folds, tf32", "five"),
+    Run("68 folds, bfloat16", "five", precision="bfloat16"),
     _in_child("correctness of the fused update", timed.fused_update, 200),
     _engine("benchmark: tf32, fused update", "tf32", fused=True),
     Part("compiling", _compiling, 240),
     Part("benchmark: tf32, autotuned", _autotuned, 450),
-    RUNS["CAS(ME)^3's size, tf32"],
-    RUNS["STSTNet as published"],
-    RUNS["HTNet as published"],
-    RUNS["STSTNet as described"],
-    RUNS["HTNet as described"],
-    RUNS["68 folds, tf32, seed 1"],
-    RUNS["68 folds, tf32, seed 2"],
+    Run("CAS(ME)^3's size, tf32", "five", data=CASME3),
+    Run("STSTNet as published", "whole", model="ststnet", recipe="published"),
+    Run("HTNet as published", "quad_htnet", model="htnet", recipe="published"),
+    Run("STSTNet as described", "whole", model="ststnet", recipe="described"),
+    Run("HTNet as described", "quad_htnet", model="htnet", recipe="described"),
+    Run("68 folds, tf32, seed 1", "five", seed=1),
+    Run("68 folds, tf32, seed 2", "five", seed=2),
     Part("checkpoint and resume", _interrupted, 300),
     _in_child("trace", traced.by_room, 240),
 )
+RUNS = {entry.name: entry for entry in ENTRIES if isinstance(entry, Run)}
 # A shard of a run, where nothing is known yet.
 SHARD_SECONDS = 400.0
 

@@ -98,8 +98,7 @@ def device(programs: str | None) -> dict[str, Any]:
     """What the part runs on; JAX is loaded with the settings of every run."""
     devices = jax_settings.local_devices(programs)
     found = environment.describe(devices[:1])
-    kept = ("devices", "packages", "python", "processors", "started", "commit")
-    return {"environment": {name: found[name] for name in kept}}
+    return {"environment": {name: found[name] for name in environment.OF_A_MEASUREMENT}}
 
 
 def _device_shared_with_torch(sizes: Sizes) -> dict[str, Any]:

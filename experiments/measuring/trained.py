@@ -17,7 +17,9 @@ from ahmsa_jax.networks.hierarchy import Hierarchy
 from ahmsa_jax.networks.registry import NETWORKS
 from experiments.measuring.children import Children, PartError
 from experiments.measuring.sizes import REHEARSAL, Sizes
+from experiments.run import environment
 from experiments.run.recipes import presets
+from experiments.run.workdir import read_config
 
 # The note that experiments.loso prints of a program.
 _COMPILED = re.compile(r"compiled for .* in (\d+) s; needs ([\d,]+) MiB")
@@ -94,7 +96,6 @@ def merged(children: Children, workdirs: Sequence[pathlib.Path]) -> dict[str, An
     facts = [
         json.loads((workdir / "measured.json").read_text(encoding="utf-8")) for workdir in workdirs
     ]
-    environment = json.loads((workdirs[0] / "environment.json").read_text(encoding="utf-8"))
     steps = sum(one["training"]["fold_steps"] for one in facts)
     seconds = sum(one["training"]["seconds"] for one in facts)
     return {
@@ -108,9 +109,7 @@ def merged(children: Children, workdirs: Sequence[pathlib.Path]) -> dict[str, An
         "seconds_per_fold_step": seconds / steps,
         "command_seconds": [one["command_seconds"] for one in facts],
         "programs": [one["programs"] for one in facts],
-        "environment": {
-            name: environment[name] for name in ("devices", "packages", "python", "started")
-        },
+        **_environment(workdirs[0]),
     }
 
 
@@ -125,7 +124,6 @@ def interrupted(children: Children, words: Sequence[str], epochs: int) -> dict[s
     process = children.start_command("experiments.loso", [*also, f"--workdir={stopped}"])
     process.join(seconds - training / 2)
     began = time.monotonic()
-    assert process.pid is not None
     if process.exitcode is None:
         process.terminate()
     status = children.wait(process)
@@ -143,6 +141,7 @@ def interrupted(children: Children, words: Sequence[str], epochs: int) -> dict[s
         "training_seconds": training,
         "training_seconds_with_stop": _training(stopped)["seconds"],
         "byte_equal": _predictions(whole) == _predictions(stopped),
+        **_environment(whole),
     }
 
 
@@ -174,14 +173,19 @@ def _training(workdir: pathlib.Path) -> dict[str, Any]:
     """Folds, optimizer steps and seconds of a finished run, without compiling."""
     with (workdir / "folds.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
-    epochs = int(config["config"]["train_config"]["epochs"])
+    epochs = int(read_config(workdir)["config"]["train_config"]["epochs"])
     chunks = {row["chunk"]: float(row["seconds"]) for row in rows}
     return {
         "folds": len(rows),
         "fold_steps": epochs * sum(int(row["steps_per_epoch"]) for row in rows),
         "seconds": sum(chunks.values()),
     }
+
+
+def _environment(workdir: pathlib.Path) -> dict[str, Any]:
+    """What a run ran on, as timed.device gives it."""
+    found = json.loads((workdir / environment.FILE).read_text(encoding="utf-8"))
+    return {"environment": {name: found[name] for name in environment.OF_A_MEASUREMENT}}
 
 
 def _predictions(workdir: pathlib.Path) -> bytes:

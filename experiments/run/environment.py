@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import jax
 
 FILE = "environment.json"
+# What a measured number is to be read with.
+OF_A_MEASUREMENT = ("devices", "packages", "python", "processors", "started", "commit")
 # Far more than any run writes there.
 _MOST_BYTES = 1 << 20
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "tensorflow-datasets")

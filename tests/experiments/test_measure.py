@@ -35,6 +35,8 @@ def test_a_rehearsal_measures_every_entry(tmp_path):
     assert "not measured" not in finished.out
     assert "REHEARSAL" in finished.out
     assert finished.err.count("synthetic data") == 1
+    # The date by which fill_measured keeps the file, and the machine of each number.
+    assert all(part["environment"]["started"] for part in measured["parts"].values())
     check_programs(measured["parts"])
     check_runs(measured["parts"])
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

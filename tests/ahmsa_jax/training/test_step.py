@@ -32,11 +32,15 @@ def one_fold():
     return learner, state, fold, arrays
 
 
+def gradient_of(learner, state, *batch):
+    return train.gradient(train.loss_of_batch(learner, state, *batch), state.live)
+
+
 def test_masked_rows_are_neutral(one_fold):
     learner, state, fold, arrays = one_fold
     index = np.array([8, 9, 10, 11, 12, 7, 7, 7])
     real = np.array([True] * 5 + [False] * 3)
-    gradient = jax.jit(lambda i, r: train.gradient(learner, state, fold, arrays, i, r)[:2])
+    gradient = jax.jit(lambda i, r: gradient_of(learner, state, fold, arrays, i, r)[:2])
     # Rounding differs between programs only where the compiler optimises them.
     padded_loss, padded = gradient.lower(index, real).compile(OPTIMISED)(index, real)
     few = (index[:5], real[:5])
@@ -58,7 +62,7 @@ def test_loss_is_the_mean_cross_entropy(one_fold):
     probability = shifted / shifted.sum(axis=1, keepdims=True)
     by_hand = -np.log(probability[np.arange(3), np.asarray(arrays.label_N)[index]]).mean()
     loss = jax.jit(
-        lambda state: train.gradient(learner, state, fold, arrays, index, np.ones(3, bool))[0]
+        lambda state: gradient_of(learner, state, fold, arrays, index, np.ones(3, bool))[0]
     )(state)
     np.testing.assert_allclose(loss, by_hand, rtol=1e-6)
 
@@ -70,9 +74,7 @@ def test_gradient_reaches_every_live_parameter_and_no_dead_one(one_fold):
     everything = state._replace(live={**state.live, **fold.dead})
     nothing_dead = fold._replace(dead={})
     gradient = jax.jit(
-        lambda state: train.gradient(
-            learner, state, nothing_dead, arrays, index, np.ones(17, bool)
-        )[1]
+        lambda state: gradient_of(learner, state, nothing_dead, arrays, index, np.ones(17, bool))[1]
     )(everything)
     # One block at the top, with a query and a key.
     assert len(fold.dead) == 2
@@ -93,7 +95,7 @@ def test_first_adam_step_has_the_size_of_the_learning_rate(one_fold):
     @jax.jit
     def step_and_gradient(state):
         after, _ = train.train_step(learner, state, fold, arrays, index, everyone)
-        return after, train.gradient(learner, state, fold, arrays, index, everyone)[1]
+        return after, gradient_of(learner, state, fold, arrays, index, everyone)[1]
 
     after, gradient = step_and_gradient(state)
     path = ("head", "kernel")
