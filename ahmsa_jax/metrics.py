@@ -2,11 +2,14 @@
 
 All are computed from counts pooled over the folds of a LOSO run, never as a mean over folds
 (MEGC 2019 protocol, See et al., doi 10.1109/FG.2019.8756611), unless a name says otherwise.
+log_loss and macro_auc judge the probabilities themselves; settings are chosen by them.
 """
 
 import dataclasses
 
 import numpy as np
+
+_LEAST_PROBABILITY = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,3 +79,36 @@ def _scores(confusion_KxK: np.ndarray, counts_K: np.ndarray) -> Scores:
         accuracy=float(np.trace(confusion_KxK) / total),
         n=total,
     )
+
+
+def log_loss(probability_NxK: np.ndarray, label_N: np.ndarray) -> float:
+    """Mean over clips of -ln p(true class), in nats; probabilities are clipped at 1e-7."""
+    return float(_surprise(probability_NxK, label_N).mean())
+
+
+def balanced_log_loss(probability_NxK: np.ndarray, label_N: np.ndarray) -> float:
+    """The same as the mean over the classes present of each class's mean, in nats."""
+    surprise_N, label_N = _surprise(probability_NxK, label_N), np.asarray(label_N)
+    return float(np.mean([surprise_N[label_N == label].mean() for label in np.unique(label_N)]))
+
+
+def _surprise(probability_NxK: np.ndarray, label_N: np.ndarray) -> np.ndarray:
+    own_N = np.asarray(probability_NxK, np.float64)[np.arange(len(label_N)), np.asarray(label_N)]
+    return -np.log(np.clip(own_N, _LEAST_PROBABILITY, 1.0))
+
+
+def macro_auc(probability_NxK: np.ndarray, label_N: np.ndarray) -> float:
+    """Area under the ROC curve, each class against the rest, as the mean over the classes.
+
+    A class counts where it has clips and the rest has some; equal probabilities count half. 0.5,
+    as guessing scores, where no class counts.
+    """
+    label_N = np.asarray(label_N)
+    areas = []
+    for label, probability_N in enumerate(np.asarray(probability_NxK).T):
+        inside, outside = probability_N[label_N == label], np.sort(probability_N[label_N != label])
+        if len(inside) and len(outside):
+            below = np.searchsorted(outside, inside, side="left")
+            not_above = np.searchsorted(outside, inside, side="right")
+            areas.append((below + not_above).sum() / (2 * len(inside) * len(outside)))
+    return float(np.mean(areas)) if areas else 0.5

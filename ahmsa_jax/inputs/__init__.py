@@ -1,0 +1,1 @@
+"""What happens to the maps before a method reads them: normalised per clip, or mirrored."""
