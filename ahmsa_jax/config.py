@@ -1,4 +1,4 @@
-"""Settings as dataclasses: every field with meaning, range and source, and the training's own.
+"""Settings of networks and of the training: every field with meaning, range and source.
 
 "Table 3" is that of the AHMSA-Net paper (Zhang et al., arXiv 2501.02539). What the paper leaves
 open is marked so here and listed in the documentation. The command-line flags take default, help
@@ -6,85 +6,22 @@ text, range and choices from these fields.
 """
 
 import dataclasses
-import math
-from collections.abc import Collection
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, get_args
 
-from ahmsa_jax.choices import AUGMENTATIONS, LOSSES, OPTIMIZERS
+from ahmsa_jax.choices import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES
+from ahmsa_jax.inputs.input_norm import INPUT_NORMS
 
-Value = TypeVar("Value")
+# What own settings are made of, under the name of this module too.
+from ahmsa_jax.settings import ConfigError as ConfigError
+from ahmsa_jax.settings import Settings as Settings
+from ahmsa_jax.settings import Span as Span
+from ahmsa_jax.settings import plain as plain
+from ahmsa_jax.settings import setting as setting
+
 Precision = Literal["float32", "tf32", "bfloat16"]
 Order = Literal["data", "class", "class_021", "class_210"]
-
-
-class ConfigError(ValueError):
-    """A setting outside its range: one full sentence that names value and range."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Span:
-    """Numbers from low to high, both allowed unless `open_low` or `open_high`."""
-
-    low: float
-    high: float
-    open_low: bool = False
-    open_high: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        # NaN compares false and is outside.
-        above = value > self.low if self.open_low else value >= self.low
-        return above and (value < self.high if self.open_high else value <= self.high)
-
-    def __str__(self) -> str:
-        if not (self.open_low or self.open_high):
-            return f"allowed are {_number(self.low)} to {_number(self.high)}"
-        return (
-            f"allowed is a number {'above' if self.open_low else 'from'} {self.low:g} "
-            f"{'to below' if self.open_high else 'and up to'} {self.high:g}"
-        )
-
-
-def setting(
-    default: Value,
-    meaning: str,
-    *,
-    span: Span | None = None,
-    choices: Collection[str] | None = None,
-    hint: str = "",
-    later: bool = False,
-) -> Value:
-    """A field of a settings dataclass.
-
-    `span` or `choices` say what is allowed, `hint` ends the message about a number outside.
-    `later`: earlier versions did not have it, so it is stored only where it is not the default.
-    """
-    facts = {"help": meaning, "span": span, "choices": choices, "hint": hint, "later": later}
-    # As dataclasses.field, whose declared type is its default's.
-    return dataclasses.field(default=default, metadata=facts)
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Base of the settings dataclasses: checks each field against its span or choices."""
-
-    def validate(self) -> None:
-        """Raise ConfigError on the first setting that is out of range."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            span, choices = field.metadata.get("span"), field.metadata.get("choices")
-            if span is not None and value not in span:
-                hint = field.metadata["hint"] or (
-                    "" if span.low == 1 else f", such as {field.default}"
-                )
-                raise ConfigError(f"--{field.name}={_number(value)} is out of range; {span}{hint}.")
-            if choices is not None and value not in choices:
-                *most, last = choices
-                allowed = f"{', '.join(most)} and {last}" if most else last
-                raise ConfigError(f"--{field.name}={value}: allowed are {allowed}.")
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+Sampling = Literal["shuffle", "balanced"]
+Pretraining = Literal["none", "synthetic"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,8 +68,10 @@ class TrainConfig(Settings):
     )
     loss: str = setting(
         "cross_entropy",
-        "Loss of a clip: cross_entropy (paper eq. 5), or focal: less weight to clips that are "
-        "classified well already (Lin et al. 2017, doi:10.1109/ICCV.2017.324; gamma 2).",
+        "Loss of a clip: cross_entropy (paper eq. 5); focal: less weight to clips that are "
+        "classified well already (Lin et al. 2017, doi:10.1109/ICCV.2017.324; gamma 2); "
+        "logit_adjusted: cross-entropy after the logarithm of each class's share of the training "
+        "clips is added to its logit (Menon et al., arXiv 2007.07314).",
         choices=LOSSES,
         later=True,
     )
@@ -144,48 +83,149 @@ class TrainConfig(Settings):
     )
     weight_decay: float = setting(
         0.0,
-        "Decoupled weight decay of adamw and adan, per step times the learning rate.",
+        "Decoupled weight decay of adamw and adan, per step times the learning rate; biases and "
+        "other parameters of one dimension are left out.",
         span=Span(0, 10),
         later=True,
     )
-    augment: str = setting(
-        "none", "Change of each training clip in each step.", choices=AUGMENTATIONS, later=True
+    augment: tuple[str, ...] = setting(
+        (),
+        "Changes of the training clips in each step, separated by commas: mirror (with probability "
+        "0.5), affine (shift, turn, zoom and gain), mixup (of two clips); none.",
+        choices=AUGMENTATIONS,
+        later=True,
     )
-
     fused_update: bool = setting(
         False,
         "Adam's update of large linear layers in the GPU kernel that makes their gradient: less "
         "memory traffic, not timed on a GPU yet. A CPU computes the same in the plain way.",
         later=True,
     )
+    input_norm: str = setting(
+        "none",
+        "What is done to each clip's map first, from that clip alone: none (0..255); center: its "
+        "channels' means subtracted; unit: then scaled to length 1; robust: medians subtracted, u "
+        "against v balanced by the strain, scaled by the 90th percentile, large values damped.",
+        choices=INPUT_NORMS,
+        later=True,
+    )
+    fold_std: bool = setting(
+        False,
+        "Divide each channel by its standard deviation over the clips being trained on.",
+        later=True,
+    )
+    augment_shift: float = setting(
+        1.5, "Of affine: shift of each axis, at most so many pixels.", span=Span(0, 28), later=True
+    )
+    augment_zoom: float = setting(
+        0.1, "Of affine: zoom, at most by this share.", span=Span(0, 0.9), later=True
+    )
+    augment_turn: float = setting(
+        5.0, "Of affine: turn, at most so many degrees.", span=Span(0, 180), later=True
+    )
+    augment_gain: float = setting(
+        0.2, "Of affine: motion times exp(x), x at most this.", span=Span(0, 3), later=True
+    )
+    mixup: float = setting(
+        0.4,
+        "Of mixup: both parameters of the Beta distribution of the share (Zhang et al., arXiv "
+        "1710.09412).",
+        span=Span(0, 100, open_low=True),
+        later=True,
+    )
+    test_mirror: bool = setting(
+        False, "Average the probabilities of a held-out clip and its mirror image.", later=True
+    )
+    class_weights: bool = setting(
+        False,
+        "Loss of a clip times n / (K n_c), from the clips being trained on: all classes count "
+        "alike.",
+        later=True,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of the target spread over all classes (Szegedy et al., arXiv 1512.00567).",
+        span=Span(0, 1, open_high=True),
+        later=True,
+    )
+    schedule: str = setting(
+        "constant",
+        "Learning rate over the steps: constant; cosine (down to 0); onecycle (up for 15 % of the "
+        "steps, then down; Smith and Topin, arXiv 1708.07120).",
+        choices=SCHEDULES,
+        later=True,
+    )
+    warmup_epochs: int = setting(
+        0,
+        "Epochs in which the learning rate rises to its full value; 0: none, and onecycle's own.",
+        span=Span(0, 1_000_000),
+        later=True,
+    )
+    sampling: Sampling = setting(
+        "shuffle",
+        "shuffle: each clip once an epoch; balanced: as many draws, a class by chance, then one of "
+        "its clips.",
+        choices=get_args(Sampling),
+        later=True,
+    )
+    drop_last: bool = setting(
+        False, "Leave out an epoch's last step where it is not a full batch.", later=True
+    )
+    ema: float = setting(
+        0.0,
+        "Decay, per step, of a running mean of the weights, which then predicts; 0: off.",
+        span=Span(0, 1, open_high=True),
+        later=True,
+    )
+    average_weights: float = setting(
+        0.0,
+        "Predict with the mean of the weights at the ends of this last share of the epochs "
+        "(Izmailov et al., arXiv 1803.05407); 0: off.",
+        span=Span(0, 1),
+        later=True,
+    )
+    pretrain: Pretraining = setting(
+        "none",
+        "synthetic: start from weights that learned to name the action units of made-up motion, "
+        "one start for all folds of a seed; needs maps of the layout whole.",
+        choices=get_args(Pretraining),
+        later=True,
+    )
+    pretrain_clips: int = setting(
+        12_000, "Made-up clips of --pretrain.", span=Span(2, 1_000_000), later=True
+    )
+    pretrain_epochs: int = setting(6, "Passes over them.", span=Span(1, 1_000_000), later=True)
 
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
         super().validate()
-        if self.fused_update and self.optimizer != "adam":
+        if self.fused_update and (self.optimizer, self.schedule, self.warmup_epochs) != (
+            "adam",
+            "constant",
+            0,
+        ):
             raise ConfigError(
-                f"--fused_update is for --optimizer=adam; {self.optimizer} has no such kernel."
+                "--fused_update is for --optimizer=adam with a constant learning rate; "
+                f"{self.optimizer} with --schedule={self.schedule} and "
+                f"--warmup_epochs={self.warmup_epochs} has no such kernel."
             )
-        if self.shuffle and self.order != "data":
+        if self.order != "data" and (self.shuffle or self.sampling != "shuffle"):
             raise ConfigError(
-                f"--order={self.order} is for epochs that are not shuffled; give --noshuffle too."
+                f"--order={self.order} is for epochs that are not shuffled; give --noshuffle too, "
+                "and no --sampling."
             )
         if self.weight_decay and self.optimizer == "adam":
             raise ConfigError(
                 f"--weight_decay={self.weight_decay:g} is for --optimizer=adamw or adan; adam has "
                 "none, as in the paper."
             )
-
-
-def plain(config: Settings) -> dict[str, Any]:
-    """A settings dataclass as JSON holds it: tuples as lists.
-
-    Settings that earlier versions did not have are left out where they stand at their default:
-    what was trained before keeps its hash.
-    """
-    kept = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if not field.metadata.get("later") or value != field.default:
-            kept[field.name] = list(value) if isinstance(value, tuple) else value
-    return kept
+        if self.ema and self.average_weights:
+            raise ConfigError(
+                f"--ema={self.ema:g} and --average_weights={self.average_weights:g} exclude each "
+                "other: each says which mean of the weights predicts; leave one of them out."
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ConfigError(
+                f"--warmup_epochs={self.warmup_epochs} leaves none of the {self.epochs} --epochs "
+                "at the full learning rate; give fewer."
+            )

@@ -109,13 +109,12 @@ def _print_header(run: Run, execution: Execution, place: "Place") -> None:
 def _train_and_report(
     run: Run, execution: Execution, given: Values, interruption: Interruption
 ) -> int:
-    from ahmsa_jax.training.protocols import epoch_shapes
     from experiments.files import chunks
-    from experiments.schedule import executor, forecast, plan, planning
+    from experiments.schedule import executor, forecast, plan, planning, starts
     from experiments.scores import reporting
 
     workdir = execution.workdir
-    shapes = epoch_shapes(run.folds, run.train_config.batch_size)
+    shapes = run.epoch_shapes()
     jobs = planning.jobs_of(run)
     planned = plan.stored_plan(workdir, run.folds, shapes, jobs)
     stored = chunks.load_all(workdir, planned.chunks) if planned else {}
@@ -140,6 +139,7 @@ def _train_and_report(
     header.store_surroundings(run, given, workdir, place.devices, more)
     if waiting:
         forecast.print_plan(place.needs, planned)
+        place.needs.start = starts.starts(run, workdir, interruption)
     executor.train_all(place.executor, planned, stored, workdir, run.clips, interruption)
     return reporting.report([workdir], workdir)
 

@@ -42,14 +42,13 @@ def main() -> int:
 def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
     import torch
 
-    from ahmsa_jax.training.protocols import epoch_shapes
     from experiments.files import chunks
     from experiments.run.chunk import Plan
     from experiments.schedule import executor, plan, planning
     from experiments.schedule.torch_trainer import TorchTrainer
     from experiments.scores import reporting
 
-    shapes = epoch_shapes(run.folds, run.train_config.batch_size)
+    shapes = run.epoch_shapes()
     jobs = planning.jobs_of(run)
     # A fold is a chunk of its own: each one's results are kept, so that a run can go on.
     planned = Plan(plan.make_plan(jobs, shapes, dict.fromkeys(shapes.values(), 1), 1))

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal, get_args
 
 from ahmsa_jax.config import ConfigError, Span, setting
-from ahmsa_jax.networks import hierarchy
+from ahmsa_jax.networks import hierarchy, own_recipe
 from ahmsa_jax.networks.hierarchy import Hierarchy
 from ahmsa_jax.networks.network import Network, Path
 
@@ -92,4 +92,5 @@ NETWORK = Network(
     is_frozen=is_frozen,
     products=products,
     activations=hierarchy.activations,
+    recipes={"ours": own_recipe.AHMSA},
 )

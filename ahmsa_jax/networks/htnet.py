@@ -3,7 +3,7 @@
 import dataclasses
 
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.networks import hierarchy, published_code
+from ahmsa_jax.networks import hierarchy, own_recipe, published_code
 from ahmsa_jax.networks.hierarchy import Hierarchy
 from ahmsa_jax.networks.network import Network, Path
 from ahmsa_jax.networks.published_code import ChannelOrder
@@ -56,6 +56,7 @@ NETWORK = Network(
     recipes={
         # The order of the clips is inferred from its published truth lists.
         "published": published_code.AS_PUBLISHED | {"order": "class_210"},
+        "ours": own_recipe.PEER,
         # The code's region cut takes x for rows, which the paper's four regions do not.
         "described": published_code.AS_DESCRIBED | {"layout": "quad"},
     },

@@ -3,7 +3,7 @@
 import dataclasses
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, Span, setting
-from ahmsa_jax.networks import published_code
+from ahmsa_jax.networks import own_recipe, published_code
 from ahmsa_jax.networks.network import Network
 from ahmsa_jax.networks.published_code import ChannelOrder
 
@@ -60,6 +60,7 @@ NETWORK = Network(
     recipes={
         # The order of the clips is inferred from its published weights.
         "published": published_code.AS_PUBLISHED | {"order": "class_021"},
+        "ours": own_recipe.PEER,
         "described": published_code.AS_DESCRIBED,
     },
 )

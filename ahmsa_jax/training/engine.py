@@ -4,9 +4,8 @@ Only this file and batch_parallel.py know of the fold axis. Letters in array nam
 folds on one device, T held-out clips (padded), E epochs of a dispatch, K classes.
 """
 
-import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,8 +14,10 @@ import numpy as np
 
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.initial import blank_inputs
-from ahmsa_jax.training import fused_update
+from ahmsa_jax.training import averaging, facts, fused_update
 from ahmsa_jax.training import step as train
+from ahmsa_jax.training.chunk_state import ChunkState as ChunkState
+from ahmsa_jax.training.chunk_state import Given, all_parameters, named_leaves, with_given
 from ahmsa_jax.training.protocols import EpochShape, Job, padded_test_index
 from ahmsa_jax.training.step import Data, FoldInput, FoldState, Params
 
@@ -26,16 +27,6 @@ MAX_DISPATCH_EPOCHS = 100
 
 # In the loop over epochs: state, losses (E,) and predicted classes (E, T).
 Carry = tuple[FoldState, jax.Array, jax.Array]
-
-
-@dataclasses.dataclass
-class ChunkState:
-    """Folds in training: arrays on the devices with leading axes (A, S)."""
-
-    state: FoldState
-    inputs: FoldInput
-    # Classes of the held-out clips after each epoch of the last dispatch, (A, S, E, T).
-    predicted_AxSxExT: jax.Array | None = None
 
 
 class Engine:
@@ -56,11 +47,12 @@ class Engine:
         test_places: int,
         eval_every: int = 0,
         devices: Sequence[jax.Device] | None = None,
+        loss: Callable[..., jax.Array] | None = None,
     ) -> None:
         """Prepare the programs; nothing is compiled yet.
 
         With `eval_every` the held-out clips are predicted after every so many epochs, without
-        leaving the dispatch.
+        leaving the dispatch. `loss` replaces the one that the settings name.
         """
         self.model_config = model_config
         self.train_config = train_config
@@ -70,7 +62,7 @@ class Engine:
         self.size = self.folds_per_device * len(self.devices)
         self.test_places = test_places
         self.eval_every = eval_every
-        self._learner = train.make_learner(model_config, train_config)
+        self._learner = train.make_learner(model_config, train_config, shape.steps, loss)
         # Folds inside, devices outside; the data set and the epoch numbers are not mapped.
         pmap = functools.partial(jax.pmap, devices=self.devices)
         self._place = pmap(lambda tree: tree)
@@ -102,8 +94,12 @@ class Engine:
         )
         return self._place(copies)
 
-    def start(self, jobs: Sequence[Job]) -> ChunkState:
-        """Fresh folds: each one's parameters and batch orders follow from its seed and subject."""
+    def start(self, jobs: Sequence[Job], given: Mapping[int, Given] | None = None) -> ChunkState:
+        """Fresh folds: each one's parameters and batch orders follow from its seed and subject.
+
+        What is `given` for a seed replaces the parameters and statistics of the same path joined
+        with '/'.
+        """
         jobs = self._filled(jobs)
         seed = np.array([job.seed for job in jobs], np.uint32)
         stable_id = np.array([job.fold.stable_id for job in jobs], np.uint32)
@@ -112,6 +108,8 @@ class Engine:
         with train.matmul_precision(self.train_config):
             state, dead, key = self._init(self._split(seed), self._split(stable_id))
         train_AxSxN, test_AxSxT = self._place((self._split(train_mask), self._split(test_index)))
+        if given is not None:
+            state = with_given(state, [given[job.seed] for job in jobs], self._placed)
         return ChunkState(state, FoldInput(dead, train_AxSxN, test_AxSxT, key))
 
     def shapes(self, num_clips: int) -> tuple[ChunkState, Data]:
@@ -137,13 +135,13 @@ class Engine:
 
         On a CPU these are views: use them before the next epochs are run.
         """
-        return {name: self._to_host(leaf) for name, leaf in _named_leaves(chunk.state).items()}
+        return {name: self._to_host(leaf) for name, leaf in named_leaves(chunk.state).items()}
 
     def host_shapes(self, chunk: ChunkState) -> dict[str, np.ndarray]:
         """Names, shapes and types of what host_state gives, as arrays that take no memory."""
         return {
             name: np.broadcast_to(np.zeros((), leaf.dtype), (self.size, *leaf.shape[2:]))
-            for name, leaf in _named_leaves(chunk.state).items()
+            for name, leaf in named_leaves(chunk.state).items()
         }
 
     def put_state(self, chunk: ChunkState, host: dict[str, np.ndarray]) -> None:
@@ -214,7 +212,7 @@ class Engine:
 
         Running statistics stand among them under `batch_stats/`.
         """
-        flat = _all_parameters(chunk)
+        flat = all_parameters(chunk)
         host = {"/".join(path): self._to_host(leaf) for path, leaf in sorted(flat.items())}
         return [{name: leaf[row] for name, leaf in host.items()} for row in range(len(jobs))]
 
@@ -226,6 +224,11 @@ class Engine:
     def _to_host(self, array_AxS: jax.Array) -> np.ndarray:
         """An array of the mapped axes (A, S, ...) on the host, as (size, ...)."""
         return np.asarray(array_AxS).reshape(self.size, *array_AxS.shape[2:])
+
+    def _placed(self, array: np.ndarray) -> jax.Array:
+        """Values (size, ...) of the folds on the devices, (A, S, ...)."""
+        placed: jax.Array = self._place(self._split(array))
+        return placed
 
     def _split(self, array: np.ndarray) -> np.ndarray:
         return array.reshape(len(self.devices), self.folds_per_device, *array.shape[1:])
@@ -245,10 +248,14 @@ class Engine:
         first: jax.Array,
         count: jax.Array,
     ) -> tuple[FoldState, jax.Array, jax.Array]:
+        training = self.train_config
+        fold = facts.known(self._learner, fold, data)
+
         def step(
             state: FoldState, index_B: jax.Array, real_B: jax.Array, key: jax.Array
         ) -> tuple[FoldState, jax.Array]:
-            return self._step(state, fold, data, index_B, real_B, key)
+            state, loss = self._step(state, fold, data, index_B, real_B, key)
+            return averaging.after_step(state, training), loss
 
         def body(place: jax.Array, carry: Carry) -> Carry:
             state, loss_E, predicted_ExT = carry
@@ -258,14 +265,16 @@ class Engine:
                 fold,
                 first + place,
                 self.shape,
-                shuffle=self.train_config.shuffle,
+                shuffle=training.shuffle,
                 rank_N=data.rank_N,
+                balanced_N=data.label_N if training.sampling == "balanced" else None,
             )
+            state = averaging.after_epoch(state, training, first + place)
             if self.eval_every:
                 # The epoch is the same for all folds, so that vmap leaves this a true branch.
                 predicted_T = jax.lax.cond(
                     (first + place + 1) % self.eval_every == 0,
-                    lambda: self._predict_one(state, fold, data).argmax(axis=-1).astype(jnp.int16),
+                    lambda: self._predicted(state, fold, data).argmax(axis=-1).astype(jnp.int16),
                     lambda: jnp.zeros(self.test_places, jnp.int16),
                 )
                 predicted_ExT = predicted_ExT.at[place].set(predicted_T)
@@ -290,6 +299,9 @@ class Engine:
         return step.train_step(self._learner, state, fold, data, index_B, real_B, key)
 
     def _predict_one(self, state: FoldState, fold: FoldInput, data: Data) -> jax.Array:
+        return self._predicted(state, facts.known(self._learner, fold, data), data)
+
+    def _predicted(self, state: FoldState, fold: FoldInput, data: Data) -> jax.Array:
         return train.predict(self._learner, state, fold, data, fold.test_T)
 
 
@@ -297,13 +309,3 @@ def needed_bytes(usage: Any) -> int:
     """Bytes in total by a compiled program's memory_analysis(): what is donated counts once."""
     given = usage.temp_size_in_bytes + usage.argument_size_in_bytes
     return int(given + usage.output_size_in_bytes - usage.alias_size_in_bytes)
-
-
-def _all_parameters(chunk: ChunkState) -> dict[tuple[str, ...], jax.Array]:
-    statistics = {("batch_stats", *path): leaf for path, leaf in chunk.state.statistics.items()}
-    return {**chunk.state.live, **chunk.inputs.dead, **statistics}
-
-
-def _named_leaves(state: FoldState) -> dict[str, jax.Array]:
-    # Numbers, in the order of the tree: paths of optimizer states are no names for files.
-    return {f"{place:05d}": leaf for place, leaf in enumerate(jax.tree.leaves(state))}

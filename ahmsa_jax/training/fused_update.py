@@ -68,7 +68,7 @@ def train_step(
         updates, (small, *rest) = learner.optimizer.update(gradient, (small, *rest), others)
         live = optax.apply_updates(others, updates)
         scales = product_adam.Scales(
-            jnp.float32(learner.learning_rate), 1 - B1**small.count, 1 - B2**small.count
+            jnp.float32(learner.training.learning_rate), 1 - B1**small.count, 1 - B2**small.count
         )
         # The kernels write in place, so the backward pass must have read the weights: without this
         # order the compiler would have each kernel write to a copy.
@@ -81,7 +81,8 @@ def train_step(
                 (state.live[path], adam.mu[path], adam.nu[path]),
                 scales,
             )
-    return FoldState(live, (small, *rest), statistics_of(changed)), mean_loss
+    moved = state._replace(live=live, moments=(small, *rest), statistics=statistics_of(changed))
+    return moved, mean_loss
 
 
 def _without(params: Params, paths: list[Path]) -> Params:

@@ -21,3 +21,11 @@ def focal(logits_BxK: jax.Array, label_B: jax.Array) -> jax.Array:
     log_p_B = jnp.take_along_axis(log_p_BxK, label_B[:, None], axis=-1)[:, 0]
     # 1 - p as expm1, which keeps its digits where p is almost 1.
     return -((-jnp.expm1(log_p_B)) ** FOCAL_GAMMA) * log_p_B
+
+
+def logit_adjusted(logits_BxK: jax.Array, label_B: jax.Array, log_prior_K: jax.Array) -> jax.Array:
+    """Cross-entropy after log_prior_K is added to the logits (Menon et al., arXiv 2007.07314).
+
+    What is learned without the addition then treats all classes as equally frequent.
+    """
+    return cross_entropy(logits_BxK + log_prior_K, label_B)

@@ -1,15 +1,29 @@
-"""Optimizers by the name after --optimizer.
+"""Optimizers by the name after --optimizer, and the learning rate's schedule on top.
 
 Parameters that can never matter (Network.is_frozen) are kept out of the optimizer, so weight decay
-does not reach them either.
+does not reach them either; nor does it reach those of one dimension.
 """
 
+from typing import Any
+
+import jax
 import optax
 
+from ahmsa_jax import choices
 from ahmsa_jax.config import TrainConfig
 
 # Of Adam and AdamW: PyTorch's defaults, the paper being silent.
 B1, B2, EPS = 0.9, 0.999, 1e-8
+
+
+def make_optimizer(config: TrainConfig, steps: int) -> optax.GradientTransformation:
+    """The optimizer that the settings name, for a training of so many steps."""
+    optimizer: optax.GradientTransformation = choices.loaded(choices.OPTIMIZERS[config.optimizer])(
+        config
+    )
+    share = choices.loaded(choices.SCHEDULES[config.schedule])(config, steps)
+    # Every update, decay included, is proportional to the learning rate.
+    return optax.chain(optimizer, optax.scale_by_schedule(share)) if share else optimizer
 
 
 def adam(config: TrainConfig) -> optax.GradientTransformation:
@@ -20,10 +34,22 @@ def adam(config: TrainConfig) -> optax.GradientTransformation:
 def adamw(config: TrainConfig) -> optax.GradientTransformation:
     """Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101)."""
     return optax.adamw(
-        config.learning_rate, b1=B1, b2=B2, eps=EPS, weight_decay=config.weight_decay
+        config.learning_rate,
+        b1=B1,
+        b2=B2,
+        eps=EPS,
+        weight_decay=config.weight_decay,
+        mask=_of_several_dimensions,
     )
 
 
 def adan(config: TrainConfig) -> optax.GradientTransformation:
     """Adan (Xie et al., doi:10.1109/TPAMI.2024.3423382) with its authors' defaults."""
-    return optax.adan(config.learning_rate, weight_decay=config.weight_decay)
+    return optax.adan(
+        config.learning_rate, weight_decay=config.weight_decay, mask=_of_several_dimensions
+    )
+
+
+def _of_several_dimensions(params: Any) -> Any:
+    """Which parameters decay: no biases, no scales of a normalisation."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

@@ -180,15 +180,25 @@ def split(name: str, clips: SplitClips, parts: int | None = None) -> list[Fold]:
     return K_SPLITS[name](clips, parts)
 
 
-def epoch_shapes(folds: Sequence[Fold], batch_size: int) -> dict[str, EpochShape]:
+def epoch_shapes(
+    folds: Sequence[Fold], batch_size: int, *, drop_last: bool = False
+) -> dict[str, EpochShape]:
     """The epoch shape of each fold, by its key.
 
     The last step's places are rounded up to a multiple of 8 (a register's worth of rows), at most
-    the batch size.
+    the batch size. With `drop_last` a last step that is no full batch is left out, unless it is
+    the only one.
     """
     steps_of = {fold.key: -(-fold.n_train // batch_size) for fold in folds}
     shapes = {}
+    if drop_last:
+        steps_of = {fold.key: max(1, fold.n_train // batch_size) for fold in folds}
     for steps in set(steps_of.values()):
+        if drop_last and any(
+            fold.n_train >= batch_size for fold in folds if steps_of[fold.key] == steps
+        ):
+            shapes[steps] = EpochShape(steps, batch_size, batch_size)
+            continue
         most = max(fold.n_train for fold in folds if steps_of[fold.key] == steps)
         last = most - (steps - 1) * batch_size
         shapes[steps] = EpochShape(steps, batch_size, min(batch_size, -(-last // 8) * 8))

@@ -5,10 +5,9 @@ Letters in array names: N clips of the data set, B clips of a step, T held-out c
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -16,58 +15,25 @@ import optax
 
 from ahmsa_jax import choices
 from ahmsa_jax.config import NetworkConfig, TrainConfig
+from ahmsa_jax.inputs.mirror import mirrored
 from ahmsa_jax.networks.initial import initial_variables
-from ahmsa_jax.networks.network import Path
 from ahmsa_jax.networks.registry import network_of
+from ahmsa_jax.training import averaging, batch_loss
+from ahmsa_jax.training.batch_loss import BATCHES as BATCHES
+from ahmsa_jax.training.batch_loss import loss_of_batch as loss_of_batch
+from ahmsa_jax.training.fold_state import Data as Data
+from ahmsa_jax.training.fold_state import FoldInput as FoldInput
+from ahmsa_jax.training.fold_state import FoldState as FoldState
+from ahmsa_jax.training.fold_state import Learner as Learner
+from ahmsa_jax.training.fold_state import Params as Params
+from ahmsa_jax.training.fold_state import Step as Step
+from ahmsa_jax.training.fold_state import statistics_of as statistics_of
+from ahmsa_jax.training.fold_state import variables_of as variables_of
+from ahmsa_jax.training.optimizers import make_optimizer
 from ahmsa_jax.training.protocols import EpochShape
 
 # Names of the parts of a program that are none of the network's, for accounts of its kernels.
-BATCHES, OPTIMIZER, EVALUATION = "batches", "optimizer", "evaluation"
-
-# Parameters flattened by path, so that live and dead ones part without touching the network.
-Params = dict[Path, jax.Array]
-
-
-class FoldState(NamedTuple):
-    """What training changes in one fold."""
-
-    live: Params  # parameters that can matter, flattened: path -> array
-    moments: optax.OptState  # the optimizer's
-    statistics: Params  # running ones of batch normalisation; empty without
-
-
-class FoldInput(NamedTuple):
-    """What training reads of one fold."""
-
-    dead: Params  # parameters that cannot matter, flattened; see Network.is_frozen
-    train_N: jax.Array  # bool: which clips of the data set train
-    test_T: jax.Array  # int32: the held-out clips; padding repeats the first
-    key: jax.Array  # the fold's, from which batch orders and noise come
-
-
-class Data(NamedTuple):
-    """The whole data set on the device, shared by all folds."""
-
-    inputs: dict[str, jax.Array]  # of the network, by name: flow (N, H, W, C) float32 in 0..255
-    label_N: jax.Array  # int32
-    # int32: places of the clips in an epoch without shuffling; None: in the data set's order.
-    rank_N: jax.Array | None = None
-
-
-class Learner(NamedTuple):
-    """What all steps of all folds share: settings and functions, no arrays."""
-
-    config: NetworkConfig
-    model: nn.Module
-    inputs: tuple[str, ...]  # names of the arrays that the module takes, in its order
-    loss: Callable[[jax.Array, jax.Array], jax.Array]
-    optimizer: optax.GradientTransformation
-    learning_rate: float
-    augment: Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]] | None
-
-
-# One optimizer step: state, clips, which of them are no padding, key of its noise -> state, loss.
-Step = Callable[[FoldState, jax.Array, jax.Array, jax.Array], tuple[FoldState, jax.Array]]
+OPTIMIZER, EVALUATION = "optimizer", "evaluation"
 
 
 def fold_key(seed: int | jax.Array, stable_id: int | jax.Array) -> jax.Array:
@@ -81,16 +47,25 @@ def make_model(model_config: NetworkConfig, train_config: TrainConfig) -> nn.Mod
     return network_of(model_config).build(model_config, dtype)
 
 
-def make_learner(model_config: NetworkConfig, train_config: TrainConfig) -> Learner:
-    """Network, loss, optimizer and augmentation that the settings name."""
+def make_learner(
+    model_config: NetworkConfig,
+    train_config: TrainConfig,
+    steps_per_epoch: int = 1,
+    loss: Callable[..., jax.Array] | None = None,
+) -> Learner:
+    """Network, loss, optimizer and augmentation that the settings name.
+
+    A schedule of the learning rate goes by the steps. `loss` replaces the one that is named.
+    """
+    augmentations = [choices.loaded(choices.AUGMENTATIONS[name]) for name in train_config.augment]
     return Learner(
         config=model_config,
+        training=train_config,
         model=make_model(model_config, train_config),
         inputs=network_of(model_config).inputs,
-        loss=choices.loaded(choices.LOSSES[train_config.loss]),
-        optimizer=choices.loaded(choices.OPTIMIZERS[train_config.optimizer])(train_config),
-        learning_rate=train_config.learning_rate,
-        augment=choices.loaded(choices.AUGMENTATIONS[train_config.augment]),
+        loss=loss or choices.loaded(choices.LOSSES[train_config.loss]),
+        optimizer=make_optimizer(train_config, train_config.epochs * steps_per_epoch),
+        augment=tuple(choices.given(a, training=train_config) for a in augmentations if a),
     )
 
 
@@ -102,19 +77,6 @@ def matmul_precision(train_config: TrainConfig) -> Iterator[None]:
         yield
 
 
-def variables_of(live: Params, dead: Params, statistics: Params) -> dict[str, Any]:
-    """Parameters and running statistics as trees again, as the network takes them."""
-    params = flax.traverse_util.unflatten_dict({**live, **dead})
-    if not statistics:
-        return {"params": params}
-    return {"params": params, "batch_stats": flax.traverse_util.unflatten_dict(statistics)}
-
-
-def statistics_of(changed: Any) -> Params:
-    """Running statistics, flattened, among the collections that the network changed."""
-    return flax.traverse_util.flatten_dict(changed.get("batch_stats", {}))
-
-
 def init_fold(key: jax.Array, learner: Learner) -> tuple[FoldState, Params]:
     """Fresh state of a fold and its dead parameters; `key` as from fold_key."""
     config = learner.config
@@ -122,7 +84,8 @@ def init_fold(key: jax.Array, learner: Learner) -> tuple[FoldState, Params]:
     is_frozen = network_of(config).is_frozen
     dead = {path: leaf for path, leaf in params.items() if is_frozen(path, config)}
     live = {path: leaf for path, leaf in params.items() if path not in dead}
-    return FoldState(live, learner.optimizer.init(live), statistics), dead
+    state = FoldState(live, learner.optimizer.init(live), statistics)
+    return averaging.started(state, learner.training), dead
 
 
 def epoch_order(
@@ -132,14 +95,19 @@ def epoch_order(
     *,
     shuffle: bool,
     rank_N: jax.Array | None = None,
+    balanced_N: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Training clips in this epoch's order: indices and mask, both (places,).
 
     Without shuffling that is `rank_N`'s, or the data set's own. The random numbers are drawn for
     every clip of the data set, so that they do not depend on the padding. Padding repeats a
-    training clip: no held-out clip is ever read here.
+    training clip: no held-out clip is ever read here. `balanced_N` are the labels where every
+    class is to be drawn as often: a clip may then come several times, or not at all.
     """
     count = fold.train_N.shape[0]
+    real = jnp.arange(shape.places) < jnp.sum(fold.train_N)
+    if balanced_N is not None:
+        return _balanced(fold, epoch, balanced_N, shape.places), real
     if shuffle:
         shuffle_key = jax.random.fold_in(fold.key, 1)
         rank_N = jax.random.uniform(jax.random.fold_in(shuffle_key, epoch), (count,))
@@ -150,50 +118,15 @@ def epoch_order(
     order_N = jnp.argsort(jnp.where(fold.train_N, rank_N, 2.0))
     # A fold's places may outnumber the data set's clips by the rounding to a multiple of 8.
     index = order_N[jnp.minimum(jnp.arange(shape.places), count - 1)]
-    real = jnp.arange(shape.places) < jnp.sum(fold.train_N)
     return jnp.where(real, index, order_N[0]), real
 
 
-def loss_of_batch(
-    learner: Learner,
-    state: FoldState,
-    fold: FoldInput,
-    data: Data,
-    index_B: jax.Array,
-    real_B: jax.Array,
-    key: jax.Array | None = None,
-    count: jax.Array | None = None,
-) -> Callable[..., tuple[jax.Array, Any]]:
-    """The mean loss (nats) of the clips at index_B where real_B, as a function of the parameters.
-
-    It takes the live ones, and any other collections of variables as keywords, and returns the
-    loss with the collections that `mutable` names. `key` is that of the step's noise. `count`
-    divides the sum where these clips are a part of the step's; by default the number of real ones.
-    """
-    with jax.named_scope(BATCHES):
-        inputs = {name: data.inputs[name][index_B] for name in learner.inputs}
-    if learner.augment is not None and key is not None:
-        # A clip's change depends on the step and the clip, not on its place in the batch.
-        key_B = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, 1), index_B)
-        inputs = jax.vmap(learner.augment)(key_B, inputs)
-    label_B = data.label_N[index_B]
-
-    def mean_loss(
-        live: Params, mutable: Sequence[str] = ("batch_stats",), **collections: Any
-    ) -> tuple[jax.Array, Any]:
-        (logits_BxK, _), changed = learner.model.apply(
-            variables_of(live, fold.dead, state.statistics) | collections,
-            *(inputs[name] for name in learner.inputs),
-            real_B=real_B,
-            train=True,
-            rngs=None if key is None else {"dropout": key},
-            mutable=list(mutable),
-        )
-        loss_B = learner.loss(logits_BxK, label_B)
-        clips = jnp.sum(real_B) if count is None else count
-        return jnp.sum(jnp.where(real_B, loss_B, 0.0)) / clips, changed
-
-    return mean_loss
+def _balanced(fold: FoldInput, epoch: jax.Array, label_N: jax.Array, places: int) -> jax.Array:
+    """A training clip for each place: a class by chance, then one of its clips."""
+    same_NxN = (label_N[:, None] == label_N) & fold.train_N
+    log_chance_N = jnp.where(fold.train_N, -jnp.log(jnp.maximum(1, jnp.sum(same_NxN, 1))), -jnp.inf)
+    draw_key = jax.random.fold_in(jax.random.fold_in(fold.key, 1), epoch)
+    return jax.random.categorical(draw_key, log_chance_N, shape=(places,))
 
 
 def gradient(
@@ -227,7 +160,8 @@ def apply_gradient(
     """The state after the optimizer's step with this gradient."""
     with jax.named_scope(OPTIMIZER):
         updates, moments = learner.optimizer.update(by_leaf, state.moments, state.live)
-        return FoldState(optax.apply_updates(state.live, updates), moments, statistics)
+        live = optax.apply_updates(state.live, updates)
+        return state._replace(live=live, moments=moments, statistics=statistics)
 
 
 def train_epoch(
@@ -239,10 +173,13 @@ def train_epoch(
     *,
     shuffle: bool,
     rank_N: jax.Array | None = None,
+    balanced_N: jax.Array | None = None,
 ) -> tuple[FoldState, jax.Array]:
-    """One pass over the fold's training clips; returns the mean loss over them."""
+    """One pass over the fold's training clips; returns the mean loss over those it took."""
     with jax.named_scope(BATCHES):
-        index, real = epoch_order(fold, epoch, shape, shuffle=shuffle, rank_N=rank_N)
+        index, real = epoch_order(
+            fold, epoch, shape, shuffle=shuffle, rank_N=rank_N, balanced_N=balanced_N
+        )
     noise_key = jax.random.fold_in(jax.random.fold_in(fold.key, 2), epoch)
     full = (shape.steps - 1) * shape.batch_size
     loss_sum = jnp.zeros(())
@@ -263,15 +200,26 @@ def train_epoch(
     last_key = jax.random.fold_in(noise_key, shape.steps - 1)
     state, loss = step(state, index[full:], real[full:], last_key)
     last_count = jnp.sum(real[full:])
-    return state, (loss_sum + loss * last_count) / jnp.sum(fold.train_N)
+    return state, (loss_sum + loss * last_count) / (full + last_count)
 
 
 def predict(
     learner: Learner, state: FoldState, fold: FoldInput, data: Data, index_T: jax.Array
 ) -> jax.Array:
     """Class probabilities (T, K) of the clips at index_T, float32."""
-    variables = variables_of(state.live, fold.dead, state.statistics)
-    with jax.named_scope(EVALUATION):
-        inputs = [data.inputs[name][index_T] for name in learner.inputs]
-        logits_TxK, _ = learner.model.apply(variables, *inputs)
+    live, statistics = averaging.predicting(state)
+    variables = variables_of(live, fold.dead, statistics)
+
+    def probability(inputs: dict[str, jax.Array]) -> jax.Array:
+        shown = batch_loss.divided(inputs, fold)
+        logits_TxK, _ = learner.model.apply(variables, *(shown[name] for name in learner.inputs))
         return jax.nn.softmax(logits_TxK)
+
+    with jax.named_scope(EVALUATION):
+        inputs = {name: data.inputs[name][index_T] for name in learner.inputs}
+        probability_TxK = probability(inputs)
+        if learner.training.test_mirror:
+            centred = learner.training.input_norm != "none"
+            seen = inputs | {"flow": mirrored(inputs["flow"], centred=centred)}
+            probability_TxK = (probability_TxK + probability(seen)) / 2
+        return probability_TxK

@@ -1,6 +1,7 @@
-"""Flags of experiments.loso's execution that exclude each other."""
+"""Flags that exclude each other, or that the maps do not allow."""
 
-from ahmsa_jax.config import ConfigError
+from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.inputs import mirror
 from ahmsa_jax.networks.registry import NETWORKS
 from experiments.run.flags import Values
 
@@ -48,4 +49,31 @@ def check(given: Values) -> None:
         raise ConfigError(
             f"--checkpoint_minutes={minutes:g} is out of range; allowed are 0 (never) to "
             f"{MAX_CHECKPOINT_MINUTES}."
+        )
+
+
+def check_training(given: Values, layout: str, training: TrainConfig) -> None:
+    """Raise ConfigError where the settings, whoever brought them, ask for what cannot be."""
+    asked = [f"--{name}" for name in ("test_mirror",) if getattr(training, name)]
+    asked += ["--augment=mirror"] * ("mirror" in training.augment)
+    if asked and mirror.refuses(layout):
+        raise ConfigError(
+            f"{asked[0]} cannot be with maps of the layout {layout}, in which a mirrored face is "
+            f"no mirrored map; the layouts {', '.join(mirror.MIRROR_LAYOUTS)} allow it."
+        )
+    pretrains = training.pretrain != "none"
+    if pretrains and layout != "whole":
+        raise ConfigError(
+            f"--pretrain={training.pretrain} makes maps of the layout whole, these are of "
+            f"{layout}; give --layout=whole, or --pretrain=none."
+        )
+    if pretrains and "cluster" in given and given.cluster:
+        raise ConfigError(
+            f"--pretrain={training.pretrain} and --cluster exclude each other: the start is "
+            "trained by the process that keeps it; use --shard, or --pretrain=none."
+        )
+    if "parallel" in given and given.parallel == "batch" and "mixup" in training.augment:
+        raise ConfigError(
+            "--augment=mixup mixes the clips of a whole batch, --parallel=batch spreads it over "
+            "devices; leave one of them out."
         )

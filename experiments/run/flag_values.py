@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 
 from absl import flags
 
@@ -21,6 +22,27 @@ class IntegersParser(flags.ArgumentParser):
             return tuple(int(part) for part in str(argument).split(","))
         except ValueError:
             raise ValueError("give integers separated by commas, such as 2,2,8") from None
+
+
+class WordsParser(flags.ArgumentParser):
+    """Parses mirror,affine into a tuple of words, each of them a choice; none is no word."""
+
+    def __init__(self, choices: Collection[str]) -> None:
+        """The words that are allowed."""
+        self.choices = [word for word in choices if word != "none"]
+        self.syntactic_help = f"<{'|'.join(self.choices)}>, several separated by commas, or none"
+
+    def parse(self, argument: str | tuple[str, ...]) -> tuple[str, ...]:
+        """Return the words; raises ValueError where one is no choice or stands twice."""
+        if isinstance(argument, tuple):
+            return argument
+        words = tuple(word.strip() for word in str(argument).split(","))
+        if words == ("none",):
+            return ()
+        for word in words:
+            if word not in self.choices or words.count(word) > 1:
+                raise ValueError(f"give each of {', '.join(self.choices)} at most once, or none")
+        return words
 
 
 class ShardParser(flags.ArgumentParser):

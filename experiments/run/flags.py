@@ -13,7 +13,7 @@ from absl import flags
 from ahmsa_jax.config import ConfigError, NetworkConfig, Settings, TrainConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.training.protocols import K_SPLITS, SPLITS
-from experiments.run.flag_values import IntegersParser, ShardParser, is_cluster
+from experiments.run.flag_values import IntegersParser, ShardParser, WordsParser, is_cluster
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec, config_hash
 from input_pipeline.core.tasks import TASKS
@@ -30,7 +30,10 @@ def _define_settings(config: type[Settings]) -> None:
         help_text = field.metadata["help"] + _whose(name)
         if name in FROM_DATA or name in flags.FLAGS:
             continue
-        if field.metadata["choices"] is not None:
+        if field.metadata["choices"] is not None and isinstance(default, tuple):
+            words = WordsParser(field.metadata["choices"])
+            flags.DEFINE(words, name, default, help_text, serializer=flags.ListSerializer(","))
+        elif field.metadata["choices"] is not None:
             flags.DEFINE_enum(name, default, list(field.metadata["choices"]), help_text)
         elif isinstance(default, tuple):
             parser = IntegersParser()
@@ -68,9 +71,10 @@ def define_model_flags() -> None:
         "recipe",
         None,
         RECIPES,
-        "How to run htnet or ststnet: as its published code does (the default: channels as OpenCV "
-        "reads them, no shuffling, HTNet's own region cut), or as its paper describes it (channels "
-        "u, v, strain; shuffled; four regions by name). Single flags win.",
+        "How to run a network: htnet or ststnet as its published code does (the default: channels "
+        "as OpenCV reads them, no shuffling, HTNet's own region cut) or as its paper describes it "
+        "(channels u, v, strain; shuffled; four regions by name); any network by this project's "
+        "own recipe, ours. Single flags win.",
     )
     for network in NETWORKS.values():
         _define_settings(network.config)

@@ -87,5 +87,5 @@ def _as_flagfile(run: Run, given: Values) -> str:
 
 def _as_text(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(str, value)) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

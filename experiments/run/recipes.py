@@ -11,7 +11,7 @@ from ahmsa_jax.networks.registry import NETWORKS
 SYNTHETIC_PRESET: dict[str, Any] = {"base_dim": 24, "epochs": 40, "learning_rate": 3e-4}
 # Settings that the data set gives.
 FROM_DATA = ("image_size", "num_classes")
-RECIPES = ("published", "described")
+RECIPES = ("published", "described", "ours")
 
 
 def setting_names() -> tuple[str, ...]:
@@ -27,16 +27,17 @@ def setting_names() -> tuple[str, ...]:
 
 
 def presets(name: str, recipe: str | None) -> dict[str, Any]:
-    """Settings, and the layout, of a network under a recipe (None: its first one).
+    """Settings, and the layout, of a network under a recipe (None: its published one, if any).
 
-    Raises ConfigError where the network knows no recipes.
+    Raises ConfigError where the network has no such recipe.
     """
     network = NETWORKS[name]
-    if recipe is not None and not network.recipes:
-        knowing = " and ".join(other for other, its in NETWORKS.items() if its.recipes)
+    if recipe is not None and recipe not in network.recipes:
+        knowing = " and ".join(other for other, its in NETWORKS.items() if recipe in its.recipes)
+        own = ", ".join(network.recipes) or "none"
         raise ConfigError(
-            f"--recipe={recipe} is for networks whose code is published ({knowing}); leave it out "
-            f"with --model={name}."
+            f"--recipe={recipe} is for networks that have one ({knowing}); --model={name} has "
+            f"{own}."
         )
     chosen = network.recipes.get(recipe or RECIPES[0], {})
     return {"layout": network.layout, **network.training, **chosen}

@@ -4,7 +4,14 @@ import dataclasses
 import pathlib
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
-from ahmsa_jax.training.protocols import Fold, split, vanished_classes
+from ahmsa_jax.training.protocols import (
+    EpochShape,
+    Fold,
+    epoch_shapes,
+    split,
+    vanished_classes,
+)
+from experiments.run import exclusions
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.recipes import presets
@@ -32,6 +39,11 @@ class Run:
         """The folds to train here, in the data set's order."""
         mine = set(self.here)
         return [fold for fold in self.folds if fold.key in mine]
+
+    def epoch_shapes(self) -> dict[str, EpochShape]:
+        """The epoch shape of each fold of the data set, by its key."""
+        training = self.train_config
+        return epoch_shapes(self.folds, training.batch_size, drop_last=training.drop_last)
 
     def facts(self) -> dict[str, object]:
         """What of the data the reports need to know, stored beside the settings."""
@@ -101,6 +113,7 @@ def read_run(given: Values, kind: Kind) -> Run:
     network_config, train_config, preset = run_flags.settings(
         given, clips.dataset, from_data(clips)
     )
+    exclusions.check_training(given, clips.layout, train_config)
     parts = run_flags.parts(given)
     folds = split(given.split, clips, parts)
     requested = requested_folds(given, folds)

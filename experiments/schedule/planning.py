@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from ahmsa_jax.training.protocols import Job, epoch_shapes
+from ahmsa_jax.training.protocols import Job
 from experiments.run.chunk import Plan
 from experiments.run.request import Run
 from experiments.run.spec import Execution
@@ -54,7 +54,7 @@ def problem_of(run: Run, execution: Execution) -> Problem:
 
 def fresh_plan(run: Run, execution: Execution, needs: Needs) -> Plan:
     """Chunks of the size asked for, or of as many folds as the memory holds by compiling."""
-    shapes = epoch_shapes(run.folds, run.train_config.batch_size)
+    shapes = run.epoch_shapes()
     jobs = jobs_of(run)
     needs.refuse_hopeless()
     guess = plan.guess_fold_bytes(run.network_config, run.train_config, len(run.clips))

@@ -2,9 +2,10 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
+import numpy as np
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
 from ahmsa_jax.training.batch_parallel import BatchEngine
@@ -12,7 +13,7 @@ from ahmsa_jax.training.clip_order import rank_of_clips
 from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import EpochShape
 from ahmsa_jax.training.step import Data
-from experiments.run import compile_cache
+from experiments.run import compile_cache, prepared
 from experiments.schedule.memory import Device, available_bytes
 from experiments.schedule.plan import state_bytes
 from experiments.schedule.progress import Plain, Report
@@ -77,6 +78,8 @@ class Needs:
         self.available = available_bytes(self.devices)
         self.lanes, self.workers = lanes, workers
         self.report: Report = Plain()
+        # Parameters that the folds of a seed start from, by path; None: from scratch.
+        self.start: Mapping[int, Mapping[str, np.ndarray]] | None = None
         self._compile_program = compile_program
         self._needs: dict[tuple[EpochShape, int], Need] = {}
 
@@ -146,7 +149,9 @@ class Programs(Needs):
             rank_N = rank_of_clips(
                 self.train_config.order, clips.label_N, clips.subject_N, clips.clip_N
             )
-            self._data = engine.place_data({"flow": clips.flow_NxHxWxC}, clips.label_N, rank_N)
+            self._data = engine.place_data(
+                prepared.inputs(clips, self.train_config), clips.label_N, rank_N
+            )
         return self._data
 
     def forget(self, shape: EpochShape, size: int) -> None:

@@ -83,7 +83,7 @@ class Trainer:
         started = time.monotonic()
         engine = self._programs.engine(chunk.shape, chunk.size)
         data = self._programs.data(engine)
-        state = engine.start(chunk.jobs)
+        state = engine.start(chunk.jobs, self._programs.start)
         history = self._resumed(engine, state, chunk, report)
         started -= history.seconds
         report.restart_clock()

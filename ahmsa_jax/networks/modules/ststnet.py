@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.initial import Constant, UniformByFanIn
 from ahmsa_jax.networks.parts.layers import Linear
+from ahmsa_jax.networks.parts.noise import dropped
 from ahmsa_jax.networks.parts.ststnet_fused import (
     CPU_CLIPS,
     Statistics,
@@ -102,7 +103,7 @@ class STSTNet(nn.Module):
             pooled, statistics = conv_norm_pool(
                 padded, *affine, jnp.pad(real_B, (0, spare)), config.norm_eps
             )
-            pooled = self._dropped(pooled[:batch])
+            pooled = dropped(self.make_rng("dropout"), pooled[:batch], config.dropout)
             self._follow(norms, statistics)
         else:
             pooled = conv_pool_with(flow_BxHxWxC, *affine, mean_F, var_F, config.norm_eps)
@@ -110,25 +111,6 @@ class STSTNet(nn.Module):
         averaged = jnp.mean(pooled.reshape(batch, half, 2, half, 2, -1), axis=(2, 4))
         features = jnp.moveaxis(averaged, -1, 1).reshape(batch, -1)
         return Linear(config.num_classes, name="fc")(features), {}
-
-    def _dropped(self, pooled_BxPxPxF: jax.Array) -> jax.Array:
-        """Dropout, drawn clip by clip, so that a clip's noise does not depend on the padding.
-
-        16 random bits a value: the share dropped is met to 1/65536.
-        """
-        rate = self.config.dropout
-        if not rate:
-            return pooled_BxPxPxF
-        batch, *one = pooled_BxPxPxF.shape
-        key = self.make_rng("dropout")
-        words = (one[0] * one[1] * one[2] + 1) // 2
-
-        def draw(place: jax.Array) -> jax.Array:
-            bits = jax.random.bits(jax.random.fold_in(key, place), (words,), jnp.uint32)
-            return jnp.concatenate([bits & 0xFFFF, bits >> 16]).reshape(one)
-
-        is_kept = jax.vmap(draw)(jnp.arange(batch)) >= round(rate * 2**16)
-        return jnp.where(is_kept, pooled_BxPxPxF / (1 - rate), 0.0)
 
     def _follow(self, norms: list[BatchNorm], statistics: Statistics) -> None:
         # The variance of the batch is taken as an estimate for all clips, as in PyTorch.

@@ -1,0 +1,34 @@
+"""The project's own recipe, --recipe=ours: declared before its first run here.
+
+It was developed on the 442 published maps of MEGC 2019 that it is scored on, elsewhere; whatever
+shows a figure of it says so (docs/choices.md).
+"""
+
+from typing import Any
+
+DEVELOPED_ON = "developed on these 442 clips"
+# What all networks share; each adds its own length of training.
+SHARED: dict[str, Any] = {
+    "layout": "whole",
+    "input_norm": "robust",
+    "augment": ("mirror", "affine", "mixup"),
+    "test_mirror": True,
+    "class_weights": True,
+    "label_smoothing": 0.1,
+    "optimizer": "adamw",
+    "schedule": "onecycle",
+}
+AHMSA = SHARED | {
+    "base_dim": 24,
+    "fold_std": True,
+    "pretrain": "synthetic",
+    "epochs": 20,
+    "batch_size": 128,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.1,
+    "average_weights": 0.2,
+}
+# The peers keep their own widths, epochs, batches and learning rates; the decay is PyTorch's
+# default of AdamW, since none was declared for them.
+PEER = SHARED | {"weight_decay": 0.01, "channel_order": "uvs"}
+SMALL = SHARED | {"weight_decay": 0.01}

@@ -1,0 +1,1 @@
+"""Sets of settings to choose among inside the training subjects, one file a method."""
