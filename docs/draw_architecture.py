@@ -15,7 +15,7 @@ BEGIN, END = "<!-- imports -->", "<!-- end of imports -->"
 # directly in a package: the commands, and what ahmsa_jax shows of itself.
 ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
     "ahmsa_jax": (
-        ("choices", "inputs", "metrics"),
+        ("choices", "inputs", "metrics", "settings"),
         ("config",),
         ("networks",),
         ("networks.parts",),
