@@ -14,7 +14,7 @@ from experiments.run import flags as run_flags
 from experiments.run.request import from_data, read_clips, requested_folds
 from experiments.run.spec import RunSpec
 from experiments.run.workdir import canonical_json, claimed
-from input_pipeline.core import command
+from input_pipeline.core import command, tasks
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
 
@@ -48,7 +48,7 @@ def main() -> int:
         seeds=tuple(weights.seeds),
         subjects=None if given.subjects is None else tuple(requested),
         weights_sha256=weights.sha256(),
-        task=run_flags.task(given),
+        task=tasks.name_to_store(clips, given.classes),
     )
     # All files are read and predicted with before anything is written.
     wanted = set(requested)

@@ -16,7 +16,7 @@ from ahmsa_jax.training.protocols import K_SPLITS, SPLITS
 from experiments.run.flag_values import IntegersParser, ShardParser, is_cluster
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec, config_hash
-from input_pipeline.core.tasks import TASKS
+from input_pipeline.core import tasks
 from input_pipeline.databases.registry import DATASETS
 
 Values = flags.FlagValues
@@ -58,7 +58,12 @@ def define_data_flags() -> None:
     flags.DEFINE_string(
         "arrays", None, "File of input_pipeline.export to read instead of a stored data set."
     )
-    flags.DEFINE_enum("classes", None, list(TASKS), "Class set; by default the data set's own.")
+    flags.DEFINE_enum(
+        "classes",
+        None,
+        tasks.names(),
+        "Class set, where the data set has it; by default the data set's own.",
+    )
 
 
 def define_model_flags() -> None:
@@ -245,11 +250,6 @@ def _refuse_foreign(given: Values) -> None:
                 f"--{name} is no setting of --model={given.model}; its own are "
                 f"{', '.join(other for other in setting_names() if other in own)}."
             )
-
-
-def task(given: Values) -> str | None:
-    """The class set to store: None for the three classes, which every earlier run had."""
-    return None if given.classes == "3" else given.classes
 
 
 def seeds(given: Values) -> tuple[int, ...]:
