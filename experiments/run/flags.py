@@ -109,11 +109,8 @@ def define_workdir_flags() -> None:
     flags.DEFINE_list("subjects", None, "Only these folds: keys such as casme2/sub01,samm/006.")
 
 
-def define_training_flags() -> None:
-    """Define the flags of any training; call once, before parsing."""
-    define_data_flags()
-    define_model_flags()
-    define_workdir_flags()
+def define_split_flags() -> None:
+    """Define the flags that split the clips into folds; call once, before parsing."""
     flags.DEFINE_enum(
         "split",
         "loso",
@@ -129,6 +126,14 @@ def define_training_flags() -> None:
         lower_bound=2,
         upper_bound=100_000,
     )
+
+
+def define_training_flags() -> None:
+    """Define the flags of any training; call once, before parsing."""
+    define_data_flags()
+    define_model_flags()
+    define_workdir_flags()
+    define_split_flags()
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
     seeds_help = "Seeds to run: seed, seed + 1, ..."
     flags.DEFINE_integer("num_seeds", 1, seeds_help, lower_bound=1, upper_bound=10_000)

@@ -132,7 +132,8 @@ def subjects_table(records: Records, name_of: Callable[[str], str] = in_words) -
         cells = (f"{mean[name]:.4f}" for name in ("accuracy", "uf1", "uar"))
         name = f"{name_of(database)}/{subject}"
         rows.append((name, str(scores[0].n), f"{correct:g}", *cells))
-    columns = ("held-out subject", "clips", "correct", "accuracy", "UF1", "UAR")
+    whose = "held-out subject" if records.spec.split == "loso" else "subject"
+    columns = (whose, "clips", "correct", "accuracy", "UF1", "UAR")
     return _table(records, "Subjects", columns, rows)
 
 
