@@ -21,7 +21,7 @@ from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
 from input_pipeline.flow.optical import METHODS
 from input_pipeline.flow.workers import Outcome
 from input_pipeline.maps import sample
-from input_pipeline.reports import build_report
+from input_pipeline.reports import build_report, class_set_lines
 
 flags.DEFINE_enum(
     "dataset", None, STORED_DATASETS, f"Data set to build, one of {', '.join(STORED_DATASETS)}."
@@ -171,6 +171,7 @@ def _write(
     subjects = len(set(in_classes.subject_key_N))
     print(f"{len(in_classes)} clips of {subjects} subjects, {len(clips)} with those of no class")
     print(f"content hash {in_classes.content_hash()[:12]}")
+    print("".join(f"{line}\n" for line in class_set_lines.lines(clips)), end="")
     pages.write_pages(clips, reports)
     face_sheets = face_pages.write_pages(
         store_flags.layout(),

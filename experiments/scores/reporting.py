@@ -104,6 +104,12 @@ def remarks(records: Records) -> list[Remark]:
         "from counts pooled over all held-out clips (mean over seeds)."
     )
     lines.append(Remark(headline))
+    if warning := records.spec.split_words.warning:
+        leak = (
+            "what a fold is tested on looks like what it was trained on, so these scores are no "
+            "measure of unknown people."
+        )
+        lines.append(Remark(leak, f"{warning.capitalize()}:"))
     asked = len({key for _, key in records.expected})
     if asked < records.subjects_in_data_set:
         part = (
