@@ -8,13 +8,13 @@ import pathlib
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, plain
-from ahmsa_jax.training.protocols import loso_folds
+from ahmsa_jax.training.protocols import split
 from experiments.run import environment, header, jax_settings
 from experiments.run import flags as run_flags
 from experiments.run.request import from_data, read_clips, requested_folds
 from experiments.run.spec import RunSpec
 from experiments.run.workdir import canonical_json, claimed
-from input_pipeline.core import command
+from input_pipeline.core import command, tasks
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
 
@@ -32,23 +32,28 @@ def main() -> int:
     from experiments.schedule import prediction
     from experiments.scores import reporting
 
-    folds = loso_folds(clips.subject_key_N)
+    parts = run_flags.parts(given)
+    folds = split(given.split, clips, parts)
     requested = requested_folds(given, folds)
     folder = pathlib.Path(weights_dir).expanduser()
     known = [fold.key for fold in folds]
-    weights = given_weights.find(folder, given.model, network_config, requested, known)
+    data_sha256 = clips.content_hash()
+    origin = given_weights.Wanted(given.split, parts, clips.class_names, data_sha256)
+    weights = given_weights.find(folder, given.model, network_config, requested, known, origin)
     spec = RunSpec(
         kind="given",
         dataset=clips.dataset,
         layout=clips.layout,
-        data_sha256=clips.content_hash(),
+        data_sha256=data_sha256,
         model=given.model,
         network=plain(network_config),
         training={"epochs": 0},
         seeds=tuple(weights.seeds),
         subjects=None if given.subjects is None else tuple(requested),
         weights_sha256=weights.sha256(),
-        task=run_flags.task(given),
+        task=tasks.name_to_store(clips, given.classes),
+        split=given.split,
+        folds=parts,
     )
     # All files are read and predicted with before anything is written.
     wanted = set(requested)
@@ -73,18 +78,20 @@ def start() -> None:
     run_flags.define_data_flags()
     run_flags.define_model_flags()
     run_flags.define_workdir_flags()
+    run_flags.define_split_flags()
     run_flags.define_compile_cache_flag()
     flags.DEFINE_string(
         "weights_dir",
         None,
-        "Folder with one file per held-out subject: PyTorch state dicts named as published "
-        "(006.pth), or what --save_weights and experiments.convert_weights write.",
+        "Folder with one file per held-out subject, or per fold of another --split (kfold_0.pth): "
+        "PyTorch state dicts named as published (006.pth), or what --save_weights and "
+        "experiments.convert_weights write.",
     )
     command.run(
         main,
         name="experiments.evaluate",
-        purpose="Evaluate given weights, one file per held-out subject, each on that subject's "
-        "clips.",
+        purpose="Evaluate given weights, one file per held-out subject or fold, each on the clips "
+        "held out there.",
         mistakes=(InputError, ConfigError),
     )
 

@@ -21,13 +21,16 @@ from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
 from input_pipeline.flow.optical import METHODS
 from input_pipeline.flow.workers import Outcome
 from input_pipeline.maps import sample
-from input_pipeline.reports import build_report
+from input_pipeline.reports import build_report, class_set_lines
 
 flags.DEFINE_enum(
     "dataset", None, STORED_DATASETS, f"Data set to build, one of {', '.join(STORED_DATASETS)}."
 )
 flags.DEFINE_string(
-    "raw_dir", None, "The database as unzipped; for megc2019 the folder of casme2, samm and smic."
+    "raw_dir",
+    None,
+    "The database as unzipped; of a composite the folder of its databases (megc2019: casme2, samm "
+    "and smic; megc2018: casme2 and samm).",
 )
 _ANNOTATIONS = flags.DEFINE_multi_string(
     "annotations", [], "An annotation sheet or composite list; by default found below --raw_dir."
@@ -89,7 +92,8 @@ def main() -> int:
     for note in result.notes:
         print(note)
     outside = sum(1 for clip in result.clips if clip.label < 0)
-    print(f"{len(result.clips)} clips to process, {outside} of them outside the 3 classes")
+    classes = f"the {len(result.class_names)} classes"
+    print(f"{len(result.clips)} clips to process, {outside} of them outside {classes}")
     if result.deviations and not _ACCEPT_COUNTS.value:
         faults = build_report.all_faults(result, [])
         path = build_report.write_report(reports, title, result, [], faults, {})
@@ -112,7 +116,7 @@ def main() -> int:
     outside = sum(1 for fault in faults if fault.outside and not fault.known)
     print(
         f"{len(faults)} clips cannot be used, {known} of them known defects of the release, "
-        f"{outside} outside the 3 classes"
+        f"{outside} outside {classes}"
     )
     still = build_report.zero_motion(result.clips, outcomes)
     if still:
@@ -158,6 +162,7 @@ def _write(
         provenance=provenance,
         pretend=result.pretend,
         every_clip=True,
+        class_names=result.class_names,
     )
     written = tfds_builder.write_data_set(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
     state = "written to" if written.is_new else "already there with the same content, left as is:"
@@ -166,6 +171,7 @@ def _write(
     subjects = len(set(in_classes.subject_key_N))
     print(f"{len(in_classes)} clips of {subjects} subjects, {len(clips)} with those of no class")
     print(f"content hash {in_classes.content_hash()[:12]}")
+    print("".join(f"{line}\n" for line in class_set_lines.lines(clips)), end="")
     pages.write_pages(clips, reports)
     face_sheets = face_pages.write_pages(
         store_flags.layout(),
@@ -173,6 +179,7 @@ def _write(
         lambda record: _cached(cache, record),
         reports,
         pretend=result.pretend,
+        class_names=result.class_names,
     )
     print(f"contact sheets in {reports}; {len(face_sheets)} show faces: licensed material")
 

@@ -38,9 +38,12 @@ def main() -> int:
         f"{len(common)} clips in both, {len(ours) - len(common)} only in the data set, "
         f"{len(theirs) - len(common)} only in the folder"
     )
-    pairs = zip(common, foreign, strict=True)
-    unlike = sum(ours.class_of(own) != theirs.class_of(other) for own, other in pairs)
-    print(f"{unlike} of them are labelled differently")
+    if ours.class_names == theirs.class_names:
+        pairs = zip(common, foreign, strict=True)
+        unlike = sum(ours.class_of(own) != theirs.class_of(other) for own, other in pairs)
+        print(f"{unlike} of them are labelled differently")
+    else:
+        print(f"their classes are others ({', '.join(theirs.class_names)}): no labels compared")
     found = likeness.compare(ours.flow_whole_NxHxWxC[common], theirs.flow_whole_NxHxWxC[foreign])
     print("\n".join(likeness.describe(found)))
     return 0

@@ -1,5 +1,6 @@
 """Writes a data set's arrays to one .npz file for experiments.loso --arrays."""
 
+import dataclasses
 import pathlib
 import zipfile
 
@@ -14,15 +15,26 @@ from input_pipeline.storage import arrays_file, loader
 _DATASET = flags.DEFINE_string(
     "dataset", "synthetic", f"Data set: {', '.join(DATASETS)}, or one of your own."
 )
+_CLASSES = flags.DEFINE_enum(
+    "classes",
+    None,
+    tasks.names(),
+    "Only the clips of this class set; by default all clips, so that --arrays can choose.",
+)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write; its name ends in .npz.")
 
 
 def main() -> int:
     """Export the data set that the flags name; returns the exit status."""
     output = _checked_output(_OUTPUT.value)
-    clips = loader.every_clip(
-        _DATASET.value, data_flags.layout(), data_flags.data_dir(), data_flags.synthetic_size()
+    source = (
+        *(_DATASET.value, data_flags.layout(), data_flags.data_dir()),
+        data_flags.synthetic_size(),
     )
+    if _CLASSES.value is None:
+        clips = loader.every_clip(*source)
+    else:
+        clips = dataclasses.replace(loader.load(*source, _CLASSES.value), every_clip=False)
     arrays_file.save_arrays(clips, output)
     written = (
         f"{len(clips)} clips of {clips.dataset}/{clips.layout} written to {output}, "

@@ -5,18 +5,20 @@ import pathlib
 
 from absl import flags
 
-from input_pipeline.core import command, store_flags
+from input_pipeline.core import command, store_flags, tasks
 from input_pipeline.core.clips import Clips, is_data_set_name
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import STORED_DATASETS
 
+# Published maps are of the three classes.
+_NAMES = [name for name in STORED_DATASETS if tasks.default_name(name) == "3"]
 flags.DEFINE_string(
     "source", None, "Folder with samples.csv and its maps, or with one folder per fold."
 )
 flags.DEFINE_string(
     "dataset",
     None,
-    f"Data set to write: {', '.join(STORED_DATASETS)}, or a name of your own (letters, digits, _).",
+    f"Data set to write: {', '.join(_NAMES)}, or a name of your own (letters, digits, _).",
 )
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace a stored data set that holds other maps."
@@ -57,10 +59,11 @@ def main() -> int:
     # These load NumPy's slower parts, which --help has no use for.
     from input_pipeline.maps import published
 
-    if not is_data_set_name(dataset) or dataset == "synthetic":
+    reserved = {"synthetic", *STORED_DATASETS} - {*_NAMES}
+    if not is_data_set_name(dataset) or dataset in reserved:
         raise InputError(
             f"--dataset={dataset} cannot be imported; allowed are "
-            f"{', '.join(STORED_DATASETS)}, or a name of your own of at most 64 letters, "
+            f"{', '.join(_NAMES)}, or a name of your own of at most 64 letters, "
             "digits and _."
         )
     data_dir = store_flags.data_dir()

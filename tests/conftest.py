@@ -38,6 +38,7 @@ SLOWEST = (
     "test_loso_mistakes.py",
     "test_peer_training.py",
     "test_golden.py",
+    "test_build_class_sets.py",
     "test_contributing.py",
     "test_project.py",
     "test_run_files.py",

@@ -1,8 +1,9 @@
-"""Final parameters of folds on disk: one safetensors file per seed and held-out subject.
+"""Final parameters of folds on disk: one safetensors file per seed and fold.
 
 WORKDIR/weights/seed-0/casme2_sub01.safetensors holds the Flax parameters under their paths, joined
-with '/', and in its header the network, its settings, the seed, the held-out subject, the data
-set's hash and a SHA-256 of the values: safetensors itself does not notice a flipped bit.
+with '/', and in its header the network, its settings, the seed, the fold's key (of a held-out
+subject, or kfold/0), the data set's hash and a SHA-256 of the values: safetensors itself does not
+notice a flipped bit.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from safetensors.numpy import save as as_bytes
 
 from experiments.files import sealed
 from experiments.run.workdir import canonical_json
+from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
 
@@ -23,11 +25,14 @@ FOLDER = "weights"
 SUFFIX = ".safetensors"
 _HEADER = "fold"
 _FACTS = {"model": str, "model_config": dict, "seed": int, "subject_key": str, "data_sha256": str}
+# Stored only where they are not what the files of earlier versions are of.
+_LATER: dict[str, Any] = {"split": "loso", "folds": None, "class_names": CLASS_NAMES}
+_KINDS = {"split": str, "folds": int, "class_names": list}
 
 
 @dataclasses.dataclass(frozen=True)
 class FoldWeights:
-    """One fold's parameters by path, and what they are of."""
+    """One fold's parameters by path, and what they are of; the class names may be unknown."""
 
     params: dict[str, np.ndarray]
     model: str
@@ -35,16 +40,21 @@ class FoldWeights:
     seed: int
     subject_key: str
     data_sha256: str
+    split: str = "loso"
+    folds: int | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 def file_name(subject_key: str) -> str:
-    """The file of a held-out subject: casme2/sub01 -> casme2_sub01.safetensors."""
+    """The file of a fold: casme2/sub01 -> casme2_sub01.safetensors, kfold_0.safetensors."""
     return subject_key.replace("/", "_") + SUFFIX
 
 
 def save(folder: pathlib.Path, weights: FoldWeights) -> None:
     """Write one fold's file under `folder`/seed-<seed>, whole or not at all."""
     facts = {name: getattr(weights, name) for name in _FACTS}
+    later = {name: getattr(weights, name) for name in _LATER}
+    facts |= {name: one for name, one in later.items() if one not in (None, _LATER[name])}
     header = {_HEADER: canonical_json(facts | {"sha256": sealed.digest(weights.params)})}
     target = folder / f"seed-{weights.seed}"
     target.mkdir(parents=True, exist_ok=True)
@@ -71,6 +81,11 @@ def load(path: pathlib.Path) -> FoldWeights:
         for field, kind in _FACTS.items():
             if not isinstance(facts.get(field), kind):
                 raise ValueError(f"its header's {field} is {facts.get(field)!a:.40}")
+        for field, kind in _KINDS.items():
+            if field in facts and not isinstance(facts[field], kind):
+                raise ValueError(f"its header's {field} is {facts[field]!a:.40}")
+        if "class_names" in facts:
+            facts["class_names"] = tuple(map(str, facts["class_names"]))
         return FoldWeights(params=params, **facts)
     except KeyError as error:
         raise InputError(

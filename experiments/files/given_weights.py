@@ -1,8 +1,9 @@
-"""Weights of a folder, one file per held-out subject: found, matched with folds, checked, read.
+"""Weights of a folder, one file per fold: found, matched with folds, checked, read.
 
 Two forms: PyTorch state dicts named by the subject as published (`006.pth`, `s01.pth`,
 `sub01.pth`), and what experiments.loso --save_weights or experiments.convert_weights write
-(`samm_006.safetensors`, in folders seed-0, seed-1, ... where there are several seeds).
+(`samm_006.safetensors`, in folders seed-0, seed-1, ... where there are several seeds). Folds of
+other splits are named by their key (`kfold_0.pth`, `holdout_database_casme2.safetensors`).
 """
 
 import dataclasses
@@ -16,16 +17,28 @@ import numpy as np
 from ahmsa_jax.config import NetworkConfig, plain
 from experiments.baselines import state_dicts, torch_extra
 from experiments.files import fold_weights
+from experiments.files.fold_weights import FoldWeights
 from input_pipeline.core.errors import Faults, InputError
 
 
 @dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What weights are to be of: the folds of a split of these clips, and their classes."""
+
+    split: str
+    folds: int | None
+    class_names: tuple[str, ...]
+    data_sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
 class GivenWeights:
-    """The file of each fold, by seed and subject key."""
+    """The file of each fold, by seed and the fold's key."""
 
     model: str
     config: NetworkConfig
     path_of: dict[tuple[int, str], pathlib.Path]
+    wanted: Wanted | None = None
 
     @property
     def seeds(self) -> list[int]:
@@ -55,7 +68,7 @@ class GivenWeights:
         path = self.path_of[seed, subject_key]
         # Weights of one seed under two names would show no spread between seeds.
         named = seed if path.parent.name == f"seed-{seed}" else None
-        return read_file(path, self.model, self.config, subject_key, named)
+        return read_file(path, self.model, self.config, subject_key, named, self.wanted)
 
 
 def find(
@@ -64,11 +77,12 @@ def find(
     config: NetworkConfig,
     requested: Sequence[str],
     known: Sequence[str],
+    wanted: Wanted | None = None,
 ) -> GivenWeights:
     """Match the folder's files with the folds; raises InputError naming missing and surplus ones.
 
-    `known` are the keys of all subjects of the data set, `requested` those to be evaluated: a file
-    of another known subject is left alone, one of an unknown subject is a fault.
+    `known` are the keys of all folds of the data set, `requested` those to be evaluated: a file of
+    another known fold is left alone, one of an unknown fold is a fault.
     """
     if not folder.is_dir():
         raise InputError(f"--weights_dir='{folder}' is no folder; name the folder of the weights.")
@@ -80,7 +94,8 @@ def find(
     faults: list[str] = []
     path_of: dict[tuple[int, str], pathlib.Path] = {}
     for seed, place in seeds.items():
-        by_key = _files_by_key(place, known, faults)
+        is_loso = wanted is None or wanted.split == "loso"
+        by_key = _files_by_key(place, known, faults, is_loso=is_loso)
         faults += [
             f"no weights of {key} in '{place}': there is neither {_bare(key)}.pth nor "
             f"{fold_weights.file_name(key)}."
@@ -89,13 +104,13 @@ def find(
         ]
         path_of |= {(seed, key): by_key[key] for key in requested if key in by_key}
     raise_all(faults)
-    return GivenWeights(model, config, path_of)
+    return GivenWeights(model, config, path_of, wanted)
 
 
 def _files_by_key(
-    folder: pathlib.Path, known: Sequence[str], faults: list[str]
+    folder: pathlib.Path, known: Sequence[str], faults: list[str], *, is_loso: bool
 ) -> dict[str, pathlib.Path]:
-    """The files of one folder by subject key; faults for files of nobody and for doubles."""
+    """The files of one folder by the fold's key; faults for files of no fold and for doubles."""
     name_of: dict[str, list[str]] = {}
     for key in known:
         for name in (key.replace("/", "_"), _bare(key)):
@@ -106,7 +121,8 @@ def _files_by_key(
             continue
         keys = name_of.get(path.stem, [])
         if not keys:
-            faults.append(f"'{path}' is of no subject of the data set; move it elsewhere.")
+            whose = "subject of the data set" if is_loso else "fold of the split"
+            faults.append(f"'{path}' is of no {whose}; move it elsewhere.")
         elif len(keys) > 1:
             faults.append(
                 f"'{path}' could be of {' or '.join(keys)}; name it {keys[0].replace('/', '_')}"
@@ -125,10 +141,12 @@ def read_file(
     config: NetworkConfig,
     subject_key: str | None = None,
     seed: int | None = None,
+    wanted: Wanted | None = None,
 ) -> dict[str, np.ndarray]:
     """Parameters by path of one file of either form; raises InputError with its first fault.
 
-    Under another subject's name a file that knows its own would be tested on clips it has seen.
+    Under another fold's name a file that knows its own would be tested on clips it has seen, and
+    so would a part of other parts.
     """
     if path.suffix in torch_extra.SUFFIXES:
         return torch_extra.state_files().read(path, config)
@@ -140,6 +158,8 @@ def read_file(
             f"'{path}' holds the weights of the fold of {weights.subject_key}, which have seen the "
             f"clips of {subject_key}; give each file its own subject's name."
         )
+    if wanted is not None:
+        _refuse_other_origin(path, weights, wanted)
     if seed not in (None, weights.seed):
         raise InputError(
             f"'{path}' holds the weights of seed {weights.seed}, not {seed}; give each folder its "
@@ -161,6 +181,33 @@ def read_file(
     return weights.params
 
 
+def _refuse_other_origin(path: pathlib.Path, weights: FoldWeights, wanted: Wanted) -> None:
+    """Raise InputError on weights of another split, other classes, or parts of other clips."""
+    # Of weights that came as state dicts nobody knows in how many parts their clips were split.
+    theirs = _flags(weights.split, weights.folds)
+    ours = _flags(wanted.split, wanted.folds if weights.folds else None)
+    if theirs != ours:
+        raise InputError(
+            f"'{path}' holds the weights of a fold of {theirs}, not of {ours}, and has seen clips "
+            f"that are held out there; give {theirs}."
+        )
+    if weights.class_names not in (None, wanted.class_names):
+        raise InputError(
+            f"'{path}' tells apart {', '.join(weights.class_names or ())}, not "
+            f"{', '.join(wanted.class_names)}; give --classes accordingly."
+        )
+    if wanted.folds and weights.data_sha256 not in ("", wanted.data_sha256):
+        raise InputError(
+            f"'{path}' was trained on other clips, classes or maps, whose parts are not these: it "
+            "has seen clips that are held out here; give the data set, --classes and --layout that "
+            "it was trained with."
+        )
+
+
+def _flags(split: str, folds: int | None) -> str:
+    return f"--split={split}" + (f" --folds={folds}" if folds else "")
+
+
 def raise_all(faults: list[str]) -> None:
     """Print every fault on a line of its own where there are several, and raise InputError."""
     collected = Faults()
@@ -172,4 +219,4 @@ def raise_all(faults: list[str]) -> None:
 
 
 def _bare(key: str) -> str:
-    return key.split("/")[1]
+    return key.rpartition("/")[2]

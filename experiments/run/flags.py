@@ -16,7 +16,7 @@ from ahmsa_jax.training.protocols import K_SPLITS, SPLITS
 from experiments.run.flag_values import IntegersParser, ShardParser, WordsParser, is_cluster
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec, config_hash
-from input_pipeline.core.tasks import TASKS
+from input_pipeline.core import tasks
 from input_pipeline.databases.registry import DATASETS
 
 Values = flags.FlagValues
@@ -61,7 +61,12 @@ def define_data_flags() -> None:
     flags.DEFINE_string(
         "arrays", None, "File of input_pipeline.export to read instead of a stored data set."
     )
-    flags.DEFINE_enum("classes", None, list(TASKS), "Class set; by default the data set's own.")
+    flags.DEFINE_enum(
+        "classes",
+        None,
+        tasks.names(),
+        "Class set, where the data set has it; by default the data set's own.",
+    )
 
 
 def define_model_flags() -> None:
@@ -108,11 +113,8 @@ def define_workdir_flags() -> None:
     flags.DEFINE_list("subjects", None, "Only these folds: keys such as casme2/sub01,samm/006.")
 
 
-def define_training_flags() -> None:
-    """Define the flags of any training; call once, before parsing."""
-    define_data_flags()
-    define_model_flags()
-    define_workdir_flags()
+def define_split_flags() -> None:
+    """Define the flags that split the clips into folds; call once, before parsing."""
     flags.DEFINE_enum(
         "split",
         "loso",
@@ -128,6 +130,14 @@ def define_training_flags() -> None:
         lower_bound=2,
         upper_bound=100_000,
     )
+
+
+def define_training_flags() -> None:
+    """Define the flags of any training; call once, before parsing."""
+    define_data_flags()
+    define_model_flags()
+    define_workdir_flags()
+    define_split_flags()
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
     seeds_help = "Seeds to run: seed, seed + 1, ..."
     flags.DEFINE_integer("num_seeds", 1, seeds_help, lower_bound=1, upper_bound=10_000)
@@ -249,11 +259,6 @@ def _refuse_foreign(given: Values) -> None:
                 f"--{name} is no setting of --model={given.model}; its own are "
                 f"{', '.join(other for other in setting_names() if other in own)}."
             )
-
-
-def task(given: Values) -> str | None:
-    """The class set to store: None for the three classes, which every earlier run had."""
-    return None if given.classes == "3" else given.classes
 
 
 def seeds(given: Values) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.recipes import presets
 from experiments.run.spec import Kind, RunSpec
-from input_pipeline.core import data_flags
+from input_pipeline.core import data_flags, tasks
 from input_pipeline.core.clips import Clips, shuffle_labels
 from input_pipeline.storage import loader
 
@@ -133,7 +133,7 @@ def read_run(given: Values, kind: Kind) -> Run:
         save_weights=given.save_weights,
         folds_at_once=given.folds_at_once if kind == "jax" else 0,
         parallel=given.parallel if kind == "jax" else "folds",
-        task=run_flags.task(given),
+        task=tasks.name_to_store(clips, given.classes),
         split=given.split,
         folds=parts,
     )

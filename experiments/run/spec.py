@@ -17,11 +17,15 @@ _MISSING = "absent"
 
 
 class SplitWords(NamedTuple):
-    """How a split is called: in a run's first lines, in a title, and behind a method's name."""
+    """How a split is called: in a run's first lines, in a title, and behind a method's name.
+
+    `warning` ends the title of each table where scores do not measure what they seem to.
+    """
 
     header: str
     title: str
     method: str
+    warning: str = ""
 
 
 # {folds} is what --folds says.
@@ -46,6 +50,7 @@ _SPLIT_WORDS = {
         "was trained on",
         "{folds}-fold over clips, subjects on both sides",
         ", {folds}-fold over clips, subjects on both sides",
+        "subjects on both sides",
     ),
 }
 

@@ -75,7 +75,13 @@ def fresh_plan(run: Run, execution: Execution, needs: Needs) -> Plan:
 def local_place(run: Run, execution: Execution, interruption: Interruption) -> TrainingPlace:
     """This process."""
     programs, spec = Programs(problem_of(run, execution)), run.spec
-    facts = {"model_config": dict(spec.network), "data_sha256": spec.data_sha256}
+    facts = {
+        "model_config": dict(spec.network),
+        "data_sha256": spec.data_sha256,
+        "split": spec.split,
+        "folds": spec.folds,
+        "class_names": run.clips.class_names,
+    }
     named = {"model": spec.model, **facts} if spec.save_weights else None
     automatic = not execution.folds_at_once
     settings = TrainerSettings(execution.workdir, execution.checkpoint_minutes, automatic, named)

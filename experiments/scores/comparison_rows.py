@@ -8,7 +8,7 @@ from ahmsa_jax.choices import SELECTIONS
 from experiments.scores import published
 from experiments.scores.summary import Records, summarise
 from experiments.scores.tables import NOT_STATED, epoch_rule
-from input_pipeline.core import escaping
+from input_pipeline.core import escaping, tasks
 from input_pipeline.core.tables import Table, csv_text
 from input_pipeline.databases.names import in_order, in_words
 
@@ -55,7 +55,7 @@ class Row:
     is_part: bool = False  # whether our run's clips are a part of the data set
     pretend: bool = False
     seeds: int = 0
-    classes: int = 3
+    classes: str = "3"  # the class set
     optimistic: Score | None = None
 
 
@@ -78,7 +78,7 @@ def our_row(name: str, records: Records) -> Row:
         is_part=clips.is_part,
         pretend=records.pretend,
         seeds=len(records.seeds),
-        classes=len(records.class_names),
+        classes=records.class_set,
         optimistic=_score(picked) if picked else None,
     )
 
@@ -119,7 +119,7 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
                 selection=rows[0]["selection"],
                 # Of all parts together as the paper counts them, where it has scores of them.
                 clips=next((row["clips"] for row in rows if row["part"] == POOLED), ""),
-                classes=int(classes),
+                classes=classes,
             )
         )
 
@@ -181,7 +181,7 @@ def latex_tables(rows: Sequence[Row]) -> list[Table]:
 
 def by_data_set(rows: Sequence[Row]) -> list[list[Row]]:
     """The lines that may be compared with each other, in the order of their data sets."""
-    groups: dict[tuple[str, int, bool], list[Row]] = {}
+    groups: dict[tuple[str, str, bool], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.dataset, row.classes, row.pretend), []).append(row)
     return list(groups.values())
@@ -189,7 +189,7 @@ def by_data_set(rows: Sequence[Row]) -> list[list[Row]]:
 
 def classes_in_words(row: Row) -> str:
     """`, 7 classes`; nothing for the usual three."""
-    return "" if row.classes == 3 else f", {row.classes} classes"
+    return "" if row.classes == "3" else f", {tasks.in_words(row.dataset, row.classes)}"
 
 
 def _scores(row: Row, parts: Sequence[str]) -> list[str]:

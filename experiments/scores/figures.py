@@ -35,14 +35,17 @@ def draw_all(records: Records, output: pathlib.Path) -> list[str]:
 
 
 def pictures(records: Records) -> dict[str, Figure]:
-    """The run's pictures by name; those of pretend data carry the mark in their title."""
+    """The run's pictures by name; the title bears the mark of pretend data and another split."""
     drawn = {"confusion_matrix": draw_confusion(records), "subjects": draw_bars(records)}
     if any(np.isfinite(entry.train_loss) for entry in records.log):
         drawn["curves"] = draw_curves(records)
-    if records.pretend:
+    is_loso = records.spec.split == "loso"
+    if records.pretend or not is_loso:
         what = f"{records.spec.model} on {in_picture(records.spec.dataset)}"
+        what += "" if is_loso else f", {picture_text(records.spec.split_words.title)}"
+        title = entitled(what, pretend=records.pretend)
         for figure in drawn.values():
-            figure.suptitle(entitled(what, pretend=True), fontsize=10, fontweight="bold")
+            figure.suptitle(title, fontsize=10, fontweight="bold")
     return drawn
 
 
@@ -177,7 +180,6 @@ def draw_bars(records: Records) -> Figure:
     figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     seeds = max((len(runs) for runs in subjects.values()), default=1)
     counted = f", shares over {seeds} seeds" if seeds > 1 else ""
-    axes[0][0].set_title(
-        f"Held-out subjects (number of clips above each bar{counted})", fontsize=10
-    )
+    whose = "Held-out subjects" if records.spec.split == "loso" else "Subjects"
+    axes[0][0].set_title(f"{whose} (number of clips above each bar{counted})", fontsize=10)
     return figure

@@ -12,7 +12,7 @@ from experiments.scores.summary import Records
 from experiments.scores.tables import epoch_rule
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.tables import Table
-from input_pipeline.databases import packaged_table
+from input_pipeline.databases import expected_counts, packaged_table
 from input_pipeline.databases.names import in_order, in_words
 from input_pipeline.databases.registry import DATABASES_OF
 
@@ -39,6 +39,15 @@ def release_clips(database: str) -> int:
     return sum(int(row[name]) for row in own for name in CLASS_NAMES)
 
 
+def _released(databases: tuple[str, ...], classes: str) -> dict[str, int]:
+    """Clips of a class set in each of the databases; empty where they are not known."""
+    if classes == "3":
+        return {database: release_clips(database) for database in databases}
+    counts = {database: expected_counts.of_class_set(database, classes) for database in databases}
+    found = {name: sum(map(sum, one.per_subject.values())) for name, one in counts.items() if one}
+    return found if len(found) == len(databases) else {}
+
+
 @dataclasses.dataclass(frozen=True)
 class ClipCount:
     """Clips that a run predicted, beside those of the release where they can be compared."""
@@ -57,10 +66,12 @@ def clips_of(records: Records) -> ClipCount:
     """How many clips the run predicted; `whole` only where the release holds others."""
     clips = {(row.database, row.subject, row.clip) for row in records.predictions}
     dataset = records.spec.dataset
-    if records.pretend or dataset not in DATABASES_OF or records.class_names != CLASS_NAMES:
+    if records.pretend or dataset not in DATABASES_OF:
         return ClipCount(len(clips))
     found = collections.Counter(database for database, *_ in clips)
-    wanted = {database: release_clips(database) for database in DATABASES_OF[dataset]}
+    wanted = _released(DATABASES_OF[dataset], records.class_set)
+    if not wanted:
+        return ClipCount(len(clips))
     whole = sum(wanted.values())
     is_part = any(found[database] < count for database, count in wanted.items())
     return ClipCount(len(clips), None if len(clips) == whole else whole, is_part)

@@ -9,7 +9,7 @@ from experiments.run.workdir import canonical_json
 from experiments.scores import figures, paired, tables
 from experiments.scores.published import clips_of, published_table
 from experiments.scores.summary import Records, read_records, summarise
-from input_pipeline.core import escaping
+from input_pipeline.core import escaping, tasks
 from input_pipeline.core.clips import entitled
 from input_pipeline.core.files import write_whole
 from input_pipeline.core.tables import Table
@@ -61,14 +61,16 @@ def _link(picture: str) -> str:
 
 
 def title(records: Records) -> str:
-    """One line that names network, data set, width and training."""
+    """One line that names network, data set, classes, split, width and training."""
     spec, how = records.spec, "given weights"
+    named = records.class_set
+    classes = "" if named == "3" else f", {tasks.in_words(spec.dataset, named)}"
     if spec.is_trained:
         rate = f"learning rate {spec.training['learning_rate']:g}"
         how = f"{spec.epochs} epochs, {rate}, {len(records.seeds)} seed(s)"
     framework = ", in PyTorch" if spec.kind == "pytorch" else ""
     return entitled(
-        f"{spec.model} on {in_words(spec.dataset)} ({spec.layout}), "
+        f"{spec.model} on {in_words(spec.dataset)} ({spec.layout}){classes}, "
         f"{spec.split_words.title}: {size_in_words(spec.network)}{how}{framework}",
         pretend=records.pretend,
     )
@@ -102,11 +104,17 @@ def remarks(records: Records) -> list[Remark]:
         "from counts pooled over all held-out clips (mean over seeds)."
     )
     lines.append(Remark(headline))
+    if warning := records.spec.split_words.warning:
+        leak = (
+            "what a fold is tested on looks like what it was trained on, so these scores are no "
+            "measure of unknown people."
+        )
+        lines.append(Remark(leak, f"{warning.capitalize()}:"))
     asked = len({key for _, key in records.expected})
     if asked < records.subjects_in_data_set:
         part = (
-            f"{asked} of the data set's {records.subjects_in_data_set} subjects were asked for; "
-            "these are not the scores of the data set."
+            f"{asked} of the data set's {records.subjects_in_data_set} {records.fold_words} were "
+            "asked for; these are not the scores of the data set."
         )
         lines.append(Remark(part, "A part only:"))
     elif (count := clips_of(records)).is_part:

@@ -16,6 +16,7 @@ from experiments.files.run_files import FoldKey, FoldRow, LogEntry, Prediction
 from experiments.run import environment
 from experiments.run.spec import RunSpec, differences
 from experiments.run.workdir import read_config
+from input_pipeline.core import tasks
 from input_pipeline.maps.synthetic import DATASET
 
 # Settings in which the parts of one experiment may differ: shards, seeds, and who ran what.
@@ -43,8 +44,20 @@ class Records:
         return consistency.confusion_of(rows, len(self.class_names))
 
     @property
+    def class_set(self) -> str:
+        """Name of the class set; of classes that a data set brings itself their number."""
+        usual = tasks.default(self.spec.dataset)
+        own = usual.name if usual.classes == self.class_names else str(len(self.class_names))
+        return self.spec.task or own
+
+    @property
+    def fold_words(self) -> str:
+        """What each fold holds out, in the plural: subjects, or else folds."""
+        return "subjects" if self.spec.split == "loso" else "folds"
+
+    @property
     def is_whole(self) -> bool:
-        """Whether every subject of the data set was asked for and has ended."""
+        """Whether every fold of the data set was asked for and has ended."""
         asked = len({key for _, key in self.expected})
         return asked == self.subjects_in_data_set and not self.missing
 

@@ -15,6 +15,7 @@ from input_pipeline.core.tables import Table
 from input_pipeline.databases.names import in_order, in_words, place
 
 _UNKNOWN = "not recorded"
+_SCORES = ("uf1", "uar", "accuracy")
 NOT_STATED = "not stated"
 
 
@@ -39,6 +40,10 @@ def scores_table(
         own = [row for row in records.predictions if row.database == database]
         interval = _intervals(records, own)
         rows.append(_score_row(name_of(database), summary["by_database"][database], interval))
+    each = list(summary["by_database"].values())
+    if records.spec.split == "holdout_database" and each:
+        mean = {name: float(np.mean([one[name] for one in each])) for name in _SCORES}
+        rows.append(_score_row("mean over held-out databases", mean))
     rows.append(_score_row("mean over subjects", summary["per_subject_mean"]))
     if summary["optimistic_best_epoch_on_test"]:
         label = "optimistic: best epoch picked on the held-out clips"
@@ -61,8 +66,7 @@ def _score_row(
     spread: dict[str, Any] | None = None,
 ) -> tuple[str, ...]:
     uf1, uar, accuracy = (
-        f"{scores[key]:.4f}" + (f" ± {spread[key]:.4f}" if spread else "")
-        for key in ("uf1", "uar", "accuracy")
+        f"{scores[key]:.4f}" + (f" ± {spread[key]:.4f}" if spread else "") for key in _SCORES
     )
     uf1_interval, uar_interval = intervals
     return (name, uf1, uf1_interval, uar, uar_interval, accuracy, str(scores.get("n", "")))
@@ -132,7 +136,8 @@ def subjects_table(records: Records, name_of: Callable[[str], str] = in_words) -
         cells = (f"{mean[name]:.4f}" for name in ("accuracy", "uf1", "uar"))
         name = f"{name_of(database)}/{subject}"
         rows.append((name, str(scores[0].n), f"{correct:g}", *cells))
-    columns = ("held-out subject", "clips", "correct", "accuracy", "UF1", "UAR")
+    whose = "held-out subject" if records.spec.split == "loso" else "subject"
+    columns = (whose, "clips", "correct", "accuracy", "UF1", "UAR")
     return _table(records, "Subjects", columns, rows)
 
 
@@ -149,6 +154,8 @@ def _table(
     records: Records, title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
 ) -> Table:
     key = f"{title.split()[0].lower()}-{records.config_hash}"
+    warning = records.spec.split_words.warning
+    title += f", {warning}" if warning else ""
     return Table(title, columns, rows, pretend=records.pretend, key=key)
 
 

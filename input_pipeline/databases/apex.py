@@ -43,14 +43,14 @@ def wanted_apex(record: ClipRecord, smic_apex: str) -> tuple[int | None, tuple[s
     """The number of the apex, None where it is to be spotted, and the rules applied.
 
     SMIC annotates none: `smic_apex` takes the offset, the frame halfway from onset to offset
-    (rounded down), or spotting. Elsewhere it is spotted outside the 3-class protocol. Raises
-    ClipFault apex_missing where it is unknown.
+    (rounded down), or spotting. Elsewhere it is spotted outside the 3-class protocol and where
+    `apex_optional`. Raises ClipFault apex_missing where it is unknown.
     """
     if record.apex is not None:
         return record.apex, ()
     known = DATABASES.get(record.database)
     if known is None or known.has_apex:
-        if record.label < 0:
+        if record.label < 0 or record.apex_optional:
             return None, ()
         raise ClipFault("apex_missing", "the clip has no apex, and its database annotates them.")
     if smic_apex == "offset":

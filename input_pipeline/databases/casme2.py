@@ -24,7 +24,7 @@ CODING = sheet_files.SheetForm(
     clip=_CLIP,
 )
 OBJECTIVE = sheet_files.SheetForm(
-    what="the objective classes of CASME II",
+    what="the sheet of objective classes of CASME II (CASME2-ObjectiveClasses.xlsx)",
     columns={"subject": ("Subject",), "clip": ("Filename",), **sheet_files.OBJECTIVE_CLASS},
     optional={},
     names=(r".*objective.*",),
@@ -45,8 +45,8 @@ def read(raw_dir: pathlib.Path, given: GivenSheets, frames: str) -> ReadResult:
     found_trees = source.trees(frames)
     layout = records.SheetLayout(NAME, _names, DATABASE.frame_names[frames], found_trees)
     for _, cells in sheet.rows:
-        if not cells.get("objective_class"):
-            cells["objective_class"] = class_of.get(_plain(cells), "")
+        # The sheet of 2019 has a column of its own, with other classes.
+        cells["objective_class"] = class_of.get(_plain(cells)) or cells.get("objective_class", "")
     return source.noted(records.read_rows(sheet.rows, layout), sheets, found_trees)
 
 

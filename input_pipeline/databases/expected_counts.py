@@ -1,4 +1,8 @@
-"""Compares the clips found with the published counts (expected_counts.csv), subject by subject."""
+"""Compares the clips found with the published counts.
+
+Those of the three classes stand in expected_counts.csv, subject by subject, those of other class
+sets in class_set_counts.csv.
+"""
 
 import pathlib
 from collections.abc import Callable, Iterable, Set
@@ -52,13 +56,26 @@ def expected(database: str, raw_dir: pathlib.Path) -> Expected:
         ) from error
 
 
+def of_class_set(database: str, classes: str) -> Expected | None:
+    """The published counts of another class set than the usual three, or None."""
+    for row in packaged_table.rows("class_set_counts.csv"):
+        if (row["database"], row["classes"]) == (database, classes):
+            counts = tuple(map(int, row["clips"].split("/")))
+            return Expected({_ALL: counts}, int(row["subjects"]), row["source"])
+    return None
+
+
 def is_pretend(raw_dir: pathlib.Path) -> bool:
     """Whether the raw folder is a pretend database's."""
     return (raw_dir / PRETEND_TABLE).is_file()
 
 
 def deviations(
-    database: str, result: ReadResult, raw_dir: pathlib.Path, names_of: NamesOf | None = None
+    database: str,
+    result: ReadResult,
+    raw_dir: pathlib.Path,
+    names_of: NamesOf | None = None,
+    classes: str = "3",
 ) -> list[str]:
     """How the clips of one database differ from its counts; empty if they agree.
 
@@ -66,22 +83,29 @@ def deviations(
     gives the totals, the second the subjects of whom nothing is there, each further one a
     subject's clips of one class, or a clip by name where `names_of` tells names from the counts.
     """
-    wanted = expected(database, raw_dir)
+    wanted: Expected | None = None
+    if classes == "3":
+        wanted = expected(database, raw_dir)
+    elif not is_pretend(raw_dir):
+        wanted = of_class_set(database, classes)
+    if wanted is None:
+        return []
     labels = {k: v for k, v in result.labels().items() if k.startswith(f"{database}/")}
     there = labels.keys() - {fault.key for fault in result.faults if fault.is_missing}
     # Of each subject, a list for each class.
     clips_of: dict[str, list[list[str]]] = {}
     for key in sorted(there):
         _, subject, clip = key.split("/")
-        clips_of.setdefault(subject, [[] for _ in CLASS_NAMES])[labels[key]].append(clip)
+        clips_of.setdefault(subject, [[] for _ in result.class_names])[labels[key]].append(clip)
     details: list[str] = []
     if _ALL not in wanted.per_subject:
         details = (
             _by_name(there, names_of(wanted)) if names_of else _by_count(database, clips_of, wanted)
         )
     counts = [tuple(map(len, by_class)) for by_class in clips_of.values()]
-    totals = _totals(counts, len(clips_of))
-    wanted_totals = _totals(wanted.per_subject.values(), wanted.subjects)
+    totals = _totals(counts, len(clips_of), len(result.class_names))
+    every = wanted.per_subject.values()
+    wanted_totals = _totals(every, wanted.subjects, len(result.class_names))
     if totals == wanted_totals and not details:
         return []
     known = {key.split("/")[1] for key in labels} | wanted.per_subject.keys() - {_ALL}
@@ -114,6 +138,6 @@ def _by_name(there: Set[str], wanted: dict[str, int]) -> list[str]:
     ]
 
 
-def _totals(counts: Iterable[tuple[int, ...]], subjects: int) -> str:
-    per_class = [sum(column) for column in zip(*counts, strict=True)] or [0] * len(CLASS_NAMES)
+def _totals(counts: Iterable[tuple[int, ...]], subjects: int, classes: int) -> str:
+    per_class = [sum(column) for column in zip(*counts, strict=True)] or [0] * classes
     return f"{sum(per_class)} clips ({'/'.join(map(str, per_class))}, {subjects} subjects)"

@@ -9,6 +9,7 @@ _NAMES = {
     "smic": "SMIC",
     "casme3": "CAS(ME)^3",
     "megc2019": "MEGC 2019",
+    "megc2018": "MEGC 2018",
 }
 
 

@@ -4,12 +4,14 @@ import dataclasses
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
+from input_pipeline.core import tasks
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import (
     composite,
     expected_counts,
     frame_choice,
     known_defects,
+    own_protocol,
     registry,
     shared_frames,
     sheet_files,
@@ -30,8 +32,8 @@ def read_databases(
 ) -> ReadResult:
     """All clips of the databases in key order, with every fault, correction and count.
 
-    Clips outside the 3-class protocol have the label -1; their faults never stop a build.
-    `raw_dir` holds one database, or for megc2019 the folders casme2, samm and smic. Sheets are
+    Clips outside the data set's protocol have the label -1; their faults never stop a build.
+    `raw_dir` holds one database, or of a composite the folders of its databases. Sheets are
     found below it or named in `annotations`; the composite list is used where it is there.
     `frames` is raw, cropped, or one of them by database (frame_choice). No picture is decoded.
     Raises InputError where sheets or trees are missing or unreadable; faults of single clips are
@@ -57,7 +59,11 @@ def read_databases(
         given = GivenSheets(tuple(sheets_of[name]), tuple(above[name]))
         results.append(DATABASES[name].read(folder, given, frames_of[name]))
     result = merged(results)
-    if official and set(raw_dirs) <= set(composite.DATABASES):
+    task = tasks.default(dataset)
+    if task.column == "objective_class":
+        read = [DATABASES[name] for name in raw_dirs]
+        result = own_protocol.by_objective_class(result, task, read)
+    elif official and set(raw_dirs) <= set(composite.DATABASES):
         result = _by_list(result, official, tuple(raw_dirs))
     result = _without_shared(result)
     result = dataclasses.replace(result, faults=known_defects.marked(result.faults, frames_of))
@@ -65,9 +71,8 @@ def read_databases(
     unused = (f"annotation sheet not used: {path.name} (other columns)" for path in above[""])
     notes = [*result.notes, *unused]
     for name, folder in raw_dirs.items():
-        deviating += expected_counts.deviations(
-            name, result, folder, DATABASES[name].clips_by_counts
-        )
+        names_of = DATABASES[name].clips_by_counts
+        deviating += expected_counts.deviations(name, result, folder, names_of, task.name)
         if expected_counts.is_pretend(folder):
             notes.append(f"{name}: a PRETEND database with counts of its own")
     # Every folder above a clip's frames, links followed: wherever --raw_dir points.

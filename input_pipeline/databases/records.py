@@ -74,6 +74,7 @@ def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: SheetLayout) -
             not_counted["no clip of the database"] += len(clips)
             continue
         key, label = f"{layout.database}/{clip.subject}/{clip.clip}", -1
+        objective = labels.objective_class(clip.cells.get("objective_class", ""))
         why_outside = "left out of the protocol by name" if part is Part.OUTSIDE else ""
         try:
             emotions = [_corrected(c, "emotion", corrections) for c in clips]
@@ -89,7 +90,7 @@ def read_rows(rows: Iterable[tuple[int, dict[str, str]]], layout: SheetLayout) -
             records.append(_record(clip, layout, corrections, label, classes[0].label7))
         except ClipFault as fault:
             outside = bool(why_outside)
-            faults.append(FaultyClip(key, fault.code, fault.detail, label, outside=outside))
+            faults.append(FaultyClip(key, fault.code, fault.detail, label, "", outside, objective))
         if why_outside:
             not_counted[why_outside] += len(clips)
     return ReadResult(

@@ -1,7 +1,7 @@
 """All databases that can be read, and the data sets that are made of them.
 
 A new database is a file with its reader and its value, an entry here, its classes in
-class_maps.csv and its published counts in expected_counts.csv.
+class_maps.csv and its published counts in expected_counts.csv and class_set_counts.csv.
 """
 
 from typing import NamedTuple
@@ -27,6 +27,11 @@ DATA_SETS = {
         composite.DATABASES,
         "the composite of SMIC-HS, CASME II and SAMM (MEGC 2019)",
         "10.1109/FG.2019.8756611",
+    ),
+    "megc2018": DataSet(
+        ("casme2", "samm"),
+        "CASME II and SAMM in objective classes (MEGC 2018)",
+        "10.1109/FG.2018.00106",
     ),
 }
 STORED_DATASETS = tuple(DATA_SETS)

@@ -6,6 +6,8 @@ import operator
 import pathlib
 from typing import Any
 
+from input_pipeline.core.clips import CLASS_NAMES
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipRecord:
@@ -19,16 +21,18 @@ class ClipRecord:
     subject: str
     clip: str
     onset: int
-    # None where no apex is annotated: all of SMIC, single clips outside the 3-class protocol.
+    # None where no apex is annotated: all of SMIC, single clips outside the protocol.
     apex: int | None
     offset: int
     # As written in the sheet, or the name of the clip's folder.
     emotion: str
-    # Index into clips.CLASS_NAMES; -1 outside the 3-class protocol.
+    # Index into the classes of the data set's protocol, the usual three of most; -1 outside it.
     label: int
     # -1 where the database has none.
     label7: int = -1
     objective_class: int = -1
+    # Whether an apex that is not annotated is no fault though the clip has a class.
+    apex_optional: bool = False
     frames: tuple[tuple[int, pathlib.Path], ...]
 
     @property
@@ -46,7 +50,7 @@ class FaultyClip:
     """A clip that cannot be used; `code` is a key of clip_faults.REASONS.
 
     `known` says where the defect is described if it belongs to the release. `label` is -1 where
-    the class is unknown or the clip is `outside` the 3-class protocol.
+    the class is unknown or the clip is `outside` the protocol.
     """
 
     key: str
@@ -55,6 +59,7 @@ class FaultyClip:
     label: int = -1
     known: str = ""
     outside: bool = False
+    objective_class: int = -1
 
     @property
     def stops_build(self) -> bool:
@@ -83,8 +88,8 @@ class AppliedCorrection:
 class ReadResult:
     """What a reader found: usable clips in key order, and everything that was not taken as is.
 
-    Clips outside the 3-class protocol have the label -1. `outside_protocol` counts their rows, and
-    those that are no clips, by reason; `deviations` says how the protocol's
+    Labels are indices into `class_names`, -1 outside the protocol. `outside_protocol` counts the
+    rows outside it, and those that are no clips, by reason; `deviations` says how the protocol's
     clips (those that are there, usable or not) differ from the published counts; `notes` names
     the sheets and folders that were read, relative to the raw folder; `frames` says for each
     database whether its raw or its cropped frames were read; `pretend` is set where one of the
@@ -99,6 +104,7 @@ class ReadResult:
     notes: tuple[str, ...] = ()
     frames: dict[str, str] = dataclasses.field(default_factory=dict)
     pretend: bool = False
+    class_names: tuple[str, ...] = CLASS_NAMES
 
     def __post_init__(self) -> None:
         for name in ("clips", "faults"):

@@ -15,7 +15,7 @@ _NOT_IN_SECOND = "032_3_1"
 
 
 def write_database(database: str, output: pathlib.Path) -> None:
-    """Write the pretend database; megc2019 is the other three and the composite list.
+    """Write the pretend database; a composite is others, megc2019 with its list as well.
 
     The same bytes on every call. Faces are a free portrait's, numbers are invented. Raises
     InputError where `output` holds something already.
@@ -27,7 +27,7 @@ def write_database(database: str, output: pathlib.Path) -> None:
         root = output if databases == (database,) else output / name
         root.mkdir(parents=True, exist_ok=True)
         _WRITERS[name](root)
-    if len(databases) > 1:
+    if database == "megc2019":
         _write_list(output)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from input_pipeline.core import escaping, invocation
 from input_pipeline.core.clip_faults import REASONS, RULES
-from input_pipeline.core.clips import CLASS_NAMES, entitled
+from input_pipeline.core.clips import entitled
 from input_pipeline.core.files import write_whole
 from input_pipeline.core.tables import Table
 from input_pipeline.databases import known_defects
@@ -89,20 +89,21 @@ def _clips_csv(
             continue
         flow, strain = f"{quality.flow_max_px:.3f}", f"{quality.strain_mean:.5f}"
         numbers = (f"{quality.detector_score:.4f}", flow, strain)
-        word = _word(label_of.get(outcome.key, -1))
+        word = _word(result, label_of.get(outcome.key, -1))
         frames = (str(quality.onset_frame), str(quality.apex_frame))
         rows.append((outcome.key, word, "used", "", "", " ".join(quality.rules), *frames, *numbers))
     for fault in faults:
-        status = "left out (outside the 3 classes)" if fault.outside else "bad"
+        outside = f"left out (outside the {len(result.class_names)} classes)"
+        status = outside if fault.outside else "bad"
         status = "left out (known defect)" if fault.known else status
         detail = f"{fault.detail} {fault.known}".strip()
         empty = [""] * (1 + len(_QUALITY))
-        rows.append((fault.key, _word(fault.label), status, fault.code, detail, *empty))
+        rows.append((fault.key, _word(result, fault.label), status, fault.code, detail, *empty))
     return Table("", COLUMNS, sorted(rows)).csv()
 
 
-def _word(label: int) -> str:
-    return CLASS_NAMES[label] if label >= 0 else ""
+def _word(result: ReadResult, label: int) -> str:
+    return result.class_names[label] if label >= 0 else ""
 
 
 def _markdown(
@@ -116,14 +117,15 @@ def _markdown(
     label_of = result.labels()
     used = [outcome for outcome in outcomes if outcome.quality is not None]
     per_class = collections.Counter(label_of.get(outcome.key, -1) for outcome in used)
-    without = f", {per_class[-1]} outside the 3 classes" if per_class[-1] else ""
+    classes = len(result.class_names)
+    without = f", {per_class[-1]} outside the {classes} classes" if per_class[-1] else ""
     subjects = {outcome.key.rsplit("/", 1)[0] for outcome in used}
     rules = collections.Counter(rule for o in used if o.quality for rule in o.quality.rules)
     codes = collections.Counter((fault.code, bool(fault.known)) for fault in faults)
     parts = [
         f"# {escaping.markdown(entitled(title, pretend=result.pretend))}\n",
         f"{len(used)} clips of {len(subjects)} subjects are usable ("
-        + ", ".join(f"{per_class[label]} {name}" for label, name in enumerate(CLASS_NAMES))
+        + ", ".join(f"{per_class[label]} {name}" for label, name in enumerate(result.class_names))
         + f"{without}); {len(faults)} are not. One line per clip stands in `clips.csv`.\n",
         _list("Read from", result.notes),
         _list("Counts that deviate from the published ones", result.deviations),
@@ -152,7 +154,7 @@ def _markdown(
             [(c.key, c.field, c.old, c.new, c.reason, c.source) for c in result.corrections],
         ),
         _table(
-            "Rows outside the 3-class protocol",
+            f"Rows outside the {classes}-class protocol",
             ("reason", "rows"),
             [(reason, str(count)) for reason, count in sorted(result.outside_protocol.items())],
         ),

@@ -37,6 +37,7 @@ def write_pages(
     folder: pathlib.Path,
     *,
     pretend: bool,
+    class_names: Sequence[str] = CLASS_NAMES,
 ) -> list[pathlib.Path]:
     """Write faces_<database>_01.png and so on into `folder`, one row per clip; returns the paths.
 
@@ -47,13 +48,13 @@ def write_pages(
         own = [record for record in records if record.database == database]
         # The warning stays: of a composite, one part may be pretend and another real.
         title = entitled(f"{WARNING} - {in_words(database)}, layout {layout}", pretend=pretend)
-        rows = (_row(layout, record, maps_of(record)) for record in own)
+        rows = (_row(layout, record, maps_of(record), class_names) for record in own)
         paths += GRID.write(folder, f"faces_{database}", len(own), rows, title)
     page.remove_others(folder, "faces_*.png", paths)
     return paths
 
 
-def _row(layout: str, record: ClipRecord, maps: ClipMaps) -> page.Row:
+def _row(layout: str, record: ClipRecord, maps: ClipMaps, class_names: Sequence[str]) -> page.Row:
     face = maps.onset_SxS.shape[0]
     # HTNet's cut exists at 28 pixels only.
     size = MAP_SIZE if layout == "quad_htnet" else face
@@ -62,7 +63,7 @@ def _row(layout: str, record: ClipRecord, maps: ClipMaps) -> page.Row:
         lines=(
             record.subject,
             record.clip,
-            CLASS_NAMES[record.label] if record.label >= 0 else record.emotion,
+            class_names[record.label] if record.label >= 0 else record.emotion,
             f"frames {maps.quality.onset_frame}, {maps.quality.apex_frame}",
             f"flow up to {maps.quality.flow_max_px:.2f} px",
             *maps.quality.rules,

@@ -47,6 +47,9 @@ def load(
 
     Raises InputError as every_clip and tasks.selected do.
     """
+    if task is not None and dataset in DATASETS:
+        # Before anything is read.
+        tasks.named(dataset, task)
     return tasks.selected(every_clip(dataset, layout, data_dir, synthetic_size), task)
 
 

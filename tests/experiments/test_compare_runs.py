@@ -5,6 +5,7 @@ experiments.scores.comparison.
 """
 
 import csv
+import json
 import re
 
 import numpy as np
@@ -15,8 +16,10 @@ from PIL import Image
 
 from ahmsa_jax.metrics import f1_per_class, pooled_scores
 from experiments.files.run_files import read_predictions
+from experiments.run.spec import config_hash
 from experiments.scores import comparison_rows, paired
 from experiments.scores.published import rows as published_rows
+from experiments.scores.summary import read_records
 
 # Two clips each of three subjects, and answers of two runs.
 TRUTH = {"casme2/a": (0, 1), "samm/b": (2, 0), "smic/c": (1, 2)}
@@ -218,3 +221,42 @@ def test_mistakes_of_the_command(tmp_path):
     ):
         assert_mistake(run_command("experiments.compare", *arguments), *parts)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good"]
+
+
+def of_classes(workdir, dataset, task, names):
+    """A run of one fold with these classes."""
+    written_runs.write(
+        workdir, [{"casme2/sub01": ([0, 1], [0, 1])}], dataset=dataset, pretend=False
+    )
+    path = workdir / "config.json"
+    stored = json.loads(path.read_text())
+    stored["config"] |= {"task": task} if task else {}
+    stored["config_hash"] = config_hash(stored["config"])
+    path.write_text(json.dumps(stored))
+    words = dict(zip(("negative", "positive", "surprise"), names, strict=True))
+    text = (workdir / "predictions.csv").read_text()
+    for old, new in words.items():
+        text = text.replace(old, new)
+    (workdir / "predictions.csv").write_text(text)
+    return workdir
+
+
+def test_runs_of_other_class_sets_are_set_apart(tmp_path):
+    """Both have as many classes, and yet no row of one stands in the table of the other."""
+    runs = {
+        "emotions": ("casme2", "5", ("disgust", "fear", "others")),
+        "objective": ("casme2", "objective5", ("I", "II", "III")),
+        "usual": ("casme2", None, ("negative", "positive", "surprise")),
+    }
+    rows = []
+    for name, (dataset, task, names) in runs.items():
+        records = read_records([of_classes(tmp_path / name, dataset, task, names)])
+        rows.append(comparison_rows.our_row(name, records))
+    groups = comparison_rows.by_data_set(rows)
+    assert [len(group) for group in groups] == [1] * 3
+    words = [comparison_rows.classes_in_words(group[0]) for group in groups]
+    assert words == [", 5 classes", ", 5 objective classes", ""]
+    # The clips of a release are those of the class set.
+    assert [row.clips for row in rows] == ["2 of 246, part", "2 of 185, part", "2 of 145, part"]
+    published = comparison_rows.published_lines(["casme3"])
+    assert {row.classes for row in published} == {"3", "7"}

@@ -11,6 +11,9 @@ import pytest
 from command_runner import assert_mistake, run_command
 from small_runs import SHALLOW, rows
 
+from experiments.scores import figures
+from experiments.scores.summary import read_records
+
 SETTING = ("--dataset=synthetic", *SHALLOW, "--epochs=1")
 
 
@@ -52,7 +55,21 @@ def test_a_run_of_another_split(tmp_path, flags, keys, words):
     clips = Counter((row["database"], row["subject"], row["clip"]) for row in predictions)
     assert (len(clips), set(clips.values())) == (160, {1})
     assert {row["database"] for row in predictions} == {f"synthetic-{name}" for name in "abc"}
-    assert words in (tmp_path / "run" / "summary.md").read_text()
+    report = (tmp_path / "run" / "summary.md").read_text()
+    assert words in report
+    # Every table of the leaky split says so, and no other split's.
+    leaky = config["split"] == "clip_kfold"
+    for name in ("Scores (", "Confusion matrix (", "Clips", "Subjects"):
+        (title,) = [
+            line for line in report.splitlines() if line.startswith(f"## PRETEND data: {name}")
+        ]
+        assert title.endswith(", subjects on both sides") == leaky
+    assert ("**Subjects on both sides:** what a fold is tested on" in report) == leaky
+    latex = (tmp_path / "run" / "scores.tex").read_text()
+    assert latex.count("caption{PRETEND") == 3
+    assert latex.count("subjects on both sides") == 3 * leaky
+    with_mean = "| mean over held-out databases | " in report
+    assert with_mean == (config["split"] == "holdout_database")
     again = run_command("experiments.report", f"--workdir={tmp_path / 'run'}")
     assert again.status == 0, again.err
     compared = run_command(
@@ -60,6 +77,16 @@ def test_a_run_of_another_split(tmp_path, flags, keys, words):
     )
     assert compared.status == 0, compared.err
     assert words in (tmp_path / "compared" / "comparison.md").read_text()
+
+
+def test_pictures_and_parts_name_folds_not_subjects(tmp_path):
+    part = ("--split=clip_kfold", "--folds=4", "--subjects=clip_kfold/1")
+    run(tmp_path / "run", *part)
+    text = (tmp_path / "run" / "summary.md").read_text()
+    assert "1 of the data set's 4 folds were asked for" in text
+    assert "| subject | clips |" in text
+    for figure in figures.pictures(read_records([tmp_path / "run"])).values():
+        assert "4-fold over clips, subjects on both sides" in figure.get_suptitle()
 
 
 def test_single_folds_are_asked_for_by_their_keys(tmp_path):

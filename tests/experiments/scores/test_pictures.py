@@ -168,7 +168,7 @@ def row(method, uf1, selection=NOT_STATED, **changes):
 def test_a_panel_holds_our_runs_and_at_most_ten_published_rows():
     published = [row(f"method {n}", 0.5 + n / 100) for n in range(20)]
     honest = [row("honest", 0.1, LAST), row("AHMSA-Net (2024)", 0.2)]
-    doubled = [row("method 19 (2024)", 0.69), row("seven", 0.9, classes=7)]
+    doubled = [row("method 19 (2024)", 0.69), row("seven", 0.9, classes="7")]
     ours = [row("ours", 0.3, LAST, is_ours=True), row("other", 0.4, PICKED, is_ours=True)]
     made_up = row("toy", 0.95, LAST, is_ours=True, pretend=True)
     alone = row("unseen", 0.99, dataset="samm")
