@@ -18,7 +18,7 @@ from input_pipeline.core.clips import Clips
 class Places(NamedTuple):
     """Where a method that reads more than the stored maps finds it."""
 
-    data_dir: pathlib.Path
+    data_dir: pathlib.Path | None = None
     raw_dir: pathlib.Path | None = None
 
 
