@@ -33,7 +33,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "experiments": (
         ("run",),
-        ("baselines", "weighing"),
+        ("baselines", "classical_methods", "weighing"),
         ("files",),
         ("schedule", "scores"),
         ("cluster", "timing"),

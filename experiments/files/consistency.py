@@ -92,6 +92,8 @@ def _fault_of_log(
 ) -> str | None:
     """What of the folds' logs cannot be: epochs missing, or counts that are not of their clips."""
     epochs, every = spec.epochs, spec.eval_every
+    if spec.kind == "classical":
+        return "has entries, which no classical method makes," if any(entries_of_folds) else None
     wanted = sorted({*range(every, epochs + 1, every), epochs}) if every else [epochs]
     counts_of = dict.fromkeys(wanted, np.zeros_like(final_KxK))
     for entries in entries_of_folds:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.training.protocols import Job
-from experiments.run.chunk import Chunk, ChunkResult, History
+from experiments.run.chunk import Choice, Chunk, ChunkResult, History
 from input_pipeline.core.clips import Clips
 from input_pipeline.core.files import read_text, write_whole
 from input_pipeline.core.tables import csv_text
@@ -30,6 +30,8 @@ _PROBABILITY = "prob_"
 _CLIP_COLUMNS = ("seed", "database", "subject", "clip", "label", "prediction")
 _TRAINING = ("n_train", "n_test", "steps_per_epoch", "correct", "final_loss")
 FOLD_COLUMNS = ("seed", "database", "subject", *_TRAINING, "status", "chunk", "seconds")
+# Of runs with inner selection alone.
+CHOICE_COLUMNS = ("epochs", "candidate", "inner_score")
 # Of one of these files: 100,000 folds with 200 lines each stay below.
 MOST_BYTES = 4 * 2**30
 # At most about so many epochs of a fold are logged, besides those evaluated and the last.
@@ -67,6 +69,7 @@ class FoldRow:
     correct: int
     status: str
     seconds: float
+    choice: Choice | None = None  # of inner selection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,17 +110,26 @@ def write_run_files(
             status, seconds = "finished" if done else "failed", result.seconds / len(chunk.jobs)
             training = (job.fold.n_train, len(label_T), chunk.shape.steps, correct, loss)
             ending = (status, chunk.number, f"{seconds:.3f}")
-            folds.append((job.seed, database, subject, *training, *ending))
+            choice = _choice_cells(result.choices[row]) if result.choices else ()
+            folds.append((job.seed, database, subject, *training, *ending, *choice))
             metrics += _log_lines(job.seed, job.fold.key, row, result)
+    columns: tuple[str, ...] = FOLD_COLUMNS
+    if any(result.choices for _, result in finished):
+        columns += CHOICE_COLUMNS
     texts = {
         PREDICTIONS_FILE: csv_text(prediction_columns(clips.class_names), sorted(predictions)),
-        FOLDS_FILE: csv_text(FOLD_COLUMNS, sorted(folds)),
+        FOLDS_FILE: csv_text(columns, sorted(folds)),
         METRICS_FILE: "".join(f"{line}\n" for *_, line in sorted(metrics)),
     }
     for name, text in texts.items():
         path = workdir / name
         if not path.is_file() or path.read_bytes() != text.encode():
             write_whole(path, text)
+
+
+def _choice_cells(choice: Choice) -> tuple[str, str, str]:
+    epochs = "" if choice.epochs is None else str(choice.epochs)
+    return epochs, choice.candidate, f"{choice.score:.9g}"
 
 
 def _clip_rows(
@@ -138,8 +150,8 @@ def _log_lines(seed: int, key: str, row: int, result: History) -> list[tuple[int
     every = max(1, -(-epochs // LOGGED_EPOCHS))
     place_of = {int(epoch): place for place, epoch in enumerate(result.evaluated_V)}
     lines = []
-    # Given weights, evaluated as they are, stand under epoch 0.
-    for epoch in range(1, epochs + 1) if epochs else [0]:
+    # Given weights, evaluated as they are, stand under epoch 0; a method without epochs nowhere.
+    for epoch in range(1, epochs + 1) if epochs else place_of:
         if epoch % every and epoch not in place_of and epoch not in (1, epochs):
             continue
         loss = float(result.loss_SxE[row, epoch - 1]) if epochs else math.nan
@@ -174,7 +186,7 @@ def read_folds(workdir: pathlib.Path) -> list[FoldRow]:
     """Rows of folds.csv; raises ConfigError on a missing or damaged file."""
     path = workdir / FOLDS_FILE
     header, rows = _read_csv(path)
-    if tuple(header) != FOLD_COLUMNS:
+    if tuple(header) not in (FOLD_COLUMNS, (*FOLD_COLUMNS, *CHOICE_COLUMNS)):
         raise _damaged(path, f"its header is not {','.join(FOLD_COLUMNS)}")
 
     def fold(row: dict[str, str]) -> FoldRow:
@@ -183,9 +195,17 @@ def read_folds(workdir: pathlib.Path) -> list[FoldRow]:
         key = f"{row['database']}/{row['subject']}" if row["database"] else row["subject"]
         numbers = ("seed", "n_train", "n_test", "correct")
         seed, n_train, n_test, correct = (int(row[name]) for name in numbers)
-        return FoldRow(seed, key, n_train, n_test, correct, row["status"], float(row["seconds"]))
+        ended = (row["status"], float(row["seconds"]), _choice(row))
+        return FoldRow(seed, key, n_train, n_test, correct, *ended)
 
     return _parsed(path, rows, fold)
+
+
+def _choice(row: dict[str, str]) -> Choice | None:
+    if CHOICE_COLUMNS[0] not in row:
+        return None
+    epochs = int(row["epochs"]) if row["epochs"] else None
+    return Choice(epochs, row["candidate"], float(row["inner_score"]))
 
 
 def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ahmsa_jax.training.protocols import EpochShape, Job
 
-# Of folds whose weights were given: no epoch, no step.
+# Of folds whose weights were given, or that know no epochs: no epoch, no step.
 NOT_TRAINED = EpochShape(0, 0, 0)
 
 
@@ -71,11 +71,21 @@ def empty_history(jobs: int, num_classes: int) -> History:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What inner selection chose for a fold, by its training subjects alone."""
+
+    epochs: int | None  # None: the method knows no epochs
+    candidate: str  # the flags, as a line of --candidates; empty where there were none
+    score: float  # of the inner folds together, larger is better
+
+
 @dataclasses.dataclass
 class ChunkResult(History):
     """The whole history of a chunk, and the probabilities after the last epoch."""
 
     probability: list[np.ndarray]  # per job (held-out clips, K)
+    choices: tuple[Choice, ...] = ()  # per job, of runs with inner selection
 
     def finished(self, row: int) -> bool:
         """Whether the job ended with finite losses and probabilities."""

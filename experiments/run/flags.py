@@ -23,7 +23,8 @@ Values = flags.FlagValues
 DEFAULT_PARTS = 5
 
 
-def _define_settings(config: type[Settings]) -> None:
+def define_settings(config: type[Settings]) -> None:
+    """Define the flags of a settings dataclass that are not there yet; call before parsing."""
     for field in dataclasses.fields(config):
         name: str = field.name
         default: Any = field.default
@@ -82,7 +83,7 @@ def define_model_flags() -> None:
         "own recipe, ours. Single flags win.",
     )
     for network in NETWORKS.values():
-        _define_settings(network.config)
+        define_settings(network.config)
 
 
 def define_autotune_flag() -> None:
@@ -114,7 +115,7 @@ def define_workdir_flags() -> None:
 
 
 def define_split_flags() -> None:
-    """Define the flags that split the clips into folds; call once, before parsing."""
+    """Define the flags that say how clips are held out; call once, before parsing."""
     flags.DEFINE_enum(
         "split",
         "loso",
@@ -132,12 +133,22 @@ def define_split_flags() -> None:
     )
 
 
+def define_shuffle_flag() -> None:
+    """Define --shuffle_labels; call once, before parsing."""
+    flags.DEFINE_bool(
+        "shuffle_labels",
+        False,
+        "Control run: labels permuted among the clips, from --seed; scores must fall to chance.",
+    )
+
+
 def define_training_flags() -> None:
     """Define the flags of any training; call once, before parsing."""
     define_data_flags()
     define_model_flags()
     define_workdir_flags()
     define_split_flags()
+    define_shuffle_flag()
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
     seeds_help = "Seeds to run: seed, seed + 1, ..."
     flags.DEFINE_integer("num_seeds", 1, seeds_help, lower_bound=1, upper_bound=10_000)
@@ -158,17 +169,12 @@ def define_training_flags() -> None:
         serializer=flags.ListSerializer("/"),
     )
     flags.DEFINE_bool(
-        "shuffle_labels",
-        False,
-        "Control run: labels permuted among the clips, from --seed; scores must fall to chance.",
-    )
-    flags.DEFINE_bool(
         "save_weights",
         False,
         "Keep each fold's final parameters under WORKDIR/weights/seed-<seed>, for "
         "experiments.evaluate.",
     )
-    _define_settings(TrainConfig)
+    define_settings(TrainConfig)
 
 
 def define_run_flags() -> None:

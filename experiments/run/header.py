@@ -1,7 +1,7 @@
 """The first lines a run prints, and the files that say where and how it was made."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.run import environment
@@ -28,14 +28,9 @@ def print_header(
     `network` ends the line of the network (parameters, framework), `devices` are lines of their
     own.
     """
-    clips, training, spec = run.clips, run.train_config, run.spec
-    classes = ", ".join(
-        f"{int((clips.label_N == label).sum())} {name}"
-        for label, name in enumerate(clips.class_names)
-    )
+    training, spec = run.train_config, run.spec
     lines = [
-        f"data: {clips.dataset}/{clips.layout}, {len(clips)} clips ({classes})",
-        f"folds: {len(run.here)} of {len(run.folds)} {spec.split_words.header}",
+        *data_lines(run.clips, spec, len(run.here), len(run.folds)),
         f"network: {spec.model}, {size_in_words(spec.network)}{network}",
         f"training: {training.epochs} epochs, batch {training.batch_size}, learning rate "
         f"{training.learning_rate:g}, {precision}, seeds "
@@ -50,6 +45,18 @@ def print_header(
     print("\n".join(lines), flush=True)
 
 
+def data_lines(clips: Clips, spec: RunSpec, here: int, folds: int) -> list[str]:
+    """The first lines of any run: its clips, and how many of its folds are done here."""
+    classes = ", ".join(
+        f"{int((clips.label_N == label).sum())} {name}"
+        for label, name in enumerate(clips.class_names)
+    )
+    return [
+        f"data: {clips.dataset}/{clips.layout}, {len(clips)} clips ({classes})",
+        f"folds: {here} of {folds} {spec.split_words.header}",
+    ]
+
+
 def store_surroundings(
     run: Run,
     given: Values,
@@ -58,11 +65,16 @@ def store_surroundings(
     more: dict[str, Any],
 ) -> None:
     """Note where and how the run was made, unless an earlier start did."""
-    if not (workdir / environment.FILE).exists():
-        facts = environment.describe(devices) | more | data_facts(run.spec, run.clips)
-        write_whole(workdir / environment.FILE, canonical_json(facts))
-    if not (workdir / FLAGS_FILE).exists():
-        write_whole(workdir / FLAGS_FILE, _as_flagfile(run, given))
+    facts = environment.describe(devices) | more | data_facts(run.spec, run.clips)
+    current = {**vars(run.network_config), **vars(run.train_config)}
+    store(workdir, facts, flagfile(current, setting_names(), given))
+
+
+def store(workdir: pathlib.Path, facts: dict[str, Any], flags_text: str) -> None:
+    """Write both files, unless an earlier start did."""
+    for name, text in ((environment.FILE, canonical_json(facts)), (FLAGS_FILE, flags_text)):
+        if not (workdir / name).exists():
+            write_whole(workdir / name, text)
 
 
 def data_facts(spec: RunSpec, clips: Clips) -> dict[str, Any]:
@@ -70,10 +82,11 @@ def data_facts(spec: RunSpec, clips: Clips) -> dict[str, Any]:
     return {"data_sha256": spec.data_sha256, "data_provenance": clips.provenance}
 
 
-def _as_flagfile(run: Run, given: Values) -> str:
-    """The run's flags, one a line, usable with --flagfile; settings as they came to be."""
-    current = {**vars(run.network_config), **vars(run.train_config)}
-    names = setting_names()
+def flagfile(current: Mapping[str, object], names: Collection[str], given: Values) -> str:
+    """The run's flags, one a line, usable with --flagfile; the settings `names` as they came to be.
+
+    `current` holds their values, of those that the run has.
+    """
     lines = [
         f"--{name}={_as_text(current[name])}" for name in names if name in current and name in given
     ]

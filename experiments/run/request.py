@@ -55,17 +55,22 @@ class Run:
         }
 
     def notes(self) -> list[str]:
-        """Sentences that the reports must show: a control run, classes missing from training."""
-        found = []
-        if self.spec.shuffled_labels:
-            found.append("control run: the labels are shuffled, so these are scores at chance")
-        names = self.clips.class_names
-        for fold in self.folds_here:
-            found += [
-                f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
-                for label in vanished_classes(fold, self.clips.label_N, len(names))
-            ]
-        return found
+        """Sentences that the reports must show."""
+        return notes(self.clips, self.folds_here, shuffled=self.spec.shuffled_labels)
+
+
+def notes(clips: Clips, folds: list[Fold], *, shuffled: bool) -> list[str]:
+    """Sentences on a control run, and on classes missing from a fold's training."""
+    found = []
+    if shuffled:
+        found.append("control run: the labels are shuffled, so these are scores at chance")
+    names = clips.class_names
+    for fold in folds:
+        found += [
+            f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
+            for label in vanished_classes(fold, clips.label_N, len(names))
+        ]
+    return found
 
 
 def read_clips(given: Values) -> Clips:
@@ -74,6 +79,21 @@ def read_clips(given: Values) -> Clips:
     Raises ConfigError or InputError on what cannot be.
     """
     layout = data_flags.layout(presets(given.model, given.recipe)["layout"])
+    if given.arrays is None:
+        # A setting out of range is refused before the data set is read.
+        run_flags.settings(given, given.dataset, {})
+    clips = clips_in(given, layout, f"--model={given.model}")
+    height, width = clips.flow_NxHxWxC.shape[1:3]
+    if height != width:
+        raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")
+    return clips
+
+
+def clips_in(given: Values, layout: str, asking: str) -> Clips:
+    """The clips that --dataset or --arrays name, in a layout; `asking` is the flag that wants it.
+
+    Raises ConfigError or InputError on what cannot be.
+    """
     if given.arrays is not None:
         if not given.arrays:
             raise ConfigError("--arrays is empty; name a file of input_pipeline.export.")
@@ -81,22 +101,15 @@ def read_clips(given: Values) -> Clips:
             raise ConfigError("--arrays and --dataset exclude each other; give one of them.")
         clips = loader.load_arrays(pathlib.Path(given.arrays).expanduser(), given.classes)
         if clips.layout != layout:
-            asked = "--layout" if given["layout"].present else f"--model={given.model}"
+            asked = "--layout" if given["layout"].present else asking
             raise ConfigError(
                 f"--arrays holds maps of the layout {clips.layout}, {asked} asks for {layout}; "
                 "export the data set again with that layout, or give --layout="
                 f"{clips.layout} to train on these."
             )
-    else:
-        # A setting out of range is refused before the data set is read.
-        run_flags.settings(given, given.dataset, {})
-        size = data_flags.synthetic_size()
-        folder = data_flags.data_dir()
-        clips = loader.load(given.dataset, layout, folder, size, given.classes)
-    height, width = clips.flow_NxHxWxC.shape[1:3]
-    if height != width:
-        raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")
-    return clips
+        return clips
+    size, folder = data_flags.synthetic_size(), data_flags.data_dir()
+    return loader.load(given.dataset, layout, folder, size, given.classes)
 
 
 def from_data(clips: Clips) -> dict[str, int]:

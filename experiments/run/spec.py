@@ -7,11 +7,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self
 
-Kind = Literal["jax", "pytorch", "given"]
+# "classical": a method without a network, which knows no epochs.
+Kind = Literal["jax", "pytorch", "given", "classical"]
+_FRAMEWORKS: tuple[Kind, ...] = ("pytorch", "classical")
 # Stored by every run under their own names.
 _AS_NAMED = ("dataset", "layout", "shuffled_labels", "data_sha256", "model", "eval_every", "shard")
 # Stored only where they differ from what every earlier run did.
-_LATER = {"task": None, "split": "loso", "folds": None, "select": "last"}
+_LATER: dict[str, Any] = {"task": None, "split": "loso", "folds": None, "select": "last"}
+_LATER |= {"select_by": None, "inner_folds": None, "candidates": None}
 _OF_JAX = ("folds_at_once", "parallel")
 _MISSING = "absent"
 
@@ -63,7 +66,8 @@ class RunSpec:
     network. `to_json` gives what runs have always stored: a run keeps its hash and its folder.
     """
 
-    kind: Kind  # trained by this engine, trained in PyTorch, or evaluated with given weights
+    # Trained by this engine, trained in PyTorch, evaluated with given weights, or no network.
+    kind: Kind
     dataset: str
     layout: str
     data_sha256: str
@@ -83,13 +87,17 @@ class RunSpec:
     split: str = "loso"
     folds: int | None = None  # of the splits into parts
     select: str = "last"  # of choices.SELECTIONS: which epoch is a fold's result
+    # Of inner selection: a name of selection.SELECT_BY, the parts, and the lines of --candidates.
+    select_by: str | None = None
+    inner_folds: int | None = None
+    candidates: tuple[str, ...] | None = None
     # Keys that this version does not know, of a run that another one wrote.
     others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def is_trained(self) -> bool:
-        """Whether the run trained its weights itself."""
-        return self.kind != "given"
+        """Whether the run trained a network itself, epoch by epoch."""
+        return self.kind in ("jax", "pytorch")
 
     @property
     def epochs(self) -> int:
@@ -115,20 +123,22 @@ class RunSpec:
             stored["save_weights"] = self.save_weights
         if self.kind == "jax":
             stored |= {name: getattr(self, name) for name in _OF_JAX}
-        elif self.kind == "pytorch":
-            stored["framework"] = "pytorch"
+        elif self.kind in _FRAMEWORKS:
+            stored["framework"] = self.kind
         else:
             stored["weights_sha256"] = self.weights_sha256
         for name, default in _LATER.items():
-            if getattr(self, name) != default:
-                stored[name] = getattr(self, name)
+            if (value := getattr(self, name)) != default:
+                stored[name] = list(value) if isinstance(value, tuple) else value
         return stored | dict(self.others)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The settings that a run stored; raises KeyError or TypeError where they are none."""
-        kind: Kind = "pytorch" if "framework" in stored else "jax"
-        if int(stored["train_config"]["epochs"]) == 0:
+        kind: Kind = "jax"
+        if "framework" in stored:
+            kind = "classical" if stored["framework"] == "classical" else "pytorch"
+        elif int(stored["train_config"]["epochs"]) == 0:
             kind = "given"
         renamed = {"network": "model_config", "training": "train_config"}
         fields = {
@@ -138,8 +148,9 @@ class RunSpec:
         }
         known = {renamed.get(name, name) for name in fields} | {"framework"}
         fields["seeds"] = tuple(stored["seeds"])
-        if stored.get("subjects") is not None:
-            fields["subjects"] = tuple(stored["subjects"])
+        for name in ("subjects", "candidates"):
+            if stored.get(name) is not None:
+                fields[name] = tuple(stored[name])
         others = {name: value for name, value in stored.items() if name not in known}
         # Runs of the first version stored fewer keys; what they lack stays absent.
         return cls(kind=kind, others=others, **fields)

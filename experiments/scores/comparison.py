@@ -6,7 +6,13 @@ import pathlib
 from collections.abc import Sequence
 
 from ahmsa_jax.config import ConfigError
-from experiments.scores import comparison_figure, comparison_rows, drawing, paired
+from experiments.scores import (
+    comparison_figure,
+    comparison_rows,
+    drawing,
+    paired,
+    without_network,
+)
 from experiments.scores.published import PAPER
 from experiments.scores.reporting import print_tables
 from experiments.scores.summary import Records, read_records
@@ -26,28 +32,47 @@ _PICTURE = (
 _PRETEND = " (PRETEND)"
 
 
-def compare_runs(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> None:
+def compare_runs(
+    workdirs: Sequence[pathlib.Path], output: pathlib.Path, data_dir: pathlib.Path | None = None
+) -> None:
     """Write comparison.md, .csv, .tex, .png and .pdf, and paired.csv into `output`, and print them.
 
+    With `data_dir`, methods without a network stand beside the runs whose data set lies there.
     Raises ConfigError where a workdir is no run's, or a run has no finished fold.
     """
     runs = {}
     for workdir in workdirs:
         records = read_records([workdir])
-        runs[_name(workdir, workdirs) + _PRETEND * records.pretend] = records
+        runs[_marked(_name(workdir, workdirs), records)] = records
     for name, records in runs.items():
         if not records.predictions:
             raise ConfigError(f"{name} has no finished fold, so there is nothing to compare.")
+    simple, of_run, missing = without_network.beside(runs, data_dir) if data_dir else ({}, {}, [])
+    simple = {_marked(name, records): records for name, records in simple.items()}
     rows = [comparison_rows.our_row(name, records) for name, records in runs.items()]
+    for name, records in simple.items():
+        row = comparison_rows.our_row(name, records)
+        rows.append(dataclasses.replace(row, source=f"{name}, computed here"))
     # Made-up clips stand beside nothing that was measured on people.
     real = dict.fromkeys(row.dataset for row in rows if not row.pretend)
     rows += comparison_rows.published_lines(list(real))
     table = comparison_rows.comparison_table(rows)
-    pairs, refusals = _pairs(runs)
-    remarks = [*_remarks(runs, rows), *refusals]
+    couples = list(itertools.combinations(runs.items(), 2))
+    for name, records in simple.items():
+        fitting = [run for run, own in of_run.items() if any(o is records for o in own.values())]
+        couples += [((run, runs[run]), (name, records)) for run in fitting]
+    pairs, refusals = _pairs(couples)
+    remarks = [*_remarks(runs, rows), *missing]
+    for name, by_method in of_run.items():
+        remarks += without_network.added(name, runs[name], by_method)
+    remarks += refusals
     shown = [table, pairs] if pairs.rows else [table]
     _write(output, rows, shown, pairs, remarks)
     print_tables(remarks, shown, output)
+
+
+def _marked(name: str, records: Records) -> str:
+    return name.removesuffix(_PRETEND) + _PRETEND * records.pretend
 
 
 def _name(workdir: pathlib.Path, workdirs: Sequence[pathlib.Path]) -> str:
@@ -57,10 +82,12 @@ def _name(workdir: pathlib.Path, workdirs: Sequence[pathlib.Path]) -> str:
     return name if names.count(name) == 1 else str(workdir)
 
 
-def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
-    """Paired statistics of every two runs on the same clips; a sentence for every two others."""
+def _pairs(
+    couples: Sequence[tuple[tuple[str, Records], tuple[str, Records]]],
+) -> tuple[Table, list[str]]:
+    """Paired statistics of two runs on the same clips each; a sentence for every two others."""
     cells, refusals = [], []
-    for (first, mine), (second, theirs) in itertools.combinations(runs.items(), 2):
+    for (first, mine), (second, theirs) in couples:
         reason = paired.difference_of_clips(mine.predictions, theirs.predictions)
         if mine.class_names != theirs.class_names:
             reason = "they have other classes"
@@ -78,7 +105,7 @@ def _pairs(runs: dict[str, Records]) -> tuple[Table, list[str]]:
     right = ("only first right", "only second right")
     statistics = ("McNemar p", "UF1 difference", "95 % interval")
     columns = ("first run", "second run", "clips", "subjects", *right, *statistics)
-    pretend = all(records.pretend for records in runs.values())
+    pretend = all(mine.pretend and theirs.pretend for (_, mine), (_, theirs) in couples)
     return Table("Paired statistics", columns, cells, pretend, "paired"), refusals
 
 

@@ -14,7 +14,7 @@ from input_pipeline.databases.names import in_order, in_words
 
 POOLED = "pooled"
 COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")
-_OF_KIND = {"jax": "", "pytorch": ", PyTorch", "given": ", given weights"}
+_OF_KIND = {"jax": "", "pytorch": ", PyTorch", "given": ", given weights", "classical": ""}
 _EACH = "each database alone"
 LAST, PICKED = SELECTIONS["last"], "best epoch on test"
 # What is chosen without the held-out clips comes first.

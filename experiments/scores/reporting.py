@@ -22,6 +22,12 @@ _ABOUT_SCORES = (
     f"Intervals: {paired.DRAWS:,} draws of subjects with replacement, the scores of each draw from "
     "its pooled counts. Guessing: each class with the same chance, scores on average.\n"
 )
+# Whose scores the headline holds, by the kind of run.
+_WHOSE = {
+    **dict.fromkeys(("jax", "pytorch"), "of the last epoch"),
+    "given": "of the weights given, however they were chosen",
+    "classical": "of a method without a network, learnt anew in each fold",
+}
 _PRETEND = (
     "this program made the clips up. Their scores say nothing of people, so the published rows "
     "are left out."
@@ -48,6 +54,8 @@ def write_report(records: Records, output: pathlib.Path) -> list[Table]:
     parts += [scores.markdown(), _ABOUT_SCORES, *(table.markdown() for table in beside)]
     parts += [confusion.markdown(), _link("confusion_matrix")]
     parts += [_link("curves")] if "curves" in pictures else []
+    if choices := tables.choices_table(records):
+        parts.append(choices.markdown())
     parts += [tables.clips_table(records).markdown()]
     parts += [tables.subjects_table(records).markdown(), _link("subjects")]
     parts += [tables.facts_table(records).markdown()]
@@ -68,6 +76,9 @@ def title(records: Records) -> str:
     if spec.is_trained:
         rate = f"learning rate {spec.training['learning_rate']:g}"
         how = f"{spec.epochs} epochs, {rate}, {len(records.seeds)} seed(s)"
+    elif spec.kind == "classical":
+        settings = [f"{name} {value}" for name, value in spec.network.items()]
+        how = ", ".join(["no network", *settings])
     framework = ", in PyTorch" if spec.kind == "pytorch" else ""
     return entitled(
         f"{spec.model} on {in_words(spec.dataset)} ({spec.layout}){classes}, "
@@ -96,8 +107,7 @@ class Remark(NamedTuple):
 def remarks(records: Records) -> list[Remark]:
     """Sentences that a reader must not miss: what the headline is, and what is not whole."""
     ended = len(records.folds) - len(records.failed)
-    trained = records.spec.is_trained
-    whose = "of the last epoch" if trained else "of the weights given, however they were chosen"
+    whose = _WHOSE[records.spec.kind]
     lines = [Remark(_PRETEND, "PRETEND data:")] if records.pretend else []
     headline = (
         f"{ended} of {len(records.expected)} folds finished. Headline scores are those {whose}, "

@@ -17,10 +17,13 @@ from input_pipeline.databases.names import in_order, in_words, place
 _UNKNOWN = "not recorded"
 _SCORES = ("uf1", "uar", "accuracy")
 NOT_STATED = "not stated"
+NO_EPOCHS = "no epochs"
 
 
 def epoch_rule(records: Records) -> str:
     """How the epoch of a run's headline was chosen; of weights that were given nobody knows."""
+    if records.spec.kind == "classical":
+        return NO_EPOCHS
     rule = records.spec.select
     # A run of another version may name a rule that this one does not have.
     return SELECTIONS.get(rule, rule) if records.spec.is_trained else NOT_STATED
@@ -33,7 +36,7 @@ def scores_table(
 
     The last rows are two baselines on the same clips: guessing, and always the largest class.
     """
-    rule = epoch_rule(records) if records.spec.is_trained else "weights as given"
+    rule = "weights as given" if records.spec.kind == "given" else epoch_rule(records)
     interval = _intervals(records, records.predictions)
     rows = [_score_row(f"all clips, {rule}", summary["pooled"], interval, summary["pooled_std"])]
     for database in in_order(summary["by_database"]):
@@ -88,6 +91,20 @@ def clips_per_class(records: Records, predictions: Sequence[Prediction]) -> np.n
     """How many clips of each class were predicted, each counted once however many seeds."""
     label_of = {(row.subject_key, row.clip): row.label for row in predictions}
     return np.bincount(np.array(list(label_of.values()), int), minlength=len(records.class_names))
+
+
+def choices_table(records: Records) -> Table | None:
+    """What inner selection chose in how many folds; None of a run without it."""
+    found = Counter(
+        (fold.choice.candidate, "" if fold.choice.epochs is None else str(fold.choice.epochs))
+        for fold in records.folds
+        if fold.choice
+    )
+    if not found:
+        return None
+    rows = [(*chosen, str(folds)) for chosen, folds in found.most_common()]
+    columns = ("candidate", "epochs", "folds")
+    return _table(records, "Choices of the training subjects", columns, rows)
 
 
 def clips_table(records: Records) -> Table:

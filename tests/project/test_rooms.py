@@ -16,6 +16,7 @@ ROOT = draw_architecture.ROOT
 COMMANDS = {
     "experiments": {
         "benchmark",
+        "classical",
         "compare",
         "convert_weights",
         "evaluate",

@@ -1,0 +1,34 @@
+"""The methods by the name after --method. A new one: settings, two functions, an entry here."""
+
+from experiments.classical_methods.method import Method
+from experiments.classical_methods.settings import KernelFlowConfig, MajorityConfig, SvmConfig
+
+_ROOM = "experiments.classical_methods"
+_OF_SVM = (
+    "prob_ is the softmax of the machine's decisions, the largest at its prediction; it is not "
+    "calibrated: --select_by=auc suits it, a log-loss does not"
+)
+
+
+def _method(name: str, config: type, **facts: object) -> Method:
+    """A method whose two functions lie in a module of its name."""
+    module = f"{_ROOM}.{name}"
+    return Method(name, config, f"{module}:describe", f"{module}:predict", **facts)  # type: ignore[arg-type]
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        _method("majority", MajorityConfig),
+        _method("svm_maps", SvmConfig, remarks=(_OF_SVM,)),
+        _method(
+            "kernel_flow",
+            KernelFlowConfig,
+            mirrors=True,
+            remarks=(
+                "prob_ is the softmax of the regression's values at temperature 0.2; it is not "
+                "calibrated: --select_by=auc suits it, a log-loss does not",
+            ),
+        ),
+    )
+}
