@@ -43,8 +43,9 @@ AUGMENTATIONS: dict[str, Entry] = {
     "affine": f"{_TRAINING}.augmentations:affine",
     "mixup": None,
 }
-# Which epoch of a fold gives its result, in the words of the reports. None but the last so far.
-SELECTIONS: dict[str, str] = {"last": "last epoch"}
+# What gives a fold's result, in the words of the reports: the last epoch of the settings given, or
+# settings and epochs that its training subjects chose.
+SELECTIONS: dict[str, str] = {"last": "last epoch", "inner": "inner selection"}
 
 
 def loaded(entry: Entry) -> Any:

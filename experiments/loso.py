@@ -6,7 +6,7 @@ python -m experiments.loso --dataset=casme3
 from typing import TYPE_CHECKING
 
 from ahmsa_jax.config import ConfigError
-from experiments.run import exclusions, header, jax_settings
+from experiments.run import exclusions, header, inner_selection, jax_settings
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
@@ -36,6 +36,8 @@ def main() -> int:
             _dry_run(run, execution, interruption)
             return 0
         with claimed(execution.workdir, run.spec.to_json(), run.facts()):
+            if run.spec.select == inner_selection.INNER:
+                return _choose_and_report(run, execution, given, interruption)
             return _train_and_report(run, execution, given, interruption)
 
 
@@ -144,9 +146,27 @@ def _train_and_report(
     return reporting.report([workdir], workdir)
 
 
+def _choose_and_report(
+    run: Run, execution: Execution, given: Values, interruption: Interruption
+) -> int:
+    """The same with inner selection: many trainings, each a run in a folder of its own."""
+    from experiments.files import run_files
+    from experiments.schedule import nested, planning
+    from experiments.scores import reporting
+
+    place = planning.local_place(run, execution, interruption)
+    _print_header(run, execution, place)
+    print(nested.cost_in_words(run), flush=True)
+    header.store_surroundings(run, given, execution.workdir, place.devices, {})
+    finished = nested.train(run, execution, interruption)
+    run_files.write_run_files(execution.workdir, run.clips, finished)
+    return reporting.report([execution.workdir], execution.workdir)
+
+
 def start() -> None:
     """Define the flags and run the command; own extensions call this after registering theirs."""
     run_flags.define_run_flags()
+    inner_selection.define_flags("logloss")
     run_flags.define_compile_cache_flag()
     run_flags.define_autotune_flag()
     command.run(

@@ -1,6 +1,7 @@
 """The state of folds in training together, and how it is named outside.
 
-Letters in array names: A devices, S folds on one device, T held-out clips, E epochs of a dispatch.
+Letters in array names: A devices, S folds on one device, T held-out clips, E epochs of a dispatch,
+K classes.
 """
 
 import dataclasses
@@ -23,8 +24,8 @@ class ChunkState:
 
     state: FoldState
     inputs: FoldInput
-    # Classes of the held-out clips after each epoch of the last dispatch, (A, S, E, T).
-    predicted_AxSxExT: jax.Array | None = None
+    # Of the held-out clips after each epoch of the last dispatch, (A, S, E, T, K).
+    probability_AxSxExTxK: jax.Array | None = None
 
 
 def with_given(

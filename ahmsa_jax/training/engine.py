@@ -25,7 +25,7 @@ from ahmsa_jax.training.step import Data, FoldInput, FoldState, Params
 MAX_DISPATCH_EPOCHS = 100
 
 
-# In the loop over epochs: state, losses (E,) and predicted classes (E, T).
+# In the loop over epochs: state, losses (E,) and probabilities (E, T, K).
 Carry = tuple[FoldState, jax.Array, jax.Array]
 
 
@@ -185,20 +185,22 @@ class Engine:
             raise ValueError(f"{epochs} epochs in one dispatch; at most {MAX_DISPATCH_EPOCHS}.")
         if self._compiled_train is None:
             self.compile(chunk, data)
-        chunk.state, loss_AxSxE, chunk.predicted_AxSxExT = self._compiled_train(
+        chunk.state, loss_AxSxE, chunk.probability_AxSxExTxK = self._compiled_train(
             chunk.state, chunk.inputs, data, np.int32(first_epoch), np.int32(epochs)
         )
         return self._to_host(loss_AxSxE)[:, :epochs]
 
-    def predicted(self, chunk: ChunkState, jobs: Sequence[Job], place: int) -> list[np.ndarray]:
-        """Classes of each job's held-out clips after epoch `place` (from 0) of the last dispatch.
+    def evaluated(self, chunk: ChunkState, jobs: Sequence[Job], place: int) -> list[np.ndarray]:
+        """Class probabilities of each job's held-out clips after an epoch of the last dispatch.
 
-        One (held-out clips,) per job; only for epochs that `eval_every` names.
+        `place` is the epoch's in it, from 0. One (held-out clips, K) per job; only for epochs that
+        `eval_every` names.
         """
-        assert chunk.predicted_AxSxExT is not None, "no epochs have been run"
-        predicted_SxExT = self._to_host(chunk.predicted_AxSxExT)
+        assert chunk.probability_AxSxExTxK is not None, "no epochs have been run"
+        probability_SxExTxK = self._to_host(chunk.probability_AxSxExTxK)
         return [
-            predicted_SxExT[row, place, : len(job.fold.test_index)] for row, job in enumerate(jobs)
+            probability_SxExTxK[row, place, : len(job.fold.test_index)]
+            for row, job in enumerate(jobs)
         ]
 
     def predict(self, chunk: ChunkState, data: Data, jobs: Sequence[Job]) -> list[np.ndarray]:
@@ -249,6 +251,7 @@ class Engine:
         count: jax.Array,
     ) -> tuple[FoldState, jax.Array, jax.Array]:
         training = self.train_config
+        one_epoch = (self.test_places, self.model_config.num_classes)
         fold = facts.known(self._learner, fold, data)
 
         def step(
@@ -258,7 +261,7 @@ class Engine:
             return averaging.after_step(state, training), loss
 
         def body(place: jax.Array, carry: Carry) -> Carry:
-            state, loss_E, predicted_ExT = carry
+            state, loss_E, probability_ExTxK = carry
             state, loss = train.train_epoch(
                 step,
                 state,
@@ -272,18 +275,18 @@ class Engine:
             state = averaging.after_epoch(state, training, first + place)
             if self.eval_every:
                 # The epoch is the same for all folds, so that vmap leaves this a true branch.
-                predicted_T = jax.lax.cond(
+                probability_TxK = jax.lax.cond(
                     (first + place + 1) % self.eval_every == 0,
-                    lambda: self._predicted(state, fold, data).argmax(axis=-1).astype(jnp.int16),
-                    lambda: jnp.zeros(self.test_places, jnp.int16),
+                    lambda: self._predicted(state, fold, data),
+                    lambda: jnp.zeros(one_epoch),
                 )
-                predicted_ExT = predicted_ExT.at[place].set(predicted_T)
-            return state, loss_E.at[place].set(loss), predicted_ExT
+                probability_ExTxK = probability_ExTxK.at[place].set(probability_TxK)
+            return state, loss_E.at[place].set(loss), probability_ExTxK
 
         # The count is not static, so that dispatches of every length share one program.
         logged = MAX_DISPATCH_EPOCHS if self.eval_every else 0
-        predicted_ExT = jnp.zeros((logged, self.test_places), jnp.int16)
-        start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS), predicted_ExT)
+        probability_ExTxK = jnp.zeros((logged, *one_epoch))
+        start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS), probability_ExTxK)
         return jax.lax.fori_loop(0, count, body, start)
 
     def _step(

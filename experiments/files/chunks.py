@@ -59,7 +59,9 @@ def load(workdir: pathlib.Path, number: int, jobs: Sequence[Job]) -> ChunkResult
 
 def history_arrays(history: History, jobs: Sequence[Job]) -> dict[str, object]:
     """A chunk's history and the jobs it is of, as a file holds them."""
+    curve = history.curve_VxTxK
     return {
+        **({} if curve is None else {"curve": curve.astype(np.float32)}),
         "seed": np.array([job.seed for job in jobs], np.int64),
         "subject": np.array([job.fold.key for job in jobs]),
         "loss": history.loss_SxE.astype(np.float32),
@@ -86,9 +88,13 @@ def history_of(arrays: sealed.Arrays, jobs: Sequence[Job], name: str) -> History
         and loss.dtype == np.float32
         and evaluated.dtype == confusion.dtype == np.int64
     )
+    curve = arrays.get("curve")
+    held_out = sum(len(job.fold.test_index) for job in jobs)
+    if curve is not None:
+        fit = fit and curve.shape == (len(evaluated), held_out, confusion.shape[-1])
     if not fit:
         raise sealed.SealError(f"{name} holds arrays of other shapes")
-    return History(loss, evaluated, confusion, seconds)
+    return History(loss, evaluated, confusion, seconds, curve)
 
 
 def _run_of(workdir: pathlib.Path) -> str:

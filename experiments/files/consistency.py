@@ -9,6 +9,7 @@ from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import confusion_matrix
 from experiments.files import run_files
 from experiments.files.run_files import FoldKey, FoldRow, LogEntry, Prediction
+from experiments.run.inner_selection import INNER
 from experiments.run.spec import RunSpec
 
 _AGAIN = "Start the run's command again, which writes"
@@ -94,6 +95,9 @@ def _fault_of_log(
     epochs, every = spec.epochs, spec.eval_every
     if spec.kind == "classical":
         return "has entries, which no classical method makes," if any(entries_of_folds) else None
+    if spec.select == INNER:
+        # The epochs are each fold's own: its last entry is what it predicts.
+        return _fault_of_last(entries_of_folds, final_KxK)
     wanted = sorted({*range(every, epochs + 1, every), epochs}) if every else [epochs]
     counts_of = dict.fromkeys(wanted, np.zeros_like(final_KxK))
     for entries in entries_of_folds:
@@ -111,6 +115,20 @@ def _fault_of_log(
             return f"counts {found} clips of each class at epoch {epoch}, not the {held_out}"
     if not np.array_equal(counts_of[epochs], final_KxK):
         return f"differs from {run_files.PREDICTIONS_FILE} at the last epoch"
+    return None
+
+
+def _fault_of_last(
+    entries_of_folds: Sequence[Sequence[LogEntry]], final_KxK: np.ndarray
+) -> str | None:
+    counts_KxK = np.zeros_like(final_KxK)
+    for entries in entries_of_folds:
+        evaluated = [e.confusion_KxK for e in entries if e.confusion_KxK is not None]
+        if len(evaluated) != 1 or evaluated[0].shape != final_KxK.shape:
+            return "has not one evaluation of each fold"
+        counts_KxK += evaluated[0]
+    if not np.array_equal(counts_KxK, final_KxK):
+        return f"differs from {run_files.PREDICTIONS_FILE} at the chosen epoch"
     return None
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
+from ahmsa_jax.metrics import confusion_matrix
 from ahmsa_jax.training.protocols import Job
 from experiments.run.chunk import Choice, Chunk, ChunkResult, History
 from input_pipeline.core.clips import Clips
@@ -51,6 +52,7 @@ class Prediction:
     clip: str
     label: int
     prediction: int
+    probability_K: tuple[float, ...] = ()
 
     @property
     def subject_key(self) -> str:
@@ -127,6 +129,12 @@ def write_run_files(
             write_whole(path, text)
 
 
+def counts_of(job: Job, clips: Clips, probability_TxK: np.ndarray) -> np.ndarray:
+    """Confusion counts (K, K) of a job's held-out clips, rows the truth."""
+    label_T = clips.label_N[job.fold.test_index]
+    return confusion_matrix(label_T, probability_TxK.argmax(axis=-1), probability_TxK.shape[-1])
+
+
 def _choice_cells(choice: Choice) -> tuple[str, str, str]:
     epochs = "" if choice.epochs is None else str(choice.epochs)
     return epochs, choice.candidate, f"{choice.score:.9g}"
@@ -177,7 +185,8 @@ def read_predictions(workdir: pathlib.Path) -> tuple[tuple[str, ...], list[Predi
         if not all(0 <= value <= 1 for value in values):
             raise ValueError(f"the probabilities of {row['clip'][:40]!a} do not lie in 0..1")
         seed, clip = int(row["seed"]), (row["database"], row["subject"], row["clip"])
-        return Prediction(seed, *clip, names.index(row["label"]), names.index(row["prediction"]))
+        answers = (names.index(row["label"]), names.index(row["prediction"]))
+        return Prediction(seed, *clip, *answers, tuple(values))
 
     return names, _parsed(path, rows, prediction)
 

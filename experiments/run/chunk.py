@@ -1,6 +1,7 @@
 """Folds trained together, the plan of a run, and what training gives.
 
-Letters in array names: S jobs, E epochs, V evaluated epochs, K classes.
+Letters in array names: S jobs, E epochs, V evaluated epochs, T held-out clips of all jobs,
+K classes.
 """
 
 import dataclasses
@@ -39,6 +40,9 @@ class History:
     evaluated_V: np.ndarray  # epochs, counted from 1, at which held-out clips were predicted
     confusion_SxVxKxK: np.ndarray  # of the held-out clips, rows the truth
     seconds: float  # wall time, compiling included
+    # Probabilities of all jobs' held-out clips, job after job, at each evaluated epoch, for runs
+    # that choose among these.
+    curve_VxTxK: np.ndarray | None = None
 
     @property
     def epoch(self) -> int:
@@ -59,6 +63,12 @@ class History:
         self.confusion_SxVxKxK = np.concatenate(
             [self.confusion_SxVxKxK, confusion_SxKxK[:, None]], axis=1
         )
+
+    def add_probability(self, probability_TxK: np.ndarray) -> None:
+        """Append the probabilities of all jobs' held-out clips as predicted after an epoch."""
+        newest = probability_TxK[None].astype(np.float32)
+        kept = [] if self.curve_VxTxK is None else [self.curve_VxTxK]
+        self.curve_VxTxK = np.concatenate([*kept, newest])
 
 
 def empty_history(jobs: int, num_classes: int) -> History:
@@ -84,7 +94,7 @@ class Choice:
 class ChunkResult(History):
     """The whole history of a chunk, and the probabilities after the last epoch."""
 
-    probability: list[np.ndarray]  # per job (held-out clips, K)
+    probability: list[np.ndarray] = dataclasses.field(default_factory=list)  # (T of the job, K)
     choices: tuple[Choice, ...] = ()  # per job, of runs with inner selection
 
     def finished(self, row: int) -> bool:

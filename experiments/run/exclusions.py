@@ -32,6 +32,12 @@ def check(given: Values) -> None:
                 f"--{name} and --cluster exclude each other: a worker trains whole chunks on one "
                 "device and keeps no files; leave one of them out, or use --shard."
             )
+    if given.select == "inner" and (given.cluster or given.save_weights):
+        name = "cluster" if given.cluster else "save_weights"
+        raise ConfigError(
+            f"--select=inner and --{name} exclude each other: it trains many runs in the workdir, "
+            "one after another; leave one of them out."
+        )
     if given.cluster and given.autotune_file is not None:
         raise ConfigError(
             "--autotune_file is for the GPUs of this machine; leave it out with --cluster."

@@ -152,6 +152,11 @@ def define_training_flags() -> None:
     flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
     seeds_help = "Seeds to run: seed, seed + 1, ..."
     flags.DEFINE_integer("num_seeds", 1, seeds_help, lower_bound=1, upper_bound=10_000)
+    flags.DEFINE_bool(
+        "average_seeds",
+        False,
+        "Report the clips' probabilities averaged over the seeds too, as a headline of its own.",
+    )
     flags.DEFINE_integer(
         "eval_every",
         0,

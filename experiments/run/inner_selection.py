@@ -11,10 +11,13 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from ahmsa_jax.config import ConfigError, Settings
+from ahmsa_jax.config import ConfigError, NetworkConfig, Settings, TrainConfig
 from ahmsa_jax.training.protocols import Fold, SplitClips
 from ahmsa_jax.training.selection import SELECT_BY, inner_parts
+from experiments.run.flag_values import IntegersParser, WordsParser
 from experiments.run.flags import Values
+from experiments.run.recipes import FROM_DATA
+from experiments.run.spec import RunSpec
 from input_pipeline.core.files import read_text
 
 LAST, INNER = "last", "inner"
@@ -63,9 +66,10 @@ def define_flags(select_by: str) -> None:
     )
 
 
-def asked(given: Values) -> InnerSelection | None:
+def asked(given: Values, *, alone: bool = False) -> InnerSelection | None:
     """What the flags ask for, None with --select=last.
 
+    `alone`: the settings given may be the only candidate, where the number of epochs is chosen.
     Raises ConfigError where candidates would then not be read, and on a file that is not there or
     holds none.
     """
@@ -75,12 +79,21 @@ def asked(given: Values) -> InnerSelection | None:
                 "--candidates is for --select=inner; give that too, or leave --candidates out."
             )
         return None
+    if alone and given.candidates is None:
+        return InnerSelection(given.select_by, given.inner_folds, ("",))
     if not given.candidates:
         raise ConfigError(
             "--select=inner needs --candidates=FILE, one set of flags a line, such as --svm_c=0.3."
         )
     lines = read_candidates(pathlib.Path(given.candidates).expanduser())
     return InnerSelection(given.select_by, given.inner_folds, lines)
+
+
+def of_spec(spec: RunSpec) -> InnerSelection | None:
+    """What a run was asked for, None without inner selection."""
+    if spec.select != INNER:
+        return None
+    return InnerSelection(spec.select_by or "", spec.inner_folds or 0, spec.candidates or ())
 
 
 def stored(selection: InnerSelection | None) -> dict[str, Any]:
@@ -148,7 +161,7 @@ def replaced(line: str, settings: Replaced) -> Replaced:
                 f"{', '.join(f'--{own}=VALUE' for own in fields) or 'none of this method'}."
             )
         try:
-            changes[name] = _value(text, fields[name].default)
+            changes[name] = _value(text, fields[name])
         except ValueError:
             raise ConfigError(
                 f"the candidate '{line}': '{text}' is no value of --{name}, which is "
@@ -162,13 +175,31 @@ def replaced(line: str, settings: Replaced) -> Replaced:
     return found
 
 
-def _value(text: str, default: Any) -> Any:
-    """The text as a value of the default's type; raises ValueError where it is none."""
+def of_network_and_training(
+    line: str, network: NetworkConfig, training: TrainConfig
+) -> tuple[NetworkConfig, TrainConfig]:
+    """The settings of a network's run with what a line of --candidates says.
+
+    Raises ConfigError on what it cannot say; what the data set decides is no setting.
+    """
+    own = {field.name for field in dataclasses.fields(network)} - set(FROM_DATA)
+    words = line.split()
+    of_network = [word for word in words if word.removeprefix("--").partition("=")[0] in own]
+    others = " ".join(word for word in words if word not in of_network)
+    return replaced(" ".join(of_network), network), replaced(others, training)
+
+
+def _value(text: str, field: "dataclasses.Field[Any]") -> Any:
+    """The text as a value of the field's type; raises ValueError where it is none."""
+    default = field.default
+    if isinstance(default, tuple) and field.metadata["choices"] is not None:
+        return WordsParser(field.metadata["choices"]).parse(text)
     if isinstance(default, bool):
         words = {"true": True, "false": False}
         if text.lower() not in words:
             raise ValueError(text)
         return words[text.lower()]
     if isinstance(default, tuple):
-        return tuple(int(part) for part in text.split(","))
-    return type(default)(text)
+        return IntegersParser().parse(text)
+    kind: Any = type(default)
+    return kind(text)

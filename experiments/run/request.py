@@ -11,7 +11,7 @@ from ahmsa_jax.training.protocols import (
     split,
     vanished_classes,
 )
-from experiments.run import exclusions
+from experiments.run import exclusions, inner_selection
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.recipes import presets
@@ -33,6 +33,7 @@ class Run:
     folds: list[Fold]  # all folds of the data set
     requested: list[str]  # keys of the folds asked for, by --subjects
     here: list[str]  # those of them to train here, by --shard
+    keeps_curve: bool = False  # whether the probabilities of every evaluated epoch are kept
 
     @property
     def folds_here(self) -> list[Fold]:
@@ -56,7 +57,11 @@ class Run:
 
     def notes(self) -> list[str]:
         """Sentences that the reports must show."""
-        return notes(self.clips, self.folds_here, shuffled=self.spec.shuffled_labels)
+        selection = inner_selection.of_spec(self.spec)
+        return [
+            *inner_selection.remarks(selection, self.folds_here, self.clips),
+            *notes(self.clips, self.folds_here, shuffled=self.spec.shuffled_labels),
+        ]
 
 
 def notes(clips: Clips, folds: list[Fold], *, shuffled: bool) -> list[str]:
@@ -126,7 +131,11 @@ def read_run(given: Values, kind: Kind) -> Run:
     network_config, train_config, preset = run_flags.settings(
         given, clips.dataset, from_data(clips)
     )
+    selection = inner_selection.asked(given, alone=True) if "select" in given else None
     exclusions.check_training(given, clips.layout, train_config)
+    for line in selection.candidates if selection else ():
+        training = inner_selection.of_network_and_training(line, network_config, train_config)[1]
+        exclusions.check_training(given, clips.layout, training)
     parts = run_flags.parts(given)
     folds = split(given.split, clips, parts)
     requested = requested_folds(given, folds)
@@ -146,6 +155,8 @@ def read_run(given: Values, kind: Kind) -> Run:
         save_weights=given.save_weights,
         folds_at_once=given.folds_at_once if kind == "jax" else 0,
         parallel=given.parallel if kind == "jax" else "folds",
+        average_seeds=given.average_seeds,
+        **inner_selection.stored(selection),
         task=tasks.name_to_store(clips, given.classes),
         split=given.split,
         folds=parts,

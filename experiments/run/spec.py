@@ -14,7 +14,7 @@ _FRAMEWORKS: tuple[Kind, ...] = ("pytorch", "classical")
 _AS_NAMED = ("dataset", "layout", "shuffled_labels", "data_sha256", "model", "eval_every", "shard")
 # Stored only where they differ from what every earlier run did.
 _LATER: dict[str, Any] = {"task": None, "split": "loso", "folds": None, "select": "last"}
-_LATER |= {"select_by": None, "inner_folds": None, "candidates": None}
+_LATER |= {"average_seeds": False, "select_by": None, "inner_folds": None, "candidates": None}
 _OF_JAX = ("folds_at_once", "parallel")
 _MISSING = "absent"
 
@@ -86,6 +86,7 @@ class RunSpec:
     task: str | None = None  # class set; None: the data set's own
     split: str = "loso"
     folds: int | None = None  # of the splits into parts
+    average_seeds: bool = False  # whether the seeds' averaged probabilities are a headline too
     select: str = "last"  # of choices.SELECTIONS: which epoch is a fold's result
     # Of inner selection: a name of selection.SELECT_BY, the parts, and the lines of --candidates.
     select_by: str | None = None

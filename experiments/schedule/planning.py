@@ -84,7 +84,13 @@ def local_place(run: Run, execution: Execution, interruption: Interruption) -> T
     }
     named = {"model": spec.model, **facts} if spec.save_weights else None
     automatic = not execution.folds_at_once
-    settings = TrainerSettings(execution.workdir, execution.checkpoint_minutes, automatic, named)
+    settings = TrainerSettings(
+        execution.workdir,
+        execution.checkpoint_minutes,
+        automatic,
+        named,
+        keeps_curve=run.keeps_curve,
+    )
     train = Trainer(programs, settings, interruption).train
     epochs = run.train_config.epochs
     executor = LocalExecutor(train, interruption, epochs=epochs, lanes=programs.lanes)

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.metrics import confusion_matrix
 from ahmsa_jax.training.engine import MAX_DISPATCH_EPOCHS, ChunkState, Engine
 from ahmsa_jax.training.protocols import Job
 from experiments.files import checkpoints, fold_weights
+from experiments.files.run_files import counts_of
 from experiments.run.chunk import Chunk, ChunkResult, History, OutOfMemory, empty_history
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.programs import Programs, is_exhausted, one_line
@@ -31,6 +31,7 @@ class TrainerSettings:
     checkpoint_minutes: float = 0.0  # 0: no checkpoints inside a chunk
     automatic: bool = True  # whether the number of folds at once follows the memory
     weights_of: Mapping[str, Any] | None = None  # settings named in weight files; None: no files
+    keeps_curve: bool = False  # whether every evaluated epoch's probabilities are kept
 
 
 class Trainer:
@@ -97,15 +98,14 @@ class Trainer:
             began = time.monotonic()
             history.add_losses(engine.run_epochs(state, data, before, count)[: len(chunk.jobs)])
             seconds = max(time.monotonic() - began, 1e-9)
-            for epoch in self._evaluated(before, history.epoch):
-                predicted = engine.predicted(state, chunk.jobs, epoch - before - 1)
-                history.add_counts(epoch, self._counts(chunk.jobs, predicted))
+            for epoch in self._epochs_evaluated(before, history.epoch):
+                evaluated = engine.evaluated(state, chunk.jobs, epoch - before - 1)
+                self._evaluated(history, epoch, chunk.jobs, evaluated)
             if history.epoch == self._epochs:
                 # Compiled at its first call.
                 report.stop_clock()
                 probability = engine.predict(state, data, chunk.jobs)
-                predicted = [found.argmax(axis=-1) for found in probability]
-                history.add_counts(history.epoch, self._counts(chunk.jobs, predicted))
+                self._evaluated(history, history.epoch, chunk.jobs, probability)
             loss_S = history.loss_SxE[:, -1]
             report.advance(chunk.number, history.epoch, loss_S, history.latest_counts())
             dispatch = int(max(1, min(MAX_DISPATCH_EPOCHS, DISPATCH_SECONDS * count // seconds)))
@@ -157,7 +157,7 @@ class Trainer:
             )
             fold_weights.save(folder, weights)
 
-    def _evaluated(self, before: int, after: int) -> range:
+    def _epochs_evaluated(self, before: int, after: int) -> range:
         """Epochs, counted from 1, after which the engine predicted in this dispatch.
 
         The last epoch of all is left out: its classes come with the probabilities.
@@ -165,12 +165,14 @@ class Trainer:
         every = self._programs.eval_every or self._epochs
         return range((before // every + 1) * every, min(after, self._epochs - 1) + 1, every)
 
-    def _counts(self, jobs: Sequence[Job], predicted: Sequence[np.ndarray]) -> np.ndarray:
-        """Confusion counts (S, K, K) of the jobs' held-out clips."""
-        label_N = self._programs.clips.label_N
-        return np.stack(
-            [
-                confusion_matrix(label_N[job.fold.test_index], found, self._programs.num_classes)
-                for job, found in zip(jobs, predicted, strict=True)
-            ]
-        )
+    def _evaluated(
+        self, history: History, epoch: int, jobs: Sequence[Job], probability: Sequence[np.ndarray]
+    ) -> None:
+        """Add what an epoch predicts of the jobs' held-out clips, (T, K) each."""
+        counts_SxKxK = [
+            counts_of(job, self._programs.clips, found)
+            for job, found in zip(jobs, probability, strict=True)
+        ]
+        history.add_counts(epoch, np.stack(counts_SxKxK))
+        if self._settings.keeps_curve:
+            history.add_probability(np.concatenate(probability))

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ahmsa_jax.metrics import Scores, pooled_scores
 from experiments.files.run_files import LogEntry
-from experiments.scores import chance, drawing
+from experiments.scores import candidates, chance, drawing
 from experiments.scores.summary import Records, mean_scores, scores_by_seed
 from experiments.scores.tables import clips_per_class, predictions_by_subject, summed_over
 from input_pipeline.core.clips import entitled
@@ -39,6 +39,8 @@ def pictures(records: Records) -> dict[str, Figure]:
     drawn = {"confusion_matrix": draw_confusion(records), "subjects": draw_bars(records)}
     if any(np.isfinite(entry.train_loss) for entry in records.log):
         drawn["curves"] = draw_curves(records)
+    if any(fold.choice for fold in records.folds):
+        drawn["choices"] = candidates.draw(records)
     is_loso = records.spec.split == "loso"
     if records.pretend or not is_loso:
         what = f"{records.spec.model} on {in_picture(records.spec.dataset)}"

@@ -14,6 +14,8 @@ from ahmsa_jax.metrics import f1_per_class
 from experiments.files.run_files import Prediction
 
 DRAWS = 10_000
+# Of a run's own intervals.
+OWN_DRAWS = 2_000
 INTERVAL = (2.5, 97.5)  # percent: a 95 % interval
 _SEED = 0
 
@@ -97,14 +99,22 @@ def bootstrap_interval(
 
 
 def score_interval(
-    counts_SxRxKxK: np.ndarray, score: Callable[[np.ndarray], np.ndarray], draws: int = DRAWS
+    counts_SxRxKxK: np.ndarray,
+    score: Callable[[np.ndarray], np.ndarray],
+    database_S: Sequence[str] | None = None,
+    draws: int = OWN_DRAWS,
 ) -> tuple[float, float]:
     """95 % interval of one run's mean UF1 or UAR over seeds when subjects are drawn anew.
 
-    `score` is the score of each class: metrics.f1_per_class or recall_per_class.
+    `score` is the score of each class: metrics.f1_per_class or recall_per_class. `database_S` are
+    the subjects' databases: each keeps its number of subjects.
     """
-    means_D = _means(_draws(len(counts_SxRxKxK), draws), counts_SxRxKxK, score)
-    low, high = np.percentile(means_D, INTERVAL)
+    databases = np.array(database_S or [""] * len(counts_SxRxKxK))
+    times_DxS = np.zeros((draws, len(databases)), np.int64)
+    for name in sorted(set(databases.tolist())):
+        own_S = databases == name
+        times_DxS[:, own_S] = _draws(int(own_S.sum()), draws)
+    low, high = np.percentile(_means(times_DxS, counts_SxRxKxK, score), INTERVAL)
     return float(low), float(high)
 
 

@@ -11,11 +11,13 @@ import numpy as np
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import Scores, pooled_scores, subject_scores
-from experiments.files import consistency, run_files
+from experiments.files import candidate_files, consistency, run_files
+from experiments.files.candidate_files import Tallies
 from experiments.files.run_files import FoldKey, FoldRow, LogEntry, Prediction
 from experiments.run import environment
 from experiments.run.spec import RunSpec, differences
 from experiments.run.workdir import read_config
+from experiments.scores import spread
 from input_pipeline.core import tasks
 from input_pipeline.maps.synthetic import DATASET
 
@@ -38,6 +40,8 @@ class Records:
     subjects_in_data_set: int
     pretend: bool
     surroundings: list[dict[str, Any]]  # environment.json of each workdir, empty where unreadable
+    # What each candidate of inner selection predicts, trained on all folds; see candidate_files.
+    candidates: Tallies = dataclasses.field(default_factory=dict)
 
     def confusion(self, rows: Iterable[Prediction]) -> np.ndarray:
         """Pooled confusion matrix of some of the rows, rows the truth."""
@@ -113,6 +117,7 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
         subjects_in_data_set=stored[0]["subjects_in_data_set"],
         pretend=any(map(_is_pretend, stored)),
         surroundings=[environment.stored(workdir) for workdir in workdirs],
+        candidates=candidate_files.read(workdirs, class_names),
     )
 
 
@@ -147,10 +152,11 @@ def summarise(records: Records) -> dict[str, Any]:
         raise ConfigError("no fold has ended yet, so there is nothing to report.")
     pooled = scores_by_seed(records)
     databases = sorted({row.database for row in records.predictions})
-    spread = _over(pooled, functools.partial(np.std, ddof=1)) if len(pooled) > 1 else None
+    classes = len(records.class_names)
+    deviation = _over(pooled, functools.partial(np.std, ddof=1)) if len(pooled) > 1 else None
     return {
-        "pooled": mean_scores(pooled),
-        "pooled_std": spread and {**spread, "n": 0},
+        "pooled": mean_scores(pooled) | spread.scores(_by_seed(records), classes),
+        "pooled_std": deviation and {**deviation, "n": 0},
         "by_seed": [dataclasses.asdict(score) for score in pooled],
         "by_database": {
             name: mean_scores(scores_by_seed(records, database=name)) for name in databases
@@ -158,6 +164,7 @@ def summarise(records: Records) -> dict[str, Any]:
         "confusion": records.confusion(records.predictions).tolist(),
         "per_subject_mean": _per_subject_mean(records),
         "optimistic_best_epoch_on_test": optimistic(records),
+        "average_seeds": _averaged(records) if records.spec.average_seeds else None,
         "failed_folds": sorted({key for _, key in records.failed}),
         "missing_folds": sorted({key for _, key in records.missing}),
         "config_hash": records.config_hash,
@@ -165,16 +172,30 @@ def summarise(records: Records) -> dict[str, Any]:
     }
 
 
+def _averaged(records: Records) -> dict[str, Any] | None:
+    """Scores of the clips' probabilities averaged over the seeds; None of a single seed."""
+    if len(records.seeds) < 2 or not records.predictions:
+        return None
+    rows = spread.averaged(records.predictions)
+    scores = dataclasses.asdict(pooled_scores(records.confusion(rows)))
+    return scores | spread.scores([rows], len(records.class_names))
+
+
+def _by_seed(records: Records, database: str | None = None) -> list[list[Prediction]]:
+    """Predictions of each seed that has a fold, of one database where named."""
+    by_seed: dict[int, list[Prediction]] = {fold.seed: [] for fold in records.folds}
+    for row in records.predictions:
+        if database in (None, row.database):
+            by_seed[row.seed].append(row)
+    return [rows for _, rows in sorted(by_seed.items())]
+
+
 def scores_by_seed(records: Records, database: str | None = None) -> list[Scores]:
     """Each seed's pooled scores, of one database where named.
 
     A seed whose folds all failed counts as 0 rather than not at all.
     """
-    by_seed: dict[int, list[Prediction]] = {fold.seed: [] for fold in records.folds}
-    for row in records.predictions:
-        if database in (None, row.database):
-            by_seed[row.seed].append(row)
-    return [pooled_scores(records.confusion(rows)) for _, rows in sorted(by_seed.items())]
+    return [pooled_scores(records.confusion(rows)) for rows in _by_seed(records, database)]
 
 
 def _per_subject_mean(records: Records) -> dict[str, float]:

@@ -43,6 +43,9 @@ def scores_table(
         own = [row for row in records.predictions if row.database == database]
         interval = _intervals(records, own)
         rows.append(_score_row(name_of(database), summary["by_database"][database], interval))
+    if averaged := summary["average_seeds"]:
+        seeds = len(summary["by_seed"])
+        rows.append(_score_row(f"probabilities averaged over {seeds} seeds", averaged))
     each = list(summary["by_database"].values())
     if records.spec.split == "holdout_database" and each:
         mean = {name: float(np.mean([one[name] for one in each])) for name in _SCORES}
@@ -82,7 +85,8 @@ def _intervals(records: Records, predictions: Sequence[Prediction]) -> tuple[str
         return "", ""
     counts_SxRxKxK = paired.confusions(predictions, subjects, len(records.class_names))
     scores = (f1_per_class, recall_per_class)
-    both = [paired.score_interval(counts_SxRxKxK, score) for score in scores]
+    databases = [key.split("/")[0] for key in subjects]
+    both = [paired.score_interval(counts_SxRxKxK, score, databases) for score in scores]
     uf1, uar = (f"{low:.4f} to {high:.4f}" for low, high in both)
     return uf1, uar
 
@@ -91,6 +95,19 @@ def clips_per_class(records: Records, predictions: Sequence[Prediction]) -> np.n
     """How many clips of each class were predicted, each counted once however many seeds."""
     label_of = {(row.subject_key, row.clip): row.label for row in predictions}
     return np.bincount(np.array(list(label_of.values()), int), minlength=len(records.class_names))
+
+
+def probabilities_table(records: Records, summary: dict[str, Any]) -> Table:
+    """How well the probabilities order and fit the clips, means over seeds."""
+    rows = [(f"all clips, {epoch_rule(records)}", *_cells_of_probability(summary["pooled"]))]
+    if averaged := summary["average_seeds"]:
+        rows.append(("averaged over seeds", *_cells_of_probability(averaged)))
+    return _table(records, "Probabilities", ("part", "AUC", "log-loss (nats)"), rows)
+
+
+def _cells_of_probability(scores: dict[str, Any]) -> tuple[str, ...]:
+    values = (scores["auc"], scores["log_loss"])
+    return tuple("" if value is None else f"{value:.4f}" for value in values)
 
 
 def choices_table(records: Records) -> Table | None:

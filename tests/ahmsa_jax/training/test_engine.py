@@ -173,7 +173,10 @@ def test_evaluation_inside_a_dispatch_is_that_epochs_prediction_and_changes_noth
     placed = program.place_data(*inputs())
     chunk = program.start(jobs)
     losses = program.run_epochs(chunk, placed, 0, 4)[: len(jobs)]
-    seen = {epoch: program.predicted(chunk, jobs, epoch - 1) for epoch in (2, 4)}
+    seen = {
+        epoch: [found.argmax(axis=-1) for found in program.evaluated(chunk, jobs, epoch - 1)]
+        for epoch in (2, 4)
+    }
     for epoch, predicted in seen.items():
         # The same epochs without any evaluation among them.
         parameters, other, probability = trained(jobs, epoch, size=CHUNK, training=FAST)
