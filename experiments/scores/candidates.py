@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ahmsa_jax.metrics import pooled_scores
 from experiments.files.candidate_files import LAST, PICKED, Tallies
@@ -77,6 +78,7 @@ def draw(records: Records) -> Figure:
     names = [line or _GIVEN for line in lines]
     axis.set_yticks(range(len(lines)), names, fontsize=8)
     axis.invert_yaxis()
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("folds that chose it, by their training subjects")
     if len(epochs) > 1:
         axis.legend(frameon=False, fontsize=8, ncols=2)
