@@ -47,11 +47,16 @@ class Run:
         found = []
         if self.spec.shuffled_labels:
             found.append("control run: the labels are shuffled, so these are scores at chance")
-        names = self.clips.class_names
+        names, label_N = self.clips.class_names, self.clips.label_N
+        found += [
+            f"no clip of the data set has the class {name}; UF1 and UAR count it as 0"
+            for label, name in enumerate(names)
+            if label not in label_N
+        ]
         for fold in self.folds_here:
             found += [
                 f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
-                for label in vanished_classes(fold, self.clips.label_N, len(names))
+                for label in vanished_classes(fold, label_N, len(names))
             ]
         return found
 
@@ -96,13 +101,14 @@ def read_run(given: Values, kind: Kind) -> Run:
     """Read flags and data set; raises ConfigError or InputError where either is unfit."""
     seeds = run_flags.seeds(given)
     clips = read_clips(given)
+    # Before labels are shuffled: the folds follow from the clips, not from --seed.
+    parts = run_flags.parts(given)
+    folds = split(given.split, clips, parts)
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
     network_config, train_config, preset = run_flags.settings(
         given, clips.dataset, from_data(clips)
     )
-    parts = run_flags.parts(given)
-    folds = split(given.split, clips, parts)
     requested = requested_folds(given, folds)
     spec = RunSpec(
         kind=kind,
