@@ -96,9 +96,9 @@ def _read(given: Values) -> _Run:
     places = Places(data_flags.data_dir(), asked.raw_dir(method, given))
     parts = run_flags.parts(given)
     clips = clips_in(given, layout, f"--method={name}")
+    folds = split(given.split, clips, parts)
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
-    folds = split(given.split, clips, parts)
     requested = requested_folds(given, folds)
     here = [fold for fold in folds if fold.key in set(requested)]
     spec = RunSpec(

@@ -65,15 +65,20 @@ class Run:
 
 
 def notes(clips: Clips, folds: list[Fold], *, shuffled: bool) -> list[str]:
-    """Sentences on a control run, and on classes missing from a fold's training."""
+    """Sentences on a control run, and on classes missing from the data or a fold's training."""
     found = []
     if shuffled:
         found.append("control run: the labels are shuffled, so these are scores at chance")
-    names = clips.class_names
+    names, label_N = clips.class_names, clips.label_N
+    found += [
+        f"no clip of the data set has the class {name}; UF1 and UAR count it as 0"
+        for label, name in enumerate(names)
+        if label not in label_N
+    ]
     for fold in folds:
         found += [
             f"the fold of {fold.key} has no clip of the class {names[label]} to train on"
-            for label in vanished_classes(fold, clips.label_N, len(names))
+            for label in vanished_classes(fold, label_N, len(names))
         ]
     return found
 
@@ -126,6 +131,9 @@ def read_run(given: Values, kind: Kind) -> Run:
     """Read flags and data set; raises ConfigError or InputError where either is unfit."""
     seeds = run_flags.seeds(given)
     clips = read_clips(given)
+    # Before labels are shuffled: the folds follow from the clips, not from --seed.
+    parts = run_flags.parts(given)
+    folds = split(given.split, clips, parts)
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
     network_config, train_config, preset = run_flags.settings(
@@ -136,8 +144,6 @@ def read_run(given: Values, kind: Kind) -> Run:
     for line in selection.candidates if selection else ():
         training = inner_selection.of_network_and_training(line, network_config, train_config)[1]
         exclusions.check_training(given, clips.layout, training)
-    parts = run_flags.parts(given)
-    folds = split(given.split, clips, parts)
     requested = requested_folds(given, folds)
     spec = RunSpec(
         kind=kind,

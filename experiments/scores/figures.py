@@ -23,6 +23,7 @@ from input_pipeline.databases.names import in_order, in_picture, picture_text
 
 # Subjects in one row of bars.
 BARS_PER_ROW = 40
+_CLASS_INCHES = 0.68
 _LINES = {"uf1": (drawing.BLUE, "-"), "uar": (drawing.VERMILLION, "--")}
 
 
@@ -56,7 +57,9 @@ def draw_confusion(records: Records) -> Figure:
     rows, names = records.predictions, records.class_names
     databases = in_order(row.database for row in rows)
     parts: list[str | None] = [None, *databases] if len(databases) > 1 else [None]
-    figure = Figure(figsize=(0.8 + 3.1 * len(parts), 4.2), layout="constrained")
+    # Each class has room for its name.
+    side = max(3.1, _CLASS_INCHES * len(names))
+    figure = Figure(figsize=(0.8 + side * len(parts), side + 1.1), layout="constrained")
     axes = figure.subplots(1, len(parts), squeeze=False)
     for axis, database in zip(axes[0], parts, strict=True):
         counts_KxK = records.confusion(row for row in rows if database in (None, row.database))

@@ -9,6 +9,7 @@ from collections import Counter
 
 import full_releases
 import made_once
+import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
 from small_runs import SHALLOW, rows
@@ -185,6 +186,33 @@ def test_shuffled_labels_of_a_class_set(trained, tmp_path):
     assert Counter(label for *_, label, _ in shuffled) == Counter(truth.values())
     moved = [truth["/".join(row[:3])] != row[3] for row in shuffled]
     assert sum(moved) > 100
+
+
+def test_the_parts_do_not_follow_shuffled_labels(tmp_path):
+    """The shuffle follows --seed, the parts follow from the clips alone."""
+    parts = ("--classes=5", "--split=kfold", "--folds=4", "--subjects=kfold/2")
+    held_out = []
+    for number, more in enumerate(((), ("--shuffle_labels",), ("--shuffle_labels", "--seed=5"))):
+        run("loso", tmp_path / str(number), *ONE_EPOCH, *parts, *more)
+        held_out.append([row[:3] for row in answers(tmp_path / str(number))])
+    assert held_out[0] == held_out[1] == held_out[2]
+
+
+def test_a_class_without_any_clip_is_named(tmp_path):
+    """As where a part of a release lacks both clips of fear: the class set stays the same."""
+    clips = full_releases.clips("casme2")
+    kept = clips.rows(np.flatnonzero(clips.extras["emotion"] != "fear"))
+    arrays_file.save_arrays(kept, tmp_path / "part.npz")
+    finished = run_command(
+        "experiments.loso",
+        f"--arrays={tmp_path / 'part.npz'}",
+        f"--workdir={tmp_path / 'run'}",
+        *(*ONE_EPOCH, "--classes=7", TWO),
+    )
+    assert finished.status == 0, finished.err
+    assert "no clip of the data set has the class fear; UF1 and UAR count it as 0" in finished.out
+    header = (tmp_path / "run" / "predictions.csv").read_text().splitlines()[0]
+    assert ",prob_disgust,prob_fear,prob_happiness," in header
 
 
 @pytest.mark.parametrize(
