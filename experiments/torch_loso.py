@@ -19,6 +19,9 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 
 NAME = "experiments.torch_loso"
+# Settings that the PyTorch loop takes at their defaults only; it knows AdamW beside Adam.
+_DRAWS = ("augment", "sampling", "pretrain")
+_NOT_HERE = ("loss", "optimizer", "fused_update", "ema", "average_weights", *_DRAWS)
 
 
 def main() -> int:
@@ -28,11 +31,13 @@ def main() -> int:
     if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
     run = read_run(given, "pytorch")
-    for name in ("loss", "optimizer", "augment", "fused_update"):
-        if (value := getattr(run.train_config, name)) != getattr(TrainConfig, name):
+    for name in _NOT_HERE:
+        value, usual = getattr(run.train_config, name), getattr(TrainConfig, name)
+        if value != usual and not (name == "optimizer" and value == "adamw"):
+            shown, instead = (header.as_text(one) for one in (value, usual))
             raise ConfigError(
-                f"--{name}={value} is not for PyTorch here, which trains with "
-                f"{getattr(TrainConfig, name)}; use experiments.loso."
+                f"--{name}={shown} is not for PyTorch here, which trains with {instead}; use "
+                "experiments.loso."
             )
     workdir = run_flags.workdir(given, run.spec)
     with claimed(workdir, run.spec.to_json(), run.facts()):

@@ -15,10 +15,12 @@ from torch import nn
 from ahmsa_jax.config import NetworkConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.htnet import HTNetConfig
+from ahmsa_jax.networks.small import SmallConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.baselines import state_dicts, torch_ahmsa
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_htnet import TorchHTNet
+from experiments.baselines.torch_small import TorchSmall
 from experiments.baselines.torch_ststnet import TorchSTSTNet
 
 # What a state dict may lack: nothing reads it.
@@ -40,6 +42,7 @@ TWINS: dict[type, Twin] = {
     ModelConfig: Twin(lambda config, form: torch_ahmsa.build(form, config), state_dicts.same_name),
     HTNetConfig: Twin(lambda config, form: TorchHTNet(config), state_dicts.htnet_name),
     STSTNetConfig: Twin(lambda config, form: TorchSTSTNet(config), state_dicts.same_name),
+    SmallConfig: Twin(lambda config, form: TorchSmall(config), state_dicts.same_name),
 }
 
 

@@ -88,7 +88,7 @@ def flagfile(current: Mapping[str, object], names: Collection[str], given: Value
     `current` holds their values, of those that the run has.
     """
     lines = [
-        f"--{name}={_as_text(current[name])}" for name in names if name in current and name in given
+        f"--{name}={as_text(current[name])}" for name in names if name in current and name in given
     ]
     left_out = {*names, "workdir", "dry_run", "help", *(["dataset"] if given.arrays else [])}
     for module, owned in given.flags_by_module_dict().items():
@@ -98,7 +98,8 @@ def flagfile(current: Mapping[str, object], names: Collection[str], given: Value
     return "".join(f"{line}\n" for line in sorted(lines) if line)
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A setting's value as its flag takes it."""
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,15 +12,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 
+from ahmsa_jax import choices
+from ahmsa_jax.inputs.mirror import mirrored
 from ahmsa_jax.metrics import confusion_matrix
 from ahmsa_jax.training.clip_order import rank_of_clips
 from ahmsa_jax.training.protocols import Fold
 from experiments.baselines import state_files, torch_extra, twins
 from experiments.baselines.torch_step import descend, pick_device, set_tf32
 from experiments.files import fold_weights
+from experiments.run import prepared
 from experiments.run.chunk import Chunk, ChunkResult, empty_history
 from experiments.run.request import Run
 from experiments.schedule.progress import Report
+
+Optimizer = torch.optim.Optimizer
+Schedule = torch.optim.lr_scheduler.LRScheduler
 
 
 class TorchTrainer:
@@ -36,7 +42,12 @@ class TorchTrainer:
         rank_N = rank_of_clips(order, clips.label_N, clips.subject_N, clips.clip_N)
         self._rank_N = np.arange(len(clips)) if rank_N is None else rank_N
         self.device = pick_device()
-        self._flow_NxHxWxC = torch.as_tensor(clips.flow_NxHxWxC, device=self.device)
+        flow = prepared.inputs(clips, self._training)["flow"]
+        centred = self._training.input_norm != "none"
+        # Of the clips, and where --test_mirror asks for it of their mirror images.
+        seen = [flow, mirrored(flow, centred=centred)] if self._training.test_mirror else [flow]
+        self._flows = [torch.as_tensor(np.array(one), device=self.device) for one in seen]
+        self._classes = len(clips.class_names)
         self._truth_N = torch.as_tensor(clips.label_N, dtype=torch.int64, device=self.device)
         set_tf32(self._training.precision == "tf32")
 
@@ -48,12 +59,12 @@ class TorchTrainer:
         began = time.monotonic()
         torch.manual_seed((job.seed << 32) + job.fold.stable_id)
         network = twins.build(self._config).to(self.device)
-        optimizer = torch.optim.Adam(network.parameters(), lr=self._training.learning_rate)
+        optimizer, schedule = self._optimizer(network, job.fold)
         classes, every, epochs = self._config.num_classes, self._eval_every, self._training.epochs
         history = empty_history(1, classes)
         probability = np.zeros((0, classes), np.float32)
         for epoch in range(1, epochs + 1):
-            loss = self._epoch(network, optimizer, job.fold)
+            loss = self._epoch(network, optimizer, schedule, job.fold)
             history.add_losses(np.array([[loss]], np.float32))
             if epoch == epochs or (every and epoch % every == 0):
                 probability = self._predict(network, job.fold)
@@ -68,8 +79,35 @@ class TorchTrainer:
             state_files.write(self._weights / f"seed-{job.seed}" / name, self._config, params)
         return ChunkResult(**vars(history), probability=[probability])
 
+    def _optimizer(self, network: torch.nn.Module, fold: Fold) -> tuple[Optimizer, Schedule | None]:
+        """Adam or AdamW, and the learning rate's schedule where there is one."""
+        training = self._training
+        params = list(network.parameters())
+        if training.optimizer == "adam":
+            optimizer: Optimizer = torch.optim.Adam(params, lr=training.learning_rate)
+        else:
+            groups = [
+                {
+                    "params": [p for p in params if p.ndim > 1],
+                    "weight_decay": training.weight_decay,
+                },
+                {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
+            ]
+            optimizer = torch.optim.AdamW(groups, lr=training.learning_rate)
+        steps = training.epochs * len(self._batches(torch.zeros(fold.n_train)))
+        share = choices.loaded(choices.SCHEDULES[training.schedule])(training, steps)
+        if share is None:
+            return optimizer, None
+        # The last value is for the step after the last one, which PyTorch asks for too.
+        shares = [float(share(step)) for step in range(steps + 1)]
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, shares.__getitem__)
+
     def _epoch(
-        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, fold: Fold
+        self,
+        network: torch.nn.Module,
+        optimizer: Optimizer,
+        schedule: Schedule | None,
+        fold: Fold,
     ) -> float:
         """One pass over the training clips; returns the mean loss over them, nats."""
         network.train()
@@ -77,16 +115,48 @@ class TorchTrainer:
         index = torch.from_numpy(index_M[np.argsort(self._rank_N[index_M])]).to(self.device)
         if self._training.shuffle:
             index = index[torch.randperm(len(index)).to(self.device)]
-        total = torch.zeros((), device=self.device)
-        for index_B in index.split(self._training.batch_size):
-            logits_BxK = network(self._flow_NxHxWxC[index_B])
-            loss = descend(F.cross_entropy(logits_BxK, self._truth_N[index_B]), optimizer)
-            total += loss * len(index_B)
-        return float(total) / len(index)
+        std_C, weight_K = self._std(fold), self._class_weights(fold)
+        total, count = torch.zeros((), device=self.device), 0
+        for index_B in self._batches(index):
+            logits_BxK = network(self._flows[0][index_B] / std_C)
+            label_B = self._truth_N[index_B]
+            smoothing = self._training.label_smoothing
+            each_B = F.cross_entropy(
+                logits_BxK, label_B, reduction="none", label_smoothing=smoothing
+            )
+            loss = descend((each_B * weight_K[label_B]).mean(), optimizer)
+            if schedule is not None:
+                schedule.step()
+            total, count = total + loss * len(index_B), count + len(index_B)
+        return float(total) / count
+
+    def _batches(self, index: torch.Tensor) -> list[torch.Tensor]:
+        batches = list(index.split(self._training.batch_size))
+        drops = self._training.drop_last and len(batches) > 1
+        return batches[:-1] if drops and len(batches[-1]) < len(batches[0]) else batches
+
+    def _std(self, fold: Fold) -> torch.Tensor:
+        """Deviation of each channel over the training clips with --fold_std, else 1."""
+        if not self._training.fold_std:
+            return torch.ones((), device=self.device)
+        std_C = self._flows[0][fold.train_N].std(dim=(0, 1, 2), unbiased=False)
+        return torch.where(std_C > 0, std_C, 1.0)
+
+    def _class_weights(self, fold: Fold) -> torch.Tensor:
+        """n / (K n_c) of the training clips where --class_weights asks for it, else 1."""
+        count_K = np.bincount(self._label_N[fold.train_N], minlength=self._classes)
+        weight_K = np.ones(self._classes)
+        if self._training.class_weights:
+            weight_K = count_K.sum() / (np.sum(count_K > 0) * np.maximum(count_K, 1))
+        return torch.as_tensor(weight_K, dtype=torch.float32, device=self.device)
 
     def _predict(self, network: torch.nn.Module, fold: Fold) -> np.ndarray:
         """Class probabilities (T, K) of the held-out clips."""
         network.eval()
+        std_C = self._std(fold)
         with torch.no_grad():
-            logits_TxK = network(self._flow_NxHxWxC[fold.test_index])
-            return torch.softmax(logits_TxK, dim=-1).cpu().numpy()
+            seen = [
+                torch.softmax(network(flow[fold.test_index] / std_C), dim=-1)
+                for flow in self._flows
+            ]
+            return torch.stack(seen).mean(dim=0).cpu().numpy()

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ahmsa_jax.networks.initial import Constant
+from ahmsa_jax.networks.parts.batch_norm import BatchNorm
 from ahmsa_jax.networks.parts.layers import Linear
 from ahmsa_jax.networks.parts.noise import dropped
 from ahmsa_jax.networks.small import SmallConfig
@@ -46,21 +46,16 @@ class Small(nn.Module):
         return Linear(config.num_classes, name="head")(hidden_BxF), {}
 
     def _normalised(self, x_BxF: jax.Array, real_B: jax.Array | None, *, train: bool) -> jax.Array:
-        """Batch normalisation (Ioffe and Szegedy, arXiv 1502.03167) as PyTorch computes it."""
-        config, width = self.config, x_BxF.shape[-1]
-        scale_F = self.param("scale", Constant(1.0), (width,))
-        bias_F = self.param("bias", Constant(0.0), (width,))
-        mean = self.variable("batch_stats", "mean", jnp.zeros, (width,))
-        var = self.variable("batch_stats", "var", jnp.ones, (width,))
-        mean_F, var_F = mean.value, var.value
+        """Batch normalisation as PyTorch computes it."""
+        norm = BatchNorm(x_BxF.shape[-1], name="norm")
+        scale_F, bias_F, mean_F, var_F = norm()
         if train:
             real_Bx1 = jnp.ones((len(x_BxF), 1)) if real_B is None else real_B[:, None]
             count = jnp.sum(real_Bx1)
             mean_F = jnp.sum(real_Bx1 * x_BxF, axis=0) / count
             var_F = jnp.sum(real_Bx1 * jnp.square(x_BxF - mean_F), axis=0) / count
-            momentum = config.norm_momentum
             # The variance of the batch is taken as an estimate for all clips.
             estimate_F = var_F * count / jnp.maximum(count - 1, 1)
-            mean.value = (1 - momentum) * mean.value + momentum * mean_F
-            var.value = (1 - momentum) * var.value + momentum * estimate_F
-        return (x_BxF - mean_F) * jax.lax.rsqrt(var_F + config.norm_eps) * scale_F + bias_F
+            norm.follow(mean_F, estimate_F, self.config.norm_momentum)
+        normal_BxF = (x_BxF - mean_F) * jax.lax.rsqrt(var_F + self.config.norm_eps)
+        return normal_BxF * scale_F + bias_F

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ahmsa_jax.networks.initial import Constant, UniformByFanIn
+from ahmsa_jax.networks.initial import UniformByFanIn
+from ahmsa_jax.networks.parts.batch_norm import BatchNorm
 from ahmsa_jax.networks.parts.layers import Linear
 from ahmsa_jax.networks.parts.noise import dropped
 from ahmsa_jax.networks.parts.ststnet_fused import (
@@ -39,28 +40,6 @@ class Convolution(nn.Module):
         init = UniformByFanIn(9 * self.channels)
         kernel = self.param("kernel", init, (3, 3, self.channels, self.features))
         return kernel, self.param("bias", init, (self.features,))
-
-
-class BatchNorm(nn.Module):
-    """Parameters and running statistics of one stream's batch normalisation."""
-
-    features: int
-
-    def setup(self) -> None:
-        """Declare scale (1), bias (0), and the running mean (0) and variance (1)."""
-        self.scale = self.param("scale", Constant(1.0), (self.features,))
-        self.bias = self.param("bias", Constant(0.0), (self.features,))
-        self.mean = self.variable("batch_stats", "mean", jnp.zeros, (self.features,))
-        self.var = self.variable("batch_stats", "var", jnp.ones, (self.features,))
-
-    def __call__(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        """Return scale, bias, running mean and running variance."""
-        return self.scale, self.bias, self.mean.value, self.var.value
-
-    def follow(self, mean_F: jax.Array, var_F: jax.Array, momentum: float) -> None:
-        """Move the running statistics towards those of a batch."""
-        self.mean.value = (1 - momentum) * self.mean.value + momentum * mean_F
-        self.var.value = (1 - momentum) * self.var.value + momentum * var_F
 
 
 class STSTNet(nn.Module):

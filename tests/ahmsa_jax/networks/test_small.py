@@ -1,6 +1,7 @@
 """The small network against PyTorch's layers, its noise, and the recipe that it is run with.
 
-Modules tried here without being imported: ahmsa_jax.networks.modules.small.
+Modules tried here without being imported: ahmsa_jax.networks.modules.small,
+ahmsa_jax.networks.parts.batch_norm, experiments.baselines.torch_small.
 """
 
 import jax
@@ -17,6 +18,7 @@ from ahmsa_jax.networks.parts.noise import dropped
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.networks.small import SmallConfig, products
 from ahmsa_jax.training import step
+from experiments.baselines import twins
 
 STILL = SmallConfig(input_dropout=0.0, dropout=0.0)
 BATCH = 9
@@ -38,35 +40,13 @@ def test_it_has_the_declared_number_of_parameters():
     assert products(SmallConfig()) == {"hidden": 588 * 128, "head": 128 * 3}
 
 
-def twin(params):
-    """The same in PyTorch, with these parameters."""
-    network = torch.nn.Sequential(
-        torch.nn.AvgPool2d(2),
-        torch.nn.Flatten(),
-        torch.nn.Linear(588, 128),
-        torch.nn.BatchNorm1d(128),
-        torch.nn.ReLU(),
-        torch.nn.Linear(128, 3),
-    )
-    # PyTorch flattens channels first.
-    kernel = np.asarray(params["hidden", "kernel"]).reshape(14, 14, 3, 128)
-    values = {
-        "2.weight": kernel.transpose(3, 2, 0, 1).reshape(128, 588),
-        "2.bias": params["hidden", "bias"],
-        "3.weight": params["scale",],
-        "3.bias": params["bias",],
-        "5.weight": np.asarray(params["head", "kernel"]).T,
-        "5.bias": params["head", "bias"],
-    }
-    state = {name: torch.from_numpy(np.array(value)) for name, value in values.items()}
-    network.load_state_dict(state, strict=False)
-    return network
-
-
 def test_values_and_running_statistics_are_pytorchs():
     model, params, statistics = drawn(STILL)
-    network = twin(params).train()
-    theirs_trained = network(torch.from_numpy(flow().transpose(0, 3, 1, 2)))
+    network = twins.build(STILL).train()
+    flat = {"/".join(path): np.asarray(leaf) for path, leaf in params.items()}
+    flat |= {"/".join(("batch_stats", *path)): np.asarray(s) for path, s in statistics.items()}
+    network.load_state_dict(twins.to_torch(STILL, flat))
+    theirs_trained = network(torch.from_numpy(flow()))
     variables = step.variables_of(params, {}, statistics)
     (ours_trained, _), changed = model.apply(
         variables,
@@ -77,9 +57,9 @@ def test_values_and_running_statistics_are_pytorchs():
     )
     np.testing.assert_allclose(ours_trained, theirs_trained.detach(), atol=2e-5)
     moved = step.statistics_of(changed)
-    np.testing.assert_allclose(moved["mean",], network[3].running_mean, atol=1e-6)
-    np.testing.assert_allclose(moved["var",], network[3].running_var, atol=1e-6)
-    theirs = network.eval()(torch.from_numpy(flow(seed=1).transpose(0, 3, 1, 2)))
+    np.testing.assert_allclose(moved["norm", "mean"], network.norm.running_mean, atol=1e-6)
+    np.testing.assert_allclose(moved["norm", "var"], network.norm.running_var, atol=1e-6)
+    theirs = network.eval()(torch.from_numpy(flow(seed=1)))
     ours, _ = model.apply(step.variables_of(params, {}, moved), flow(seed=1))
     np.testing.assert_allclose(ours, theirs.detach(), atol=2e-5)
 

@@ -44,7 +44,7 @@ def test_it_learns_and_leaves_its_last_layer_behind(start):
     assert [epoch for epoch, _ in told] == [1, 2, 3]
     assert told[-1][1] < told[0][1]
     assert not LAST & set(found)
-    assert {"hidden/kernel", "scale", "batch_stats/mean"} <= set(found)
+    assert {"hidden/kernel", "norm/scale", "batch_stats/norm/mean"} <= set(found)
     assert pretraining.last_layer(NETWORK) == {("head", "bias"), ("head", "kernel")}
 
 
@@ -77,7 +77,7 @@ def test_folds_begin_with_it_and_draw_their_own_last_layer(start):
         else:
             np.testing.assert_array_equal(leaf[0], np.stack([given, given]))
     np.testing.assert_array_equal(
-        chunk.state.statistics["mean",][0, 1], start[0]["batch_stats/mean"]
+        chunk.state.statistics["norm", "mean"][0, 1], start[0]["batch_stats/norm/mean"]
     )
 
 
