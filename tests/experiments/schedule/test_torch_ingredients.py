@@ -26,10 +26,10 @@ from input_pipeline.core.clips import Clips
 
 # Dropout off and one order of the clips: the two libraries draw other numbers.
 NETWORK = SmallConfig(base_dim=12, input_dropout=0.0, dropout=0.0)
-PLAIN = TrainConfig(epochs=4, batch_size=7, learning_rate=1e-3, shuffle=False, precision="float32")
+PLAIN = TrainConfig(epochs=4, batch_size=7, learning_rate=2e-4, shuffle=False, precision="float32")
 EVERYTHING = {
     "optimizer": "adamw",
-    "weight_decay": 0.5,
+    "weight_decay": 10.0,
     "schedule": "onecycle",
     "class_weights": True,
     "label_smoothing": 0.1,
