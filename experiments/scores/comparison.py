@@ -126,6 +126,8 @@ def _remarks(runs: dict[str, Records], rows: Sequence[comparison_rows.Row]) -> l
     for name, records in runs.items():
         if not records.is_whole:
             lines.append(f"{name} holds a part of its data set's {records.fold_words} only.")
+        if warning := records.spec.split_words.warning:
+            lines.append(f"{name}: {warning}, so its scores are no measure of unknown people.")
         if records.spec.shuffled_labels:
             lines.append(f"{name} is a control run with shuffled labels.")
     if any(row.paper == PAPER for row in rows):

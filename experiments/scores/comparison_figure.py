@@ -105,7 +105,10 @@ def names(group: Sequence[Row]) -> list[str]:
             name = f"{row.origin}: {name}{part}"
         elif methods.count(name) > 1:
             name = f"{name} ({row.origin})"
-        found.append(picture_text(name if len(name) <= 50 else name[:47] + "..."))
+        name = name if len(name) <= 50 else name[:47] + "..."
+        if row.warning and row.warning not in name:
+            name += f"\n{row.warning}"
+        found.append(picture_text(name))
     return found
 
 

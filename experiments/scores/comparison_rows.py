@@ -56,6 +56,7 @@ class Row:
     pretend: bool = False
     seeds: int = 0
     classes: str = "3"  # the class set
+    warning: str = ""  # of our run's split
     optimistic: Score | None = None
 
 
@@ -79,6 +80,7 @@ def our_row(name: str, records: Records) -> Row:
         pretend=records.pretend,
         seeds=len(records.seeds),
         classes=records.class_set,
+        warning=spec.split_words.warning,
         optimistic=_score(picked) if picked else None,
     )
 

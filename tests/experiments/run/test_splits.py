@@ -11,7 +11,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 from small_runs import SHALLOW, rows
 
-from experiments.scores import figures
+from experiments.scores import comparison_figure, comparison_rows, figures
 from experiments.scores.summary import read_records
 
 SETTING = ("--dataset=synthetic", *SHALLOW, "--epochs=1")
@@ -76,7 +76,12 @@ def test_a_run_of_another_split(tmp_path, flags, keys, words):
         "experiments.compare", f"--workdirs={tmp_path / 'run'}", f"--output={tmp_path / 'compared'}"
     )
     assert compared.status == 0, compared.err
-    assert words in (tmp_path / "compared" / "comparison.md").read_text()
+    comparison = (tmp_path / "compared" / "comparison.md").read_text()
+    assert words in comparison
+    assert ("run (PRETEND): subjects on both sides, so its scores" in comparison) == leaky
+    row = comparison_rows.our_row("a long name of a run", read_records([tmp_path / "run"]))
+    (name,) = comparison_figure.names([row])
+    assert ("subjects on both sides" in name) == leaky
 
 
 def test_pictures_and_parts_name_folds_not_subjects(tmp_path):
