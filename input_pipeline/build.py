@@ -16,7 +16,7 @@ from input_pipeline.databases.apex import SMIC_CHOICES, ZERO_MOTION_CHOICES
 from input_pipeline.databases.registry import STORED_DATASETS
 from input_pipeline.databases.rows import ClipRecord, ReadResult
 from input_pipeline.flow import strain, workers
-from input_pipeline.flow.cache import MapCache
+from input_pipeline.flow.cache import FOLDER, MapCache
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
 from input_pipeline.flow.optical import METHODS
 from input_pipeline.flow.workers import Outcome
@@ -102,7 +102,7 @@ def main() -> int:
             f"({len(result.deviations)} deviations, listed in '{path}'); complete the database, "
             "or give --accept_counts to go on with these clips."
         )
-    cache = None if _CHECK_ONLY.value else MapCache(data_dir / "map_cache", settings)
+    cache = None if _CHECK_ONLY.value else MapCache(data_dir / FOLDER, settings)
     for sentence in cache.unusable(result.clips) if cache else ():
         print(f"map cache: {sentence}", flush=True)
     processes = _WORKERS.value or os.cpu_count() or 1

@@ -41,6 +41,20 @@ def linear_svm_probabilities(
     return svm_probabilities(kernels[0], label_T, kernels[1], num_classes, svm_c)
 
 
+def about_training_mean(
+    features_TxP: np.ndarray, features_QxP: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features of training and held-out clips less the training clips' mean, in their mean length.
+
+    The unit is the root mean square length of the training clips about their mean; clips that are
+    all alike become 0.
+    """
+    mean_P = features_TxP.mean(axis=0)
+    length = np.sqrt(((features_TxP - mean_P) ** 2).sum(axis=1).mean())
+    unit = length if length > 0 else 1.0
+    return (features_TxP - mean_P) / unit, (features_QxP - mean_P) / unit
+
+
 def softmax(decision_QxK: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """exp(decision / temperature), each row divided by its sum, float32."""
     largest_Qx1 = decision_QxK.max(axis=1, keepdims=True)

@@ -1,7 +1,14 @@
 """The methods by the name after --method. A new one: settings, two functions, an entry here."""
 
 from experiments.classical_methods.method import Method
-from experiments.classical_methods.settings import KernelFlowConfig, MajorityConfig, SvmConfig
+from experiments.classical_methods.settings import (
+    BiWoofConfig,
+    KernelFlowConfig,
+    LbpTopConfig,
+    MajorityConfig,
+    MdmoConfig,
+    SvmConfig,
+)
 
 _ROOM = "experiments.classical_methods"
 _OF_SVM = (
@@ -30,5 +37,21 @@ METHODS: dict[str, Method] = {
                 "calibrated: --select_by=auc suits it, a log-loss does not",
             ),
         ),
+        _method(
+            "bi_woof",
+            BiWoofConfig,
+            describes_by=("woof_blocks", "woof_bins"),
+            remarks=(_OF_SVM,),
+        ),
+        _method(
+            "mdmo",
+            MdmoConfig,
+            describes_by=("mdmo_alpha",),
+            remarks=(
+                "onset to apex alone: the mean over all frames, as the paper takes it, is left out",
+                _OF_SVM,
+            ),
+        ),
+        _method("lbp_top", LbpTopConfig, reads_frames=True, remarks=(_OF_SVM,)),
     )
 }

@@ -22,6 +22,28 @@ class SvmConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
+class BiWoofConfig(SvmConfig):
+    """Of Bi-WOOF."""
+
+    woof_blocks: int = setting(8, "Blocks of bi_woof a side of the face.", span=Span(1, 56))
+    woof_bins: int = setting(8, "Directions of bi_woof's histograms.", span=Span(2, 64))
+
+
+@dataclasses.dataclass(frozen=True)
+class MdmoConfig(SvmConfig):
+    """Of MDMO."""
+
+    mdmo_alpha: float = setting(
+        0.9, "Weight of mdmo's magnitudes; its angles have 1 less this.", span=Span(0, 1)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class LbpTopConfig(SvmConfig):
+    """Of LBP-TOP."""
+
+
+@dataclasses.dataclass(frozen=True)
 class KernelFlowConfig(Settings):
     """Of the kernel ridge regression."""
 

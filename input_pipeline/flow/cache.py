@@ -21,9 +21,11 @@ from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings, Quality
 
 _ARRAYS = ("flow_SxSxC", "landmarks_5x2", "landmarks_68x2", "onset_SxS", "apex_SxS")
+# Below the folder of the data sets.
+FOLDER = "map_cache"
 _UNMARKED = ""
 # What a damaged archive, or one that lacks a part, raises; its clip is then made anew.
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class MapCache:
@@ -42,12 +44,12 @@ class MapCache:
         """The stored maps, or None where there are none, or damaged or another clip's."""
         marks = self._marks(record)
         try:
-            with _opened(self._path(marks)) as stored:
+            with opened(self._path(marks)) as stored:
                 if str(stored["marks"]) != marks:
                     return None
                 arrays = {name: stored[name] for name in _ARRAYS}
                 quality = json.loads(str(stored["quality"]))
-        except _UNREADABLE:
+        except UNREADABLE:
             return None
         return ClipMaps(**arrays, quality=Quality(**{**quality, "rules": tuple(quality["rules"])}))
 
@@ -68,7 +70,7 @@ class MapCache:
             marks = self._marks(record)
             path = self._path(marks)
             if path.exists():
-                found = _marks_in(path)
+                found = marks_in(path)
                 unmarked += found == _UNMARKED
                 foreign += found not in (marks, _UNMARKED)
             else:
@@ -87,7 +89,7 @@ class MapCache:
             {
                 "clip": record.key,
                 "annotated": [record.onset, record.apex, record.offset],
-                "frames": _frame_marks(record),
+                "frames": frame_marks(record),
                 "settings": self._provenance,
             },
             sort_keys=True,
@@ -104,12 +106,12 @@ class MapCache:
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         annotated = [record.key, record.onset, record.apex, record.offset]
         digest.update(json.dumps(annotated).encode())
-        for frame in _frame_marks(record):
+        for frame in frame_marks(record):
             digest.update(json.dumps(frame).encode())
         return self._folder / f"{digest.hexdigest()[:32]}.npz"
 
 
-def _frame_marks(record: ClipRecord) -> list[tuple[int, str, int, int]]:
+def frame_marks(record: ClipRecord) -> list[tuple[int, str, int, int]]:
     """Number, name, size and time of change of each frame's file."""
     marks = []
     for number, path in record.frames:
@@ -122,7 +124,8 @@ def _frame_marks(record: ClipRecord) -> list[tuple[int, str, int, int]]:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[Any]:
+def opened(path: pathlib.Path) -> Iterator[Any]:
+    """The arrays of an .npz file; raises one of UNREADABLE where it is none."""
     # A pipe would wait for a writer; NumPy leaves a file that it cannot read open.
     if not path.is_file():
         raise FileNotFoundError(path)
@@ -130,9 +133,10 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
         yield stored
 
 
-def _marks_in(path: pathlib.Path) -> str | None:
+def marks_in(path: pathlib.Path) -> str | None:
+    """The marks that a file of the cache holds: empty of an earlier version's, None of no file."""
     try:
-        with _opened(path) as stored:
+        with opened(path) as stored:
             return str(stored["marks"]) if "marks" in stored.files else _UNMARKED
-    except _UNREADABLE:
+    except UNREADABLE:
         return None

@@ -44,7 +44,7 @@ def started(tmp_path, name, *arguments):
 
 def test_every_example_is_tried():
     assert set(SCRIPTS) == set(CALLS)
-    assert len(SCRIPTS) == 5
+    assert len(SCRIPTS) == 6
 
 
 def test_a_network(tmp_path):
@@ -85,3 +85,10 @@ def test_a_split(tmp_path):
     assert len({(row["database"], row["subject"]) for row in rows}) == 24
     assert len(rows) == 160
     assert (folder / "subjects.png").stat().st_size
+
+
+def test_a_method_without_a_network(tmp_path):
+    config, rows, _ = started(tmp_path, "own_method.py", *TWO)
+    assert (config["config"]["model"], config["config"]["model_config"]) == ("nearest", {})
+    assert {row["subject"] for row in rows} == {"a01", "b01"}
+    assert {row[f"prob_{row['prediction']}"] for row in rows} == {"1"}
