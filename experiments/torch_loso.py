@@ -34,7 +34,9 @@ def main() -> int:
     for name in _NOT_HERE:
         value, usual = getattr(run.train_config, name), getattr(TrainConfig, name)
         if value != usual and not (name == "optimizer" and value == "adamw"):
-            shown, instead = (header.as_text(one) for one in (value, usual))
+            shown, instead = (
+                header.as_text(one) if isinstance(one, tuple) else one for one in (value, usual)
+            )
             raise ConfigError(
                 f"--{name}={shown} is not for PyTorch here, which trains with {instead}; use "
                 "experiments.loso."
