@@ -17,6 +17,7 @@ from ahmsa_jax.networks.initial import blank_inputs
 from ahmsa_jax.training import averaging, chunk_state, facts, fused_update
 from ahmsa_jax.training import step as train
 from ahmsa_jax.training.chunk_state import ChunkState as ChunkState
+from ahmsa_jax.training.chunk_state import Given
 from ahmsa_jax.training.protocols import EpochShape, Job, padded_test_index
 from ahmsa_jax.training.step import Data, FoldInput, FoldState, Params
 
@@ -93,9 +94,7 @@ class Engine:
         )
         return self._place(copies)
 
-    def start(
-        self, jobs: Sequence[Job], given: Mapping[int, chunk_state.Given] | None = None
-    ) -> ChunkState:
+    def start(self, jobs: Sequence[Job], given: Mapping[int, Given] | None = None) -> ChunkState:
         """Fresh folds: each one's parameters and batch orders follow from its seed and subject.
 
         What is `given` for a seed replaces the parameters and statistics of the same path joined
