@@ -135,10 +135,8 @@ class Engine:
 
         On a CPU these are views: use them before the next epochs are run.
         """
-        return {
-            name: self._to_host(leaf)
-            for name, leaf in chunk_state.named_leaves(chunk.state).items()
-        }
+        leaves = chunk_state.named_leaves(chunk.state)
+        return {name: self._to_host(leaf) for name, leaf in leaves.items()}
 
     def host_shapes(self, chunk: ChunkState) -> dict[str, np.ndarray]:
         """Names, shapes and types of what host_state gives, as arrays that take no memory."""
