@@ -45,6 +45,7 @@ SLOWEST = (
     "test_torch_parity.py",
     "test_fold_weights.py",
     "test_classical.py",
+    "test_jitter.py",
     "test_tasks.py",
     "test_optical.py",
     "test_compile_cache.py",
