@@ -38,7 +38,7 @@ frames that the published maps do not hold.
 """
 _CURVE = """
 The subjects are put in one order by a seed, and each fold trains on the first of those it may
-train on; a smaller share is a part of a larger one.
+train on; a smaller share is a part of a larger one. A network draws its weights from the same seed.
 
 ![Learning curve](record/learning_curve.png)
 """

@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.networks import own_recipe
+from ahmsa_jax.networks.registry import NETWORKS
+from experiments.classical_methods.registry import METHODS as CLASSICAL
 from experiments.run.inner_selection import INNER, LAST
+from experiments.run.recipes import FROM_DATA, presets
 from experiments.run.spec import RunSpec
 from experiments.scores.published import release_clips
 
@@ -16,27 +20,22 @@ DATASET, DATABASES = "megc2019", ("casme2", "samm", "smic")
 SUBJECTS = 68
 NOT_MEASURED = "not measured"
 # Stands beside every figure of them.
-DEVELOPED_HERE = "developed on these 442 clips"
+DEVELOPED_HERE = own_recipe.DEVELOPED_ON
 _NOTHING = "nothing was chosen"
 _AS_PUBLISHED = "as published; nothing was chosen here"
-_SHORTENED = "as published but for its size, which 2 cores allow; nothing was chosen here"
-
+_SHORTENED = "as published but for width, epochs and learning rate, which 2 cores allow"
 _LOSO = "python -m experiments.loso --dataset=megc2019"
 _CLASSICAL = "python -m experiments.classical --dataset=megc2019"
-_REDUCED = {"base_dim": 24, "epochs": 60, "learning_rate": 1e-4, "input_norm": "none"}
+_REDUCED = {"base_dim": 24, "epochs": 60, "learning_rate": 1e-4}
 _REDUCED_FLAGS = "--base_dim=24 --epochs=60 --learning_rate=1e-4"
-_OURS = {"input_norm": "robust", "optimizer": "adamw", "class_weights": True, "test_mirror": True}
-_OURS_SMALL = _OURS | {"epochs": 40, "learning_rate": 2e-3, "batch_size": 64}
-_OURS_AHMSA = _OURS | {"epochs": 20, "learning_rate": 1e-3, "pretrain": "synthetic", "base_dim": 24}
-_SMALL_SIZE = "14x14x3, one hidden layer of 128, 76,035 parameters; 40 epochs"
-_AHMSA_SIZE = "width 24, 20 epochs, pretrained on synthetic motion"
+_OURS = "ours"
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One run of the record; `settings` are those that a run must have to be kept under the name.
+    """One run of the record, that of a network or a method as it comes but for `changes`.
 
-    They are named as in config.json; those not named may be any. `size` tells readers the size.
+    `size` tells readers the size, `developed` on what clips its settings were tried before.
     """
 
     name: str
@@ -45,7 +44,8 @@ class Row:
     developed: str
     command: str
     model: str
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    recipe: str | None = None
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     split: str = "loso"
     select: str = LAST
     shuffled_labels: bool = False
@@ -57,27 +57,47 @@ class Row:
         marked = self.developed.startswith(DEVELOPED_HERE)
         return f"{self.method} ({DEVELOPED_HERE})" if marked else self.method
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings of its run, and the layout of its maps."""
+        if self.model in CLASSICAL:
+            return {**vars(CLASSICAL[self.model].config()), **self.changes, "layout": "whole"}
+        chosen = {**defaults_of(self.model), **presets(self.model, self.recipe), **self.changes}
+        if chosen["shuffle"]:
+            chosen["order"] = "data"
+        return chosen
+
+
+def defaults_of(model: str) -> dict[str, Any]:
+    """Settings of a network or method and, of a network, its training, as they stand by default."""
+    if model in CLASSICAL:
+        return dict(vars(CLASSICAL[model].config()))
+    network = {} if model not in NETWORKS else vars(NETWORKS[model].config())
+    both = {**network, **vars(TrainConfig())}
+    return {name: value for name, value in both.items() if name not in FROM_DATA}
+
 
 def _networks() -> Sequence[Row]:
-    as_published = {"epochs": 800, "learning_rate": 5e-5, "input_norm": "none"}
-    peers = [
+    reduced = f"{_REDUCED_FLAGS} --num_seeds=5"
+    small = "14x14x3, one hidden layer of 128, 76,035 parameters; 40 epochs"
+    return [
         Row(
             "ahmsa-24",
             "AHMSA-Net",
-            "width 24, 60 epochs",
+            "width 24, 60 epochs, learning rate 1e-4",
             _SHORTENED,
-            f"{_LOSO} {_REDUCED_FLAGS} --num_seeds=5",
+            f"{_LOSO} {reduced}",
             "ahmsa",
-            _REDUCED,
+            changes=_REDUCED,
         ),
         Row(
             "htnet-24",
             "HTNet",
-            "width 24, 60 epochs",
+            "width 24, 60 epochs, learning rate 1e-4",
             _SHORTENED,
-            f"{_LOSO} --model=htnet {_REDUCED_FLAGS} --num_seeds=5",
+            f"{_LOSO} --model=htnet {reduced}",
             "htnet",
-            _REDUCED,
+            changes=_REDUCED,
         ),
         Row(
             "ststnet",
@@ -86,63 +106,71 @@ def _networks() -> Sequence[Row]:
             _AS_PUBLISHED,
             f"{_LOSO} --model=ststnet",
             "ststnet",
-            as_published | {"order": "class_021"},
         ),
         Row(
             "small-ours",
             "small network, recipe ours",
-            _SMALL_SIZE,
+            small,
             DEVELOPED_HERE,
             f"{_LOSO} --model=small --recipe=ours --num_seeds=5",
             "small",
-            _OURS_SMALL,
+            _OURS,
         ),
         Row(
             "ahmsa-ours",
             "AHMSA-Net, recipe ours",
-            _AHMSA_SIZE,
+            "width 24, 20 epochs, pretrained on synthetic motion",
             DEVELOPED_HERE,
             f"{_LOSO} --recipe=ours --num_seeds=3",
             "ahmsa",
-            _OURS_AHMSA,
-        ),
-    ]
-    full = [
-        Row(
-            "ahmsa-256",
-            "AHMSA-Net",
-            "full size: width 256, 800 epochs",
-            _AS_PUBLISHED,
-            _LOSO,
-            "ahmsa",
-            {"base_dim": 256, "epochs": 800, "learning_rate": 5e-6, "input_norm": "none"},
+            _OURS,
         ),
         Row(
-            "htnet-256",
-            "HTNet",
-            "full size: width 256, 800 epochs",
-            _AS_PUBLISHED,
-            f"{_LOSO} --model=htnet",
+            "htnet-ours",
+            "HTNet, recipe ours",
+            "width 24, 60 epochs, learning rate 1e-4",
+            DEVELOPED_HERE,
+            f"{_LOSO} --model=htnet --recipe=ours {_REDUCED_FLAGS}",
             "htnet",
-            as_published | {"base_dim": 256},
+            _OURS,
+            _REDUCED,
+        ),
+        Row(
+            "ststnet-ours",
+            "STSTNet, recipe ours",
+            "full size, 60 epochs",
+            DEVELOPED_HERE,
+            f"{_LOSO} --model=ststnet --recipe=ours --epochs=60",
+            "ststnet",
+            _OURS,
+            {"epochs": 60},
         ),
     ]
-    return [*peers, *full]
+
+
+def _full_networks() -> Sequence[Row]:
+    size = "full size: width 256, 800 epochs"
+    named = [("ahmsa", "AHMSA-Net", ""), ("htnet", "HTNet", " --model=htnet")]
+    return [
+        Row(f"{model}-256", method, size, _AS_PUBLISHED, f"{_LOSO}{flag}", model)
+        for model, method, flag in named
+    ]
 
 
 def _methods() -> Sequence[Row]:
     of_maps = [
-        ("majority", "majority", "the labels alone", _NOTHING, {}),
-        ("svm_maps", "svm_maps", "C 1", DEVELOPED_HERE, {"svm_c": 1.0}),
-        ("kernel_flow", "kernel_flow", "ridge 0.3", DEVELOPED_HERE, {"kernel_ridge": 0.3}),
+        ("majority", "the labels alone", _NOTHING),
+        ("svm_maps", "C 1", DEVELOPED_HERE),
+        ("kernel_flow", "ridge 0.3", DEVELOPED_HERE),
     ]
     return [
-        Row(name, method, size, developed, f"{_CLASSICAL} --method={name}", name, settings)
-        for name, method, size, developed, settings in of_maps
+        Row(name, name, size, developed, f"{_CLASSICAL} --method={name}", name)
+        for name, size, developed in of_maps
     ]
 
 
-METHODS = (*_methods(), *_networks())
+_ON_TWO_CORES = (*_methods(), *_networks())
+METHODS = (*_ON_TWO_CORES, *_full_networks())
 _BY_NAME = {row.name: row for row in METHODS}
 
 
@@ -175,8 +203,7 @@ def _held_out_databases() -> Sequence[Row]:
             command=f"{row.command} --split=holdout_database",
             split="holdout_database",
         )
-        for row in METHODS
-        if not row.size.startswith("full size:")
+        for row in _ON_TWO_CORES
     ]
 
 
@@ -243,24 +270,30 @@ def named(name: str) -> Row:
 
 
 def refuse_other(row: Row, spec: RunSpec) -> None:
-    """Raise ConfigError, naming what differs, where a run is not the one that a row stands for."""
-    # A run leaves later settings at their defaults out of its files.
-    found: dict[str, Any] = {**vars(TrainConfig()), **spec.network, **spec.training}
-    wanted = dict(row.settings)
+    """Raise ConfigError, naming what differs, where a run is not the one that a row stands for.
+
+    With inner selection, what is chosen may be any, and so may the settings.
+    """
+    wanted: dict[str, Any] = {} if row.select == INNER else row.settings
+    # A run leaves settings of later versions out of its files where they stand at their default.
+    stored = {**defaults_of(spec.model), **spec.network, **spec.training, "layout": spec.layout}
+    found = {name: stored.get(name) for name in wanted}
     for name in ("model", "split", "select", "shuffled_labels", "train_share"):
         wanted[name], found[name] = getattr(row, name), getattr(spec, name)
     wanted["dataset"], found["dataset"] = DATASET, spec.dataset
     wanted["subjects"], found["subjects"] = None, spec.subjects
     differing = [
-        f"{name} is {found.get(name)}, not {value}"
+        f"{name} is {_plain(found[name])}, not {_plain(value)}"
         for name, value in wanted.items()
-        if found.get(name) != value
+        if _plain(found[name]) != _plain(value)
     ]
-    if row.select == INNER:
-        # What is chosen may be any.
-        differing = [text for text in differing if text.split()[0] not in row.settings]
     if differing:
         raise ConfigError(
-            f"the run is not what --name={row.name} stands for: {'; '.join(differing)}. Keep it "
-            "under the name of its own row."
+            f"the run is not what --name={row.name} stands for: {'; '.join(differing[:8])}. Keep "
+            "it under the name of its own row."
         )
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON holds it."""
+    return list(value) if isinstance(value, tuple) else value

@@ -4,6 +4,7 @@ Modules tried here without being imported:
 experiments.recording.rows.
 """
 
+import dataclasses
 import json
 
 import pytest
@@ -16,7 +17,8 @@ from experiments.run.spec import RunSpec, config_hash
 from experiments.scores import reporting
 from experiments.scores.summary import read_records
 
-ROW = Row("mine", "mine", "width 6", "nothing", "command", "ahmsa", {"base_dim": 6, "epochs": 2})
+CHANGES = {"base_dim": 6, "epochs": 2, "learning_rate": 1e-3}
+ROW = Row("mine", "mine", "width 6", "nothing", "command", "ahmsa", changes=CHANGES)
 FIRST = {"casme2/a": ((0, 1, 2), (0, 1, 1)), "samm/b": ((1, 2), (1, 2)), "smic/c": ((0,), (0,))}
 SECOND = {"casme2/a": ((0, 1, 2), (0, 0, 2)), "samm/b": ((1, 2), (0, 2)), "smic/c": ((0,), (0,))}
 
@@ -71,7 +73,7 @@ def test_seeds_of_two_folders_are_kept_as_one_run(tmp_path):
 
 
 def test_seeds_of_shuffled_labels_are_kept_together(tmp_path, root):
-    row = Row("mine", "mine", "", "", "", "ahmsa", shuffled_labels=True)
+    row = dataclasses.replace(ROW, shuffled_labels=True)
     other = {key: (tuple(reversed(truth)), said) for key, (truth, said) in FIRST.items()}
     parts = [
         written(tmp_path / "first", [FIRST], shuffled_labels=True),
@@ -108,11 +110,12 @@ def test_other_runs_are_refused(tmp_path, facts, part, root):
 
 def test_settings_are_those_of_the_row(tmp_path, root):
     workdir = written(tmp_path / "run", [FIRST])
-    wider = Row("mine", "", "", "", "", "ahmsa", {"base_dim": 7, "input_norm": "robust"})
+    changes = {**CHANGES, "base_dim": 7, "input_norm": "robust"}
+    wider = dataclasses.replace(ROW, changes=changes)
     with pytest.raises(ConfigError) as error:
         kept.keep([workdir], wider, root)
     # A setting that the run left out stands at its default.
-    assert "base_dim is 6, not 7; input_norm is none, not robust" in str(error.value)
+    assert "base_dim is 6, not 7; input_norm is none, not robust. Keep" in str(error.value)
 
 
 def test_parts_of_the_clips_are_refused(tmp_path, monkeypatch, root):
@@ -184,19 +187,33 @@ def test_every_row_says_what_it_was_developed_on():
     assert rows.clip_count() == 442
 
 
-def test_what_inner_selection_chooses_may_be_any():
-    row = ROWS["kernel_flow-nested"]
+def test_a_method_has_all_settings_of_its_row_unless_they_are_chosen():
     spec = RunSpec(
         kind="classical",
         dataset="megc2019",
         layout="whole",
         data_sha256="",
         model="kernel_flow",
-        network={"kernel_ridge": 5.0},
+        network={"kernel_ridge": 0.3},
         training={"epochs": 0},
         seeds=(0,),
-        select="inner",
     )
-    rows.refuse_other(row, spec)
-    with pytest.raises(ConfigError, match=r"kernel_ridge is 5\.0, not 0\.3; select is inner"):
-        rows.refuse_other(ROWS["kernel_flow"], spec)
+    rows.refuse_other(ROWS["kernel_flow"], spec)
+    other = dataclasses.replace(spec, network={"kernel_ridge": 0.3, "kernel_scale": 2.0})
+    with pytest.raises(ConfigError, match=r"kernel_scale is 2\.0, not 1\.0\. Keep"):
+        rows.refuse_other(ROWS["kernel_flow"], other)
+    chosen = dataclasses.replace(other, select="inner")
+    rows.refuse_other(ROWS["kernel_flow-nested"], chosen)
+    with pytest.raises(ConfigError, match="select is inner, not last"):
+        rows.refuse_other(ROWS["kernel_flow"], chosen)
+
+
+def test_a_rows_settings_are_those_of_its_command():
+    settings = ROWS["ahmsa-ours"].settings
+    assert settings["augment"] == ("mirror", "affine", "mixup")
+    assert (settings["base_dim"], settings["epochs"], settings["layout"]) == (24, 20, "whole")
+    # Shuffled, whatever order the network's publication had.
+    assert ROWS["htnet-ours"].settings["order"] == "data"
+    assert ROWS["htnet-24"].settings["order"] == "class_210"
+    assert ROWS["ststnet"].settings["order"] == "class_021"
+    assert ROWS["ststnet"].settings["epochs"] == ROWS["ahmsa-256"].settings["epochs"] == 800
