@@ -222,7 +222,7 @@ def draw(lines: Sequence[Line]) -> Figure:
                 label=name,
             )
         panel.set_xlabel(f"frames by which the {which} is moved")
-        panel.set_ylim(0, 1)
+        panel.set_ylim(0, 1.05)
     panels[0].set_ylabel("UF1")
     panels[0].legend()
     figure.suptitle(entitled("moved frames of held-out clips", pretend=any(o.data for o in lines)))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from experiments.recording.kept import KeptRun
-from experiments.recording.rows import CURVES, METHODS, ROWS, SHARES, share_name
+from experiments.recording.rows import CURVES, DEVELOPED_HERE, METHODS, ROWS, SHARES, share_name
 from experiments.scores import drawing
 
 
@@ -28,7 +28,10 @@ def overview(kept: Mapping[str, KeptRun]) -> Figure:
             shown_as = f"_{label}" if label in labelled else label
             labelled.add(label)
             axis.plot(pooled["uf1"], height + away, "o", color=colour, label=shown_as)
-    names = [f"{row.method}, {row.size.split(';')[0].split(':')[0]}" for row in reversed(shown)]
+    names = [
+        f"{row.name}\n({DEVELOPED_HERE})" if row.title != row.method else row.name
+        for row in reversed(shown)
+    ]
     axis.set_yticks(range(len(shown)), names, fontsize=7)
     axis.set_ylim(-0.6, max(1, len(shown)) - 0.4)
     axis.set_xlabel("UF1 over the 442 clips, with 95 % intervals over subjects")
