@@ -61,11 +61,12 @@ python -m experiments.jitter --dataset=megc2019 --raw_dir=DIR --output=DIR2
 
 ![Moved frames](record/jitter.png)
 """
-_OF_PRETEND = """It shows that the path works and says nothing of people, whose motions are harder to
-tell apart: the score is full as annotated. An apex moved shows the same motion weaker, and maps are scaled clip by
+_OF_PRETEND = """
+It shows that the path works and says nothing of people, whose motions are harder to tell apart: the
+score is full as annotated. An apex moved shows the same motion weaker, and maps are scaled clip by
 clip; an onset moved into so short a motion leaves little of it. With a real database in DIR the
 same command measures that.
-"""
+""".strip()
 _IMPOSSIBLE = """
 The UAR over all clips is the mean over classes of recalls that the databases' recalls
 determine, weighed by their clips of the class; with a database's UAR given, the largest share
