@@ -14,7 +14,7 @@ from experiments.classical_methods import asked
 from experiments.classical_methods.folds import Candidates, predict_all
 from experiments.classical_methods.method import Method, Places
 from experiments.classical_methods.registry import METHODS
-from experiments.run import environment, header, inner_selection
+from experiments.run import environment, header, inner_selection, train_share
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.request import clips_in, notes, requested_folds
@@ -96,7 +96,8 @@ def _read(given: Values) -> _Run:
     places = Places(data_flags.data_dir(), asked.raw_dir(method, given))
     parts = run_flags.parts(given)
     clips = clips_in(given, layout, f"--method={name}")
-    folds = split(given.split, clips, parts)
+    share = train_share.of_flags(given)
+    folds = train_share.applied(share, split(given.split, clips, parts), clips, given.seed)
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
     requested = requested_folds(given, folds)
@@ -115,9 +116,11 @@ def _read(given: Values) -> _Run:
         task=tasks.name_to_store(clips, given.classes),
         split=given.split,
         folds=parts,
+        train_share=share,
         **inner_selection.stored(selection),
     )
     remarks = [*method.remarks, *inner_selection.remarks(selection, here, clips)]
+    remarks += train_share.remarks(share)
     remarks += notes(clips, here, shuffled=given.shuffle_labels)
     return _Run(spec, method, settings, candidates, places, clips, folds, here, remarks)
 

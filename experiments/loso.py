@@ -6,7 +6,7 @@ python -m experiments.loso --dataset=casme3
 from typing import TYPE_CHECKING
 
 from ahmsa_jax.config import ConfigError
-from experiments.run import exclusions, header, inner_selection, jax_settings
+from experiments.run import exclusions, header, inner_selection, jax_settings, train_share
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
@@ -169,6 +169,7 @@ def start() -> None:
     """Define the flags and run the command; own extensions call this after registering theirs."""
     run_flags.define_run_flags()
     inner_selection.define_flags("logloss")
+    train_share.define_flag()
     run_flags.define_compile_cache_flag()
     run_flags.define_autotune_flag()
     command.run(

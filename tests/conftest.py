@@ -48,6 +48,7 @@ SLOWEST = (
     "test_classical.py",
     "test_prepared.py",
     "test_batch_loss.py",
+    "test_jitter.py",
     "test_tasks.py",
     "test_optical.py",
     "test_compile_cache.py",

@@ -180,6 +180,26 @@ def split(name: str, clips: SplitClips, parts: int | None = None) -> list[Fold]:
     return K_SPLITS[name](clips, parts)
 
 
+def with_fewer_subjects(
+    folds: Sequence[Fold], clips: SplitClips, share: float, seed: int
+) -> list[Fold]:
+    """The folds with a share (0..1] of their training subjects each, rounded, at least one.
+
+    All subjects are put in one order by the seed, and each fold keeps the first of those it may
+    train on: a smaller share is a part of a larger one, and the folds lack the same subjects.
+    """
+    subject_N = np.asarray(clips.subject_key_N)
+    in_order = np.random.Generator(np.random.PCG64(seed)).permutation(np.unique(subject_N))
+    found = []
+    for fold in folds:
+        mine = set(subject_N[fold.train_N].tolist())
+        kept = [subject for subject in in_order if subject in mine]
+        kept = kept[: max(1, round(share * len(kept)))]
+        train_N = fold.train_N & np.isin(subject_N, kept)
+        found.append(dataclasses.replace(fold, train_N=train_N))
+    return found
+
+
 def epoch_shapes(
     folds: Sequence[Fold], batch_size: int, *, drop_last: bool = False
 ) -> dict[str, EpochShape]:

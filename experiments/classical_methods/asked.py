@@ -11,7 +11,7 @@ from experiments.classical_methods.folds import Candidates
 from experiments.classical_methods.method import Method
 from experiments.classical_methods.registry import METHODS
 from experiments.run import flags as run_flags
-from experiments.run import inner_selection
+from experiments.run import inner_selection, train_share
 from experiments.run.flags import Values
 from experiments.run.inner_selection import InnerSelection
 
@@ -27,13 +27,18 @@ def define_flags() -> None:
     run_flags.define_split_flags()
     run_flags.define_shuffle_flag()
     flags.DEFINE_integer(
-        "seed", 0, "Seed of --shuffle_labels.", lower_bound=0, upper_bound=_MOST_SEED
+        "seed",
+        0,
+        "Seed of --shuffle_labels and --train_share.",
+        lower_bound=0,
+        upper_bound=_MOST_SEED,
     )
     flags.DEFINE_enum("method", None, list(METHODS), "Method.")
     flags.DEFINE_string(
         "raw_dir", None, "The database as unzipped, for methods that read all its frames."
     )
     inner_selection.define_flags(SELECT_BY)
+    train_share.define_flag()
     for method in METHODS.values():
         run_flags.define_settings(method.config)
 

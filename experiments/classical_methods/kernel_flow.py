@@ -56,12 +56,12 @@ def decision(
     among_FxTxT = distance_2xFxNxN[0][:, train[:, None], train]
     median_F = np.median(among_FxTxT[:, pairs[0], pairs[1]], axis=1)
     # Clips that are all alike are at distance 0 from each other, whatever the scale.
-    scale_Fx1x1 = np.where(median_F > 0, median_F, 1.0)[:, None, None]
+    width_F = settings.kernel_scale * np.where(median_F > 0, median_F, 1.0)
 
     def kernel(rows: np.ndarray) -> np.ndarray:
         both_2xFxRxT = distance_2xFxNxN[:, :, rows[:, None], train]
         # + 1: a constant that the regression may add.
-        return np.exp(-both_2xFxRxT / scale_Fx1x1).mean(axis=(0, 1)) + 1
+        return np.exp(-both_2xFxRxT / width_F[:, None, None]).mean(axis=(0, 1)) + 1
 
     classes = task.num_classes
     weight_T = count / (classes * np.bincount(task.label_T, minlength=classes)[task.label_T])

@@ -52,3 +52,9 @@ class KernelFlowConfig(Settings):
         "Ridge of kernel_flow, before the division by a clip's class weight.",
         span=Span(0, 1e6, open_low=True),
     )
+    kernel_scale: float = setting(
+        1.0,
+        "Width of kernel_flow's kernels, as a multiple of the median distance.",
+        span=Span(0, 1e6, open_low=True),
+        later=True,
+    )

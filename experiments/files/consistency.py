@@ -64,7 +64,8 @@ def refuse_gaps(
         entries = [entries_of[fold.seed, fold.fold_key] for fold in ended]
         if fault := _fault_of_log(entries, confusion_of(rows, num_classes), spec):
             raise ConfigError(f"{run_files.METRICS_FILE} {fault} of {name}. {_AGAIN} it anew.")
-    _refuse_other_clips(predictions)
+    # Labels shuffled by another seed differ, and are meant to.
+    _refuse_other_clips(predictions, with_labels=not spec.shuffled_labels)
     if rows_of:
         seed, subject_key = min(rows_of)
         raise ConfigError(
@@ -73,11 +74,11 @@ def refuse_gaps(
         )
 
 
-def _refuse_other_clips(predictions: Sequence[Prediction]) -> None:
+def _refuse_other_clips(predictions: Sequence[Prediction], *, with_labels: bool) -> None:
     """Raise ConfigError where a subject's clips or labels differ between seeds."""
     clips_of: dict[FoldKey, set[tuple[str, int]]] = defaultdict(set)
     for row in predictions:
-        clips_of[row.seed, row.subject_key].add((row.clip, row.label))
+        clips_of[row.seed, row.subject_key].add((row.clip, row.label * with_labels))
     first: dict[str, FoldKey] = {}
     for key, clips in sorted(clips_of.items()):
         other = first.setdefault(key[1], key)

@@ -12,7 +12,7 @@ from ahmsa_jax.training.protocols import (
     split,
     vanished_classes,
 )
-from experiments.run import exclusions, inner_selection
+from experiments.run import exclusions, inner_selection, train_share
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.recipes import presets
@@ -65,6 +65,7 @@ class Run:
         return [
             *([own_recipe.WARNING] if developed else []),
             *inner_selection.remarks(selection, self.folds_here, self.clips),
+            *train_share.remarks(self.spec.train_share),
             *notes(self.clips, self.folds_here, shuffled=self.spec.shuffled_labels),
         ]
 
@@ -138,7 +139,8 @@ def read_run(given: Values, kind: Kind) -> Run:
     clips = read_clips(given)
     # Before labels are shuffled: the folds follow from the clips, not from --seed.
     parts = run_flags.parts(given)
-    folds = split(given.split, clips, parts)
+    share = train_share.of_flags(given)
+    folds = train_share.applied(share, split(given.split, clips, parts), clips, given.seed)
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
     network_config, train_config, preset = run_flags.settings(
@@ -171,6 +173,7 @@ def read_run(given: Values, kind: Kind) -> Run:
         task=tasks.name_to_store(clips, given.classes),
         split=given.split,
         folds=parts,
+        train_share=share,
     )
     here = _of_shard(requested, given.shard)
     return Run(

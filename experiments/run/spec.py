@@ -15,6 +15,7 @@ _AS_NAMED = ("dataset", "layout", "shuffled_labels", "data_sha256", "model", "ev
 # Stored only where they differ from what every earlier run did.
 _LATER: dict[str, Any] = {"task": None, "split": "loso", "folds": None, "select": "last"}
 _LATER |= {"average_seeds": False, "select_by": None, "inner_folds": None, "candidates": None}
+_LATER |= {"train_share": 1.0}
 _OF_JAX = ("folds_at_once", "parallel")
 _MISSING = "absent"
 
@@ -92,6 +93,7 @@ class RunSpec:
     select_by: str | None = None
     inner_folds: int | None = None
     candidates: tuple[str, ...] | None = None
+    train_share: float = 1.0  # of each fold's training subjects, drawn with the seed
     # Keys that this version does not know, of a run that another one wrote.
     others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -86,6 +86,7 @@ def published_table(records: Records, summary: dict[str, Any]) -> Table | None:
     spec = records.spec
     found = [row for row in rows() if (row["paper"], row["dataset"]) == (PAPER, spec.dataset)]
     alike = records.class_names == CLASS_NAMES and not spec.shuffled_labels and spec.split == "loso"
+    alike = alike and spec.train_share == 1
     if not found or records.pretend or not alike:
         return None
     parts = ["pooled", *in_order(row["part"] for row in found if row["part"] != "pooled")]

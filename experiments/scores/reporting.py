@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from experiments.run.inner_selection import INNER
 from experiments.run.recipes import size_in_words
@@ -43,11 +43,17 @@ _PRETEND = (
 )
 
 
-def write_report(records: Records, output: pathlib.Path) -> list[Table]:
-    """Write summary.json, tables and pictures into `output`; returns the tables to print."""
+def summary_of(records: Records) -> dict[str, Any]:
+    """The content of summary.json."""
     summary = summarise(records)
     if best := candidates.best_on_test(records):
         summary["best_candidate_on_test"] = best
+    return summary
+
+
+def write_report(records: Records, output: pathlib.Path) -> list[Table]:
+    """Write summary.json, tables and pictures into `output`; returns the tables to print."""
+    summary = summary_of(records)
     # What others compute with comes first: pictures need memory that may be short.
     write_whole(output / SUMMARY_FILE, canonical_json(summary))
     # Programs read the names as stored, readers as papers write them.

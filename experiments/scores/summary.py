@@ -127,7 +127,9 @@ def _is_pretend(stored: dict[str, Any]) -> bool:
 
 
 def _shared(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in _PER_PART}
+    # Labels shuffled by another seed are other data.
+    own = (*_PER_PART, "data_sha256") if config["shuffled_labels"] else _PER_PART
+    return {name: value for name, value in config.items() if name not in own}
 
 
 def mean_scores(scores: Sequence[Scores]) -> dict[str, Any]:
@@ -170,6 +172,15 @@ def summarise(records: Records) -> dict[str, Any]:
         "config_hash": records.config_hash,
         "seconds": round(sum(fold.seconds for fold in records.folds), 3),
     }
+
+
+def scores_of(rows: Sequence[Prediction], num_classes: int) -> dict[str, Any]:
+    """Pooled scores of predictions alone, means over their seeds."""
+    by_seed: dict[int, list[Prediction]] = defaultdict(list)
+    for row in rows:
+        by_seed[row.seed].append(row)
+    confusions = [consistency.confusion_of(own, num_classes) for _, own in sorted(by_seed.items())]
+    return mean_scores([pooled_scores(one) for one in confusions])
 
 
 def _averaged(records: Records) -> dict[str, Any] | None:

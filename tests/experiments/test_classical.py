@@ -114,6 +114,27 @@ def test_other_splits_and_single_folds(tmp_path):
         assert keys in (None, found)
 
 
+def test_a_share_of_the_training_subjects(tmp_path):
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    run(whole, "--method=svm_maps")
+    run(half, "--method=svm_maps", "--train_share=0.5", "--seed=3")
+    before, after = (rows(workdir / "folds.csv") for workdir in (whole, half))
+    for full, part in zip(before, after, strict=True):
+        assert 0 < int(part["n_train"]) < int(full["n_train"])
+        assert part["n_test"] == full["n_test"]
+    stored = json.loads((half / "config.json").read_text())
+    assert stored["config"]["train_share"] == 0.5
+    assert "train_share" not in json.loads((whole / "config.json").read_text())["config"]
+    assert "trains on 50% of its training subjects, drawn with the seed" in stored["notes"][1]
+    assert RunSpec.from_json(stored["config"]).to_json() == stored["config"]
+    # Draws are seeds: their runs are parts of one.
+    run(tmp_path / "other", "--method=svm_maps", "--train_share=0.5", "--seed=4")
+    parts = f"--workdir={half},{tmp_path / 'other'}"
+    merged = run_command("experiments.report", parts, f"--output={tmp_path / 'both'}")
+    assert merged.status == 0, merged.err
+    assert len(json.loads((tmp_path / "both" / "summary.json").read_text())["by_seed"]) == 2
+
+
 @pytest.mark.parametrize(
     ("flags", "parts"),
     [
@@ -131,6 +152,8 @@ def test_other_splits_and_single_folds(tmp_path):
         (["--method=svm_maps", "--subjects=a/b"], ["'a/b'", "is no subject"]),
         (["--method=svm_maps", "--dataset=smic", "--data_dir=x"], ["is not built yet"]),
         (["--method=svm_maps", "--seed=-1"], ["seed"]),
+        (["--method=svm_maps", "--train_share=0"], ["--train_share=0 is out of range"]),
+        (["--method=svm_maps", "--train_share=1.5"], ["--train_share=1.5 is out of range"]),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, flags, parts):

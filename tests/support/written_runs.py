@@ -22,6 +22,8 @@ def write(
     model: str = "ahmsa",
     earlier: Answers | None = None,
     pretend: bool | None = None,
+    first_seed: int = 0,
+    shuffled_labels: bool = False,
 ) -> pathlib.Path:
     """Write a finished run of two epochs; `earlier` are the answers after the first one.
 
@@ -31,10 +33,10 @@ def write(
         "dataset": dataset,
         "layout": "five",
         "model": model,
-        "seeds": list(range(len(by_seed))),
+        "seeds": list(range(first_seed, first_seed + len(by_seed))),
         "eval_every": 1 if earlier else 0,
         "train_config": {"epochs": 2, "learning_rate": 1e-3},
-        "shuffled_labels": False,
+        "shuffled_labels": shuffled_labels,
         "model_config": {"base_dim": 6},
         "data_sha256": "0" * 64,
     }
@@ -51,7 +53,7 @@ def write(
     workdir.mkdir()
     (workdir / "config.json").write_text(canonical_json(stored), encoding="utf-8")
     predictions, folds, lines = [], [], []
-    for seed, answers in enumerate(by_seed):
+    for seed, answers in enumerate(by_seed, first_seed):
         for key, (truth, said) in sorted(answers.items()):
             fold = [seed, *key.split("/")]
             for number, (label, answer) in enumerate(zip(truth, said, strict=True)):

@@ -15,6 +15,7 @@ from ahmsa_jax.training.protocols import (
     padded_test_index,
     split,
     vanished_classes,
+    with_fewer_subjects,
 )
 
 KEYS = st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=80).filter(
@@ -33,6 +34,41 @@ def test_every_clip_is_held_out_once_and_no_subject_is_on_both_sides(keys):
         assert set(subjects[fold.test_index]) == {fold.key}
         assert fold.key not in subjects[fold.train_N]
         assert fold.n_train + len(fold.test_index) == len(keys)
+
+
+class Keyed(NamedTuple):
+    subject_key_N: list[str]
+    label_N: np.ndarray
+    database_N: np.ndarray
+
+
+@given(KEYS, st.floats(0.01, 1), st.integers(0, 9))
+@settings(max_examples=100, deadline=None)
+def test_fewer_subjects_are_whole_ones_in_one_order_for_all_folds(keys, share, seed):
+    clips = Keyed(keys, np.zeros(len(keys), int), np.array(["x"] * len(keys)))
+    folds, subjects = loso_folds(keys), np.array(keys)
+    small, large = (with_fewer_subjects(folds, clips, one, seed) for one in (share / 2, share))
+    for fold, few, more in zip(folds, small, large, strict=True):
+        mine = set(subjects[fold.train_N])
+        assert len(set(subjects[more.train_N])) == max(1, round(share * len(mine)))
+        # No subject in part; a smaller share is a part of a larger one.
+        kept = set(subjects[more.train_N])
+        assert more.n_train == sum(key in kept for key in keys)
+        assert not (few.train_N & ~more.train_N).any()
+        assert fold.key not in kept
+        np.testing.assert_array_equal(more.test_index, fold.test_index)
+    whole = with_fewer_subjects(folds, clips, 1.0, seed)
+    assert all((a.train_N == b.train_N).all() for a, b in zip(folds, whole, strict=True))
+    # What two folds may both train on is left out by both, but for the place of one subject.
+    left = [set(keys) - {fold.key} - set(subjects[fold.train_N]) for fold in large]
+    assert all(len(one ^ other) <= 3 for one in left for other in left)
+
+
+def test_another_seed_draws_other_subjects():
+    keys = [f"s{number:02d}" for number in range(40)]
+    clips = Keyed(keys, np.zeros(40, int), np.array(["x"] * 40))
+    first, second = (with_fewer_subjects(loso_folds(keys), clips, 0.5, seed) for seed in (0, 1))
+    assert (first[0].train_N != second[0].train_N).any()
 
 
 @given(KEYS, st.integers(1, 40))

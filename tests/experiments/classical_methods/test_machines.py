@@ -113,6 +113,16 @@ def test_kernel_flow_is_kernel_ridge_regression_with_weighted_clips():
     expected = kernel[TEST] @ np.linalg.lstsq(weighted, target, rcond=None)[0]
     found = kernel_flow.decision(described("kernel_flow"), task(), KernelFlowConfig())
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    # kernel_scale multiplies the median: twice the distances at twice the width are the same.
+    wider = KernelFlowConfig(kernel_scale=2.0)
+    twice = kernel_flow.decision(described("kernel_flow") * 2, task(), KernelFlowConfig())
+    np.testing.assert_allclose(twice, expected, atol=1e-6)
+    roots = kernel_flow.decision(described("kernel_flow"), task(), wider)
+    halves = [np.sqrt(one) for one in kernels]
+    kernel = np.mean(halves, axis=0) + 1
+    weighted = weight[:, None] * kernel[TRAIN] + 0.3 * np.eye(len(TRAIN))
+    wide = kernel[TEST] @ np.linalg.lstsq(weighted, target, rcond=None)[0]
+    np.testing.assert_allclose(roots, wide, atol=1e-6)
     probability = kernel_flow.predict(described("kernel_flow"), task(), KernelFlowConfig())
     expected = np.exp(expected / 0.2) / np.exp(expected / 0.2).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probability, expected, atol=1e-5)

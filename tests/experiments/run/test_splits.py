@@ -1,7 +1,7 @@
 """Splits other than leave-one-subject-out, as commands and reports know them.
 
 Modules tried here without being imported:
-experiments.run.request, experiments.run.spec.
+experiments.run.request, experiments.run.spec, experiments.run.train_share.
 """
 
 import json
@@ -141,3 +141,25 @@ def test_torch_loso_splits_alike(tmp_path):
         for name in ("torch", "jax")
     ]
     assert clips[0] == clips[1]
+
+
+def test_a_share_of_the_training_subjects(tmp_path):
+    subjects = "--subjects=synthetic-a/a01,synthetic-b/b01"
+    _, config = run(tmp_path / "run", "--train_share=0.25", subjects)
+    assert config["train_share"] == 0.25
+    # 24 subjects, 23 to train on, 6 of them taken; 160 clips.
+    assert all(0 < int(row["n_train"]) < 100 for row in rows(tmp_path / "run" / "folds.csv"))
+    assert "trains on 25% of its training subjects" in (tmp_path / "run" / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (["--num_seeds=2"], "give each of the --num_seeds=2 seeds a run of its own"),
+        (["--select=inner"], "--train_share and --select=inner exclude each other"),
+    ],
+)
+def test_a_share_goes_with_one_seed_and_no_choice(tmp_path, flags, part):
+    workdir = f"--workdir={tmp_path / 'run'}"
+    finished = run_command("experiments.loso", *SETTING, workdir, "--train_share=0.5", *flags)
+    assert_mistake(finished, part)
