@@ -199,14 +199,13 @@ class TrainConfig(Settings):
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
         super().validate()
-        if self.fused_update and (self.optimizer, self.schedule, self.warmup_epochs) != (
-            "adam",
-            "constant",
-            0,
-        ):
+        if self.fused_update and self.optimizer != "adam":
             raise ConfigError(
-                "--fused_update is for --optimizer=adam with a constant learning rate; "
-                f"{self.optimizer} with --schedule={self.schedule} and "
+                f"--fused_update is for --optimizer=adam; {self.optimizer} has no such kernel."
+            )
+        if self.fused_update and (self.schedule != "constant" or self.warmup_epochs):
+            raise ConfigError(
+                f"--fused_update is for a constant learning rate; --schedule={self.schedule} with "
                 f"--warmup_epochs={self.warmup_epochs} has no such kernel."
             )
         if self.order != "data" and (self.shuffle or self.sampling != "shuffle"):

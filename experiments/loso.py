@@ -78,7 +78,7 @@ def _absent_place(run: Run, execution: Execution, target: str) -> "Place":
 
 
 def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None:
-    from experiments.schedule import forecast, planning
+    from experiments.schedule import forecast, nested, planning
 
     place: Place
     if execution.target is None:
@@ -86,6 +86,8 @@ def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None
     else:
         place = _absent_place(run, execution, execution.target)
     _print_header(run, execution, place)
+    if run.spec.select == inner_selection.INNER:
+        print(f"{nested.cost_in_words(run)}; what follows is of one without", flush=True)
     plan = interruption.run(lambda: planning.fresh_plan(run, execution, place.needs))
     forecast.print_plan(place.needs, plan)
     interruption.run(lambda: place.print_time(plan))

@@ -34,11 +34,20 @@ def main() -> int:
     for name in _NOT_HERE:
         value, usual = getattr(run.train_config, name), getattr(TrainConfig, name)
         if value != usual and not (name == "optimizer" and value == "adamw"):
-            shown, instead = (header.as_text(one) for one in (value, usual))
+            shown, instead = (
+                header.as_text(one) if isinstance(one, tuple) else one for one in (value, usual)
+            )
             raise ConfigError(
                 f"--{name}={shown} is not for PyTorch here, which trains with {instead}; use "
                 "experiments.loso."
             )
+    kept = ("input_norm", "fold_std", "test_mirror")
+    changed = [n for n in kept if getattr(run.train_config, n) != getattr(TrainConfig, n)]
+    if given.save_weights and changed:
+        raise ConfigError(
+            f"--save_weights and --{changed[0]} exclude each other here: a state dict cannot "
+            "say how the maps were prepared for it; use experiments.loso, whose files do."
+        )
     workdir = run_flags.workdir(given, run.spec)
     with claimed(workdir, run.spec.to_json(), run.facts()):
         return _train_and_report(run, workdir, given)

@@ -6,6 +6,7 @@ K classes.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -60,3 +61,9 @@ def named_leaves(state: FoldState) -> dict[str, jax.Array]:
     """What training changes, under names for files."""
     # Numbers, in the order of the tree: paths of optimizer states are no names for files.
     return {f"{place:05d}": leaf for place, leaf in enumerate(jax.tree.leaves(state))}
+
+
+def needed_bytes(usage: Any) -> int:
+    """Bytes in total by a compiled program's memory_analysis(): what is donated counts once."""
+    given = usage.temp_size_in_bytes + usage.argument_size_in_bytes
+    return int(given + usage.output_size_in_bytes - usage.alias_size_in_bytes)

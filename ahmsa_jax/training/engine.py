@@ -14,10 +14,10 @@ import numpy as np
 
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.initial import blank_inputs
-from ahmsa_jax.training import averaging, facts, fused_update
+from ahmsa_jax.training import averaging, chunk_state, facts, fused_update
 from ahmsa_jax.training import step as train
 from ahmsa_jax.training.chunk_state import ChunkState as ChunkState
-from ahmsa_jax.training.chunk_state import Given, all_parameters, named_leaves, with_given
+from ahmsa_jax.training.chunk_state import Given
 from ahmsa_jax.training.protocols import EpochShape, Job, padded_test_index
 from ahmsa_jax.training.step import Data, FoldInput, FoldState, Params
 
@@ -109,7 +109,7 @@ class Engine:
             state, dead, key = self._init(self._split(seed), self._split(stable_id))
         train_AxSxN, test_AxSxT = self._place((self._split(train_mask), self._split(test_index)))
         if given is not None:
-            state = with_given(state, [given[job.seed] for job in jobs], self._placed)
+            state = chunk_state.with_given(state, [given[job.seed] for job in jobs], self._placed)
         return ChunkState(state, FoldInput(dead, train_AxSxN, test_AxSxT, key))
 
     def shapes(self, num_clips: int) -> tuple[ChunkState, Data]:
@@ -135,13 +135,14 @@ class Engine:
 
         On a CPU these are views: use them before the next epochs are run.
         """
-        return {name: self._to_host(leaf) for name, leaf in named_leaves(chunk.state).items()}
+        leaves = chunk_state.named_leaves(chunk.state)
+        return {name: self._to_host(leaf) for name, leaf in leaves.items()}
 
     def host_shapes(self, chunk: ChunkState) -> dict[str, np.ndarray]:
         """Names, shapes and types of what host_state gives, as arrays that take no memory."""
         return {
             name: np.broadcast_to(np.zeros((), leaf.dtype), (self.size, *leaf.shape[2:]))
-            for name, leaf in named_leaves(chunk.state).items()
+            for name, leaf in chunk_state.named_leaves(chunk.state).items()
         }
 
     def put_state(self, chunk: ChunkState, host: dict[str, np.ndarray]) -> None:
@@ -172,7 +173,7 @@ class Engine:
             one = np.int32(1)
             lowered = self._train.lower(chunk.state, chunk.inputs, data, one, one)
             self._compiled_train = lowered.compile()
-        return needed_bytes(self._compiled_train.memory_analysis())
+        return chunk_state.needed_bytes(self._compiled_train.memory_analysis())
 
     def run_epochs(
         self, chunk: ChunkState, data: Data, first_epoch: int, epochs: int
@@ -214,7 +215,7 @@ class Engine:
 
         Running statistics stand among them under `batch_stats/`.
         """
-        flat = all_parameters(chunk)
+        flat = chunk_state.all_parameters(chunk)
         host = {"/".join(path): self._to_host(leaf) for path, leaf in sorted(flat.items())}
         return [{name: leaf[row] for name, leaf in host.items()} for row in range(len(jobs))]
 
@@ -306,9 +307,3 @@ class Engine:
 
     def _predicted(self, state: FoldState, fold: FoldInput, data: Data) -> jax.Array:
         return train.predict(self._learner, state, fold, data, fold.test_T)
-
-
-def needed_bytes(usage: Any) -> int:
-    """Bytes in total by a compiled program's memory_analysis(): what is donated counts once."""
-    given = usage.temp_size_in_bytes + usage.argument_size_in_bytes
-    return int(given + usage.output_size_in_bytes - usage.alias_size_in_bytes)

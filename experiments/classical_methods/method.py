@@ -50,7 +50,7 @@ class Method:
     describes_by: tuple[str, ...] = ()
     # Sentences that every report of a run must show.
     remarks: tuple[str, ...] = ()
-    # Layouts named so, and their variants, are refused.
+    # Whether it mirrors the maps: layouts that do not allow it are refused.
     mirrors: bool = False
     # Whether it reads the frames below --raw_dir.
     reads_frames: bool = False

@@ -1,5 +1,8 @@
 """The methods by the name after --method. A new one: settings, two functions, an entry here."""
 
+from typing import Any
+
+from ahmsa_jax.config import Settings
 from experiments.classical_methods.method import Method
 from experiments.classical_methods.settings import (
     BiWoofConfig,
@@ -17,10 +20,10 @@ _OF_SVM = (
 )
 
 
-def _method(name: str, config: type, **facts: object) -> Method:
+def _method(name: str, config: type[Settings], **facts: Any) -> Method:
     """A method whose two functions lie in a module of its name."""
     module = f"{_ROOM}.{name}"
-    return Method(name, config, f"{module}:describe", f"{module}:predict", **facts)  # type: ignore[arg-type]
+    return Method(name, config, f"{module}:describe", f"{module}:predict", **facts)
 
 
 METHODS: dict[str, Method] = {

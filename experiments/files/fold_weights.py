@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as as_bytes
 
 from experiments.files import sealed
+from experiments.run.prepared import Preparation
 from experiments.run.workdir import canonical_json
 from input_pipeline.core.clips import CLASS_NAMES
 from input_pipeline.core.errors import InputError
@@ -27,7 +28,8 @@ _HEADER = "fold"
 _FACTS = {"model": str, "model_config": dict, "seed": int, "subject_key": str, "data_sha256": str}
 # Stored only where they are not what the files of earlier versions are of.
 _LATER: dict[str, Any] = {"split": "loso", "folds": None, "class_names": CLASS_NAMES}
-_KINDS = {"split": str, "folds": int, "class_names": list}
+_LATER |= {"preparation": {}}
+_KINDS = {"split": str, "folds": int, "class_names": list, "preparation": dict}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +45,9 @@ class FoldWeights:
     split: str = "loso"
     folds: int | None = None
     class_names: tuple[str, ...] | None = None
+    preparation: dict[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # as Preparation stores it
 
 
 def file_name(subject_key: str) -> str:
@@ -84,6 +89,7 @@ def load(path: pathlib.Path) -> FoldWeights:
         for field, kind in _KINDS.items():
             if field in facts and not isinstance(facts[field], kind):
                 raise ValueError(f"its header's {field} is {facts[field]!a:.40}")
+        Preparation.from_json(facts.get("preparation", {}))
         if "class_names" in facts:
             facts["class_names"] = tuple(map(str, facts["class_names"]))
         return FoldWeights(params=params, **facts)

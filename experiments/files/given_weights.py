@@ -18,6 +18,7 @@ from ahmsa_jax.config import NetworkConfig, plain
 from experiments.baselines import state_dicts, torch_extra
 from experiments.files import fold_weights
 from experiments.files.fold_weights import FoldWeights
+from experiments.run.prepared import Preparation
 from input_pipeline.core.errors import Faults, InputError
 
 
@@ -65,10 +66,19 @@ class GivenWeights:
 
     def read(self, seed: int, subject_key: str) -> dict[str, np.ndarray]:
         """Parameters of a fold by path; raises InputError with the file's first fault."""
+        return self.read_with_preparation(seed, subject_key)[0]
+
+    def read_with_preparation(
+        self, seed: int, subject_key: str
+    ) -> tuple[dict[str, np.ndarray], Preparation]:
+        """The same, and how its maps are prepared; state dicts say nothing of that."""
         path = self.path_of[seed, subject_key]
         # Weights of one seed under two names would show no spread between seeds.
         named = seed if path.parent.name == f"seed-{seed}" else None
-        return read_file(path, self.model, self.config, subject_key, named, self.wanted)
+        params = read_file(path, self.model, self.config, subject_key, named, self.wanted)
+        if path.suffix in torch_extra.SUFFIXES:
+            return params, Preparation()
+        return params, Preparation.from_json(fold_weights.load(path).preparation)
 
 
 def find(

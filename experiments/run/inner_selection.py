@@ -114,10 +114,13 @@ def remarks(
     """Sentences for the reports; raises ConfigError where a fold is too small to choose in."""
     if selection is None:
         return []
+    among = f"{len(selection.candidates)} candidate(s)"
+    if selection.candidates == ("",):
+        among = "the numbers of epochs"
     found = [
         f"settings chosen in each fold by its training subjects alone: the best "
-        f"{selection.select_by} over {selection.parts} inner folds, among "
-        f"{len(selection.candidates)} candidates; no held-out clip was looked at for it"
+        f"{selection.select_by} over {selection.parts} inner folds, among {among}; no held-out "
+        "clip was looked at for it"
     ]
     for fold in folds:
         parts = inner_parts(fold, clips, selection.parts)

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
+from ahmsa_jax.networks import own_recipe
 from ahmsa_jax.training.protocols import (
     EpochShape,
     Fold,
@@ -33,6 +34,7 @@ class Run:
     folds: list[Fold]  # all folds of the data set
     requested: list[str]  # keys of the folds asked for, by --subjects
     here: list[str]  # those of them to train here, by --shard
+    recipe: str | None = None  # as --recipe names it
     keeps_curve: bool = False  # whether the probabilities of every evaluated epoch are kept
 
     @property
@@ -58,7 +60,10 @@ class Run:
     def notes(self) -> list[str]:
         """Sentences that the reports must show."""
         selection = inner_selection.of_spec(self.spec)
+        developed = self.recipe == own_recipe.NAME
+        developed &= self.spec.dataset in own_recipe.WARNED_DATASETS
         return [
+            *([own_recipe.WARNING] if developed else []),
             *inner_selection.remarks(selection, self.folds_here, self.clips),
             *train_share.remarks(self.spec.train_share),
             *notes(self.clips, self.folds_here, shuffled=self.spec.shuffled_labels),
@@ -171,7 +176,9 @@ def read_run(given: Values, kind: Kind) -> Run:
         train_share=share,
     )
     here = _of_shard(requested, given.shard)
-    return Run(spec, clips, network_config, train_config, preset, folds, requested, here)
+    return Run(
+        spec, clips, network_config, train_config, preset, folds, requested, here, given.recipe
+    )
 
 
 def requested_folds(given: Values, folds: list[Fold]) -> list[str]:

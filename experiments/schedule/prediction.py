@@ -31,11 +31,13 @@ def predict_all(
     for seed in weights.seeds:
         for fold in folds:
             try:
-                params = weights.read(seed, fold.key)
+                params, preparation = weights.read_with_preparation(seed, fold.key)
             except InputError as error:
                 faults.append(str(error))
                 continue
-            probability_TxK = predict(params, clips.flow_NxHxWxC[fold.test_index])
+            held_out = clips.rows(fold.test_index)
+            views = preparation.views(held_out.flow_NxHxWxC, held_out.flow_whole_NxHxWxC)
+            probability_TxK = np.mean([predict(params, view) for view in views], axis=0)
             history = empty_history(1, classes)
             prediction_T = probability_TxK.argmax(axis=-1)
             counts = confusion_matrix(clips.label_N[fold.test_index], prediction_T, classes)

@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
+from ahmsa_jax.training import facts
 from ahmsa_jax.training.engine import MAX_DISPATCH_EPOCHS, ChunkState, Engine
 from ahmsa_jax.training.protocols import Job
 from experiments.files import checkpoints, fold_weights
 from experiments.files.run_files import counts_of
+from experiments.run import prepared
 from experiments.run.chunk import Chunk, ChunkResult, History, OutOfMemory, empty_history
+from experiments.run.prepared import Preparation
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.programs import Programs, is_exhausted, one_line
 from experiments.schedule.progress import Report
@@ -153,9 +157,22 @@ class Trainer:
         folder = self._settings.workdir / fold_weights.FOLDER
         for job, params in zip(chunk.jobs, engine.parameters(state, chunk.jobs), strict=True):
             weights = fold_weights.FoldWeights(
-                params=params, seed=job.seed, subject_key=job.fold.key, **self._settings.weights_of
+                params=params,
+                seed=job.seed,
+                subject_key=job.fold.key,
+                preparation=self._preparation(job).to_json(),
+                **self._settings.weights_of,
             )
             fold_weights.save(folder, weights)
+
+    def _preparation(self, job: Job) -> Preparation:
+        """How the maps of the job's fold were prepared."""
+        training, std = self._programs.train_config, None
+        if training.fold_std:
+            flow = prepared.inputs(self._programs.clips, training)["flow"]
+            std_C = facts.channel_deviations(jnp.asarray(job.fold.train_N), jnp.asarray(flow))
+            std = tuple(map(float, std_C))
+        return Preparation(training.input_norm, std, training.test_mirror)
 
     def _epochs_evaluated(self, before: int, after: int) -> range:
         """Epochs, counted from 1, after which the engine predicted in this dispatch.

@@ -20,7 +20,7 @@ _SCORES = {"uf1_interval": f1_per_class, "uar_interval": recall_per_class}
 def probability_scores(by_seed: Sequence[Sequence[Prediction]]) -> dict[str, float | None]:
     """Macro AUC and log-loss (nats) of the probabilities, means over seeds.
 
-    None where there are none, or where all clips are of one class.
+    None where there are none.
     """
     found = []
     for rows in filter(None, by_seed):
@@ -30,19 +30,18 @@ def probability_scores(by_seed: Sequence[Sequence[Prediction]]) -> dict[str, flo
     if not found:
         return {"auc": None, "log_loss": None}
     auc, loss = np.mean(found, axis=0)
-    # JSON knows no NaN.
-    return {"auc": float(auc) if np.isfinite(auc) else None, "log_loss": float(loss)}
+    return {"auc": float(auc), "log_loss": float(loss)}
 
 
 def intervals(rows: Sequence[Prediction], num_classes: int) -> dict[str, list[float] | None]:
     """95 % intervals of UF1 and UAR, means over seeds, subjects drawn within each database.
 
-    None where there is one subject alone.
+    None where each database has one subject alone, which leaves nothing to draw.
     """
     subjects = sorted({row.subject_key for row in rows})
-    if len(subjects) < 2:
-        return dict.fromkeys(_SCORES)
     databases = [key.split("/")[0] for key in subjects]
+    if len(set(databases)) == len(subjects):
+        return dict.fromkeys(_SCORES)
     counts_SxRxKxK = paired.confusions(rows, subjects, num_classes)
     return {
         name: list(paired.score_interval(counts_SxRxKxK, score, databases))

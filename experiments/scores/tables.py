@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ahmsa_jax.choices import SELECTIONS
-from ahmsa_jax.metrics import f1_per_class, recall_per_class, subject_scores
+from ahmsa_jax.metrics import subject_scores
 from experiments.files.run_files import Prediction
-from experiments.scores import chance, paired
+from experiments.scores import chance, spread
 from experiments.scores.summary import Records, mean_scores
 from input_pipeline.core.tables import Table
 from input_pipeline.databases.names import in_order, in_words, place
@@ -44,8 +44,8 @@ def scores_table(
         interval = _intervals(records, own)
         rows.append(_score_row(name_of(database), summary["by_database"][database], interval))
     if averaged := summary["average_seeds"]:
-        seeds = len(summary["by_seed"])
-        rows.append(_score_row(f"probabilities averaged over {seeds} seeds", averaged))
+        count = len(summary["by_seed"])
+        rows.append(_score_row(f"probabilities averaged over {count} seeds", averaged))
     each = list(summary["by_database"].values())
     if records.spec.split == "holdout_database" and each:
         mean = {name: float(np.mean([one[name] for one in each])) for name in _SCORES}
@@ -59,8 +59,8 @@ def scores_table(
     most = f"always {records.class_names[int(np.argmax(count_K))]}, the largest class"
     rows.append(_score_row(most, vars(chance.majority(count_K))))
     seeds = len(summary["by_seed"])
-    spread = f"mean ± deviation over {seeds} seeds; " if seeds > 1 else ""
-    title = f"Scores ({spread}95 % intervals over subjects)"
+    deviation = f"mean ± deviation over {seeds} seeds; " if seeds > 1 else ""
+    title = f"Scores ({deviation}95 % intervals over subjects)"
     columns = ("part", "UF1", "UF1, 95 %", "UAR", "UAR, 95 %", "accuracy", "clips")
     return _table(records, title, columns, rows)
 
@@ -69,25 +69,22 @@ def _score_row(
     name: str,
     scores: dict[str, Any],
     intervals: tuple[str, str] = ("", ""),
-    spread: dict[str, Any] | None = None,
+    deviation: dict[str, Any] | None = None,
 ) -> tuple[str, ...]:
     uf1, uar, accuracy = (
-        f"{scores[key]:.4f}" + (f" ± {spread[key]:.4f}" if spread else "") for key in _SCORES
+        f"{scores[key]:.4f}" + (f" ± {deviation[key]:.4f}" if deviation else "") for key in _SCORES
     )
     uf1_interval, uar_interval = intervals
     return (name, uf1, uf1_interval, uar, uar_interval, accuracy, str(scores.get("n", "")))
 
 
 def _intervals(records: Records, predictions: Sequence[Prediction]) -> tuple[str, str]:
-    """Intervals of UF1 and UAR when subjects are drawn anew; one subject has none."""
-    subjects = sorted({row.subject_key for row in predictions})
-    if len(subjects) < 2:
-        return "", ""
-    counts_SxRxKxK = paired.confusions(predictions, subjects, len(records.class_names))
-    scores = (f1_per_class, recall_per_class)
-    databases = [key.split("/")[0] for key in subjects]
-    both = [paired.score_interval(counts_SxRxKxK, score, databases) for score in scores]
-    uf1, uar = (f"{low:.4f} to {high:.4f}" for low, high in both)
+    """Intervals of UF1 and UAR when subjects are drawn anew; empty where there is none."""
+    found = spread.intervals(predictions, len(records.class_names))
+    uf1, uar = (
+        "{:.4f} to {:.4f}".format(*ends) if ends else ""
+        for ends in (found["uf1_interval"], found["uar_interval"])
+    )
     return uf1, uar
 
 

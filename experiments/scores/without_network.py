@@ -147,7 +147,6 @@ def _records(name: str, records: Records, clips: Clips, folds: list[Fold]) -> Re
 
 def _predictions(clips: Clips, chunk: Chunk, result: ChunkResult) -> list[Prediction]:
     index_T = chunk.jobs[0].fold.test_index
-    said_T = result.probability[0].argmax(axis=1)
     return [
         Prediction(
             seed=0,
@@ -155,9 +154,10 @@ def _predictions(clips: Clips, chunk: Chunk, result: ChunkResult) -> list[Predic
             subject=str(clips.subject_N[index]),
             clip=str(clips.clip_N[index]),
             label=int(clips.label_N[index]),
-            prediction=int(said),
+            prediction=int(shares_K.argmax()),
+            probability_K=tuple(float(share) for share in shares_K),
         )
-        for index, said in zip(index_T, said_T, strict=True)
+        for index, shares_K in zip(index_T, result.probability[0], strict=True)
     ]
 
 

@@ -12,7 +12,8 @@ from jax.experimental import topologies
 from jax.sharding import SingleDeviceSharding
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
-from ahmsa_jax.training.engine import Engine, needed_bytes
+from ahmsa_jax.training.chunk_state import needed_bytes
+from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import EpochShape
 from ahmsa_jax.training.step import matmul_precision
 from experiments.weighing.cards import Card

@@ -73,7 +73,7 @@ def test_training_clips_change_it(changed):
 
 
 def test_the_choice_is_the_one_worked_out_by_hand():
-    pixels = METHODS["svm_maps"].described(CLIPS, SvmConfig(), Places(None))
+    kernel = METHODS["svm_maps"].described(CLIPS, SvmConfig(), Places(None))
     scores = []
     for settings in SETTINGS:
         probability_NxK = np.zeros((len(CLIPS), 3))
@@ -81,7 +81,7 @@ def test_the_choice_is_the_one_worked_out_by_hand():
             train = np.flatnonzero(inner.train_N)
             task = FoldTask(train, CLIPS.label_N[train], inner.test_index, 3)
             probability_NxK[inner.test_index] = METHODS["svm_maps"].predicted(
-                pixels, task, settings
+                kernel, task, settings
             )
         trained = FOLD.train_N
         scores.append(SELECT_BY["auc"](probability_NxK[trained], CLIPS.label_N[trained]))

@@ -78,9 +78,9 @@ def test_svm_maps_predicts_what_scikit_learn_does(labels):
 
 
 def test_svm_c_matters():
-    pixels = described("svm_maps")
+    kernel = described("svm_maps")
     first, second = (
-        svm_maps.predict(pixels, task(), SvmConfig(svm_c=value)) for value in (0.01, 100)
+        svm_maps.predict(kernel, task(), SvmConfig(svm_c=value)) for value in (0.01, 100)
     )
     assert (first != second).any()
 

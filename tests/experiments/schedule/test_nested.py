@@ -313,3 +313,14 @@ def test_damaged_counts_of_candidates_are_named(whole, tmp_path):
     (tmp_path / candidate_files.FILE).write_text(text.replace("negative", "neutral"))
     with pytest.raises(ConfigError, match="is damaged"):
         candidate_files.read([tmp_path], run.clips.class_names)
+
+
+def test_a_report_says_what_our_recipe_was_developed_on():
+    run = run_of(clips_of())
+    ours = dataclasses.replace(run, recipe="ours")
+    composite = dataclasses.replace(ours, spec=dataclasses.replace(run.spec, dataset="megc2019"))
+    told = [
+        any("developed on the 442 clips" in note for note in one.notes())
+        for one in (run, ours, composite)
+    ]
+    assert told == [False, False, True]

@@ -270,6 +270,7 @@ def test_the_machines_summary_stays_as_it_was(records):
         "confusion",
         "per_subject_mean",
         "optimistic_best_epoch_on_test",
+        "average_seeds",
         "failed_folds",
         "missing_folds",
         "config_hash",
