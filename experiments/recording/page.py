@@ -24,7 +24,8 @@ python -m experiments.record --keep=DIR --name=svm_maps
 
 Scores are those of the last epoch, from counts pooled over all held-out clips, means over seeds
 ± their deviation. Intervals are 95 % intervals over subjects (2,000 draws within each
-database). Time is that of all folds and seeds on 2 CPU cores, beside other jobs.
+database). Time is the folds' own, all seeds together, on 2 CPU cores beside other jobs; compiling
+and pretraining, once a seed, come on top.
 *{DEVELOPED_HERE.capitalize()}* means that settings were tried on these same clips before: such
 a figure flatters, and only a nested figure, whose settings are chosen in each fold by its
 training subjects, is free of that choice. Even there the candidates were written by people who

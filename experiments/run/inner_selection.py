@@ -114,7 +114,8 @@ def remarks(
     """Sentences for the reports; raises ConfigError where a fold is too small to choose in."""
     if selection is None:
         return []
-    among = f"{len(selection.candidates)} candidate(s)"
+    count = len(selection.candidates)
+    among = f"{count} candidate{'s' if count > 1 else ''}"
     if selection.candidates == ("",):
         among = "the numbers of epochs"
     found = [
