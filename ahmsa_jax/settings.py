@@ -92,4 +92,7 @@ def plain(config: Settings) -> dict[str, Any]:
         value = getattr(config, field.name)
         if not field.metadata.get("later") or value != field.default:
             kept[field.name] = list(value) if isinstance(value, tuple) else value
+            if field.metadata.get("choices") is not None and isinstance(value, tuple):
+                # Earlier versions took one word here and stored it so: its runs keep their hash.
+                kept[field.name] = value[0] if len(value) == 1 else list(value)
     return kept

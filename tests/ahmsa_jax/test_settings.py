@@ -26,7 +26,10 @@ def test_each_word_of_several_is_a_choice():
 
 def test_a_later_setting_is_stored_only_where_it_is_on():
     assert plain(Words()) == {"share": 0.5}
-    assert plain(Words(words=("left",))) == {"words": ["left"], "share": 0.5}
+    both = Words(words=("left", "right"))
+    assert plain(both) == {"words": ["left", "right"], "share": 0.5}
+    # One word as versions that took one word stored it.
+    assert plain(Words(words=("left",))) == {"words": "left", "share": 0.5}
 
 
 def test_every_ingredient_is_off_by_default_and_leaves_no_trace_in_a_run():
