@@ -106,7 +106,7 @@ def test_an_augmentation_changes_each_clip_by_its_own_key(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"loss": "hinge"}, "--loss=hinge: allowed are cross_entropy and focal"),
+        ({"loss": "hinge"}, "--loss=hinge: allowed are cross_entropy, focal and logit_adjusted"),
         ({"optimizer": "sgd"}, "--optimizer=sgd: allowed are adam, adamw and adan"),
         ({"weight_decay": 0.1}, "--weight_decay=0.1 is for --optimizer=adamw or adan"),
         ({"optimizer": "adamw", "weight_decay": -1.0}, "allowed are 0 to 10"),

@@ -92,9 +92,9 @@ def no_memory_for_three_folds_in_the_second_chunk():
     honest_start, honest_run = Engine.start, Engine.run_epochs
     started = []
 
-    def start(self, jobs):
+    def start(self, jobs, given=None):
         started.append(jobs)
-        return honest_start(self, jobs)
+        return honest_start(self, jobs, given)
 
     def run_epochs(self, chunk, data, first_epoch, epochs):
         if self.size > 2 and len(started) > 1 and first_epoch > 0:

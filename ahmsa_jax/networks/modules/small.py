@@ -36,12 +36,12 @@ class Small(nn.Module):
         batch, height, width, channels = flow_BxHxWxC.shape
         pairs = flow_BxHxWxC.reshape(batch, height // 2, 2, width // 2, 2, channels)
         features_BxF = jnp.mean(pairs, axis=(2, 4)).reshape(batch, -1) / config.input_scale
-        if train:
+        if train and config.input_dropout:
             features_BxF = dropped(self.make_rng("dropout"), features_BxF, config.input_dropout)
         hidden_BxF = Linear(config.base_dim, dtype=self.dtype, name="hidden")(features_BxF)
         hidden_BxF = self._normalised(hidden_BxF.astype(jnp.float32), real_B, train=train)
         hidden_BxF = nn.relu(hidden_BxF)
-        if train:
+        if train and config.dropout:
             hidden_BxF = dropped(self.make_rng("dropout"), hidden_BxF, config.dropout)
         return Linear(config.num_classes, name="head")(hidden_BxF), {}
 

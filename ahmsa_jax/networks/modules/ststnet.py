@@ -82,7 +82,9 @@ class STSTNet(nn.Module):
             pooled, statistics = conv_norm_pool(
                 padded, *affine, jnp.pad(real_B, (0, spare)), config.norm_eps
             )
-            pooled = dropped(self.make_rng("dropout"), pooled[:batch], config.dropout)
+            pooled = pooled[:batch]
+            if config.dropout:
+                pooled = dropped(self.make_rng("dropout"), pooled, config.dropout)
             self._follow(norms, statistics)
         else:
             pooled = conv_pool_with(flow_BxHxWxC, *affine, mean_F, var_F, config.norm_eps)

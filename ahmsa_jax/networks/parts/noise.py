@@ -7,12 +7,10 @@ import jax.numpy as jnp
 
 
 def dropped(key: jax.Array, values: jax.Array, rate: float) -> jax.Array:
-    """Values (B, ...) with a share of them 0 and the others divided by 1 - rate.
+    """Values (B, ...) with a share of them, above 0, set to 0 and the others divided by 1 - rate.
 
     16 random bits a value: the share dropped is met to 1/65536.
     """
-    if not rate:
-        return values
     batch, *one = values.shape
     count = math.prod(one)
     words = (count + 1) // 2

@@ -96,7 +96,6 @@ def test_dropout_keeps_the_mean_and_drops_the_share(shape):
     share = (found == 0).mean()
     assert abs(share - 0.25) < 5 * np.sqrt(0.25 * 0.75 / found.size)
     np.testing.assert_allclose(found[found > 0], 1 / 0.75, rtol=1e-6)
-    np.testing.assert_array_equal(dropped(jax.random.key(3), values, 0.0), values)
 
 
 def test_odd_maps_are_refused():

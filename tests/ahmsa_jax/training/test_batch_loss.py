@@ -22,7 +22,6 @@ from ahmsa_jax.training.protocols import Job, epoch_shapes
 JOB = Job(0, folds()[0])
 INDEX = np.flatnonzero(JOB.fold.train_N)[:8]
 REAL = np.array([True] * 6 + [False] * 2)
-KEY = jax.random.key(4)
 
 
 def prepared(label=None, flow=None, train_N=None, **settings):
@@ -141,7 +140,7 @@ def test_mixup_mixes_maps_and_losses_with_one_share_among_real_clips():
             seen.append(flow)
             return learner.model.apply(variables, flow, **more)
 
-    mean_loss = loss(learner._replace(model=Watching()), state, fold, data, KEY)
+    mean_loss = loss(learner._replace(model=Watching()), state, fold, data, jax.random.key(4))
     mixed, clips = np.asarray(seen[0]), arrays["flow"][INDEX]
     real = np.flatnonzero(REAL)
     partner, shares = [], []
@@ -177,7 +176,9 @@ def test_mixup_mixes_maps_and_losses_with_one_share_among_real_clips():
 def test_without_a_key_nothing_is_drawn():
     plain = loss(*prepared())
     assert loss(*prepared(augment=("mirror", "affine", "mixup"))) == pytest.approx(plain, rel=1e-6)
-    assert loss(*prepared(augment=("mirror", "affine", "mixup")), KEY) != pytest.approx(plain)
+    assert loss(
+        *prepared(augment=("mirror", "affine", "mixup")), jax.random.key(4)
+    ) != pytest.approx(plain)
 
 
 @pytest.mark.parametrize("norm", ["none", "robust"])
