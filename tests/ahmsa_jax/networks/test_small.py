@@ -1,14 +1,13 @@
-"""The small network against PyTorch's layers, its noise, and the recipe that it is run with.
+"""The small network: its size, its padding, its noise, and the recipe that it is run with.
 
 Modules tried here without being imported: ahmsa_jax.networks.modules.small,
-ahmsa_jax.networks.parts.batch_norm, experiments.baselines.torch_small.
+ahmsa_jax.networks.parts.batch_norm.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from small_problem import TRAINING
 
 from ahmsa_jax.config import ConfigError, TrainConfig
@@ -18,9 +17,7 @@ from ahmsa_jax.networks.parts.noise import dropped
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.networks.small import SmallConfig, products
 from ahmsa_jax.training import step
-from experiments.baselines import twins
 
-STILL = SmallConfig(input_dropout=0.0, dropout=0.0)
 BATCH = 9
 
 
@@ -38,30 +35,6 @@ def test_it_has_the_declared_number_of_parameters():
     _, params, _ = drawn(SmallConfig())
     assert sum(leaf.size for leaf in params.values()) == 76_035
     assert products(SmallConfig()) == {"hidden": 588 * 128, "head": 128 * 3}
-
-
-def test_values_and_running_statistics_are_pytorchs():
-    model, params, statistics = drawn(STILL)
-    network = twins.build(STILL).train()
-    flat = {"/".join(path): np.asarray(leaf) for path, leaf in params.items()}
-    flat |= {"/".join(("batch_stats", *path)): np.asarray(s) for path, s in statistics.items()}
-    network.load_state_dict(twins.to_torch(STILL, flat))
-    theirs_trained = network(torch.from_numpy(flow()))
-    variables = step.variables_of(params, {}, statistics)
-    (ours_trained, _), changed = model.apply(
-        variables,
-        flow(),
-        train=True,
-        rngs={"dropout": jax.random.key(0)},
-        mutable=["batch_stats"],
-    )
-    np.testing.assert_allclose(ours_trained, theirs_trained.detach(), atol=2e-5)
-    moved = step.statistics_of(changed)
-    np.testing.assert_allclose(moved["norm", "mean"], network.norm.running_mean, atol=1e-6)
-    np.testing.assert_allclose(moved["norm", "var"], network.norm.running_var, atol=1e-6)
-    theirs = network.eval()(torch.from_numpy(flow(seed=1)))
-    ours, _ = model.apply(step.variables_of(params, {}, moved), flow(seed=1))
-    np.testing.assert_allclose(ours, theirs.detach(), atol=2e-5)
 
 
 def test_padding_reaches_neither_statistics_nor_noise():
