@@ -91,8 +91,9 @@ def plain(config: Settings) -> dict[str, Any]:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if not field.metadata.get("later") or value != field.default:
-            kept[field.name] = list(value) if isinstance(value, tuple) else value
-            if field.metadata.get("choices") is not None and isinstance(value, tuple):
+            if isinstance(value, tuple):
                 # Earlier versions took one word here and stored it so: its runs keep their hash.
-                kept[field.name] = value[0] if len(value) == 1 else list(value)
+                is_one_word = field.metadata.get("choices") is not None and len(value) == 1
+                value = value[0] if is_one_word else list(value)
+            kept[field.name] = value
     return kept

@@ -75,10 +75,10 @@ class GivenWeights:
         path = self.path_of[seed, subject_key]
         # Weights of one seed under two names would show no spread between seeds.
         named = seed if path.parent.name == f"seed-{seed}" else None
-        params = read_file(path, self.model, self.config, subject_key, named, self.wanted)
         if path.suffix in torch_extra.SUFFIXES:
-            return params, Preparation()
-        return params, Preparation.from_json(fold_weights.load(path).preparation)
+            return torch_extra.state_files().read(path, self.config), Preparation()
+        weights = _checked(path, self.model, self.config, subject_key, named, self.wanted)
+        return weights.params, Preparation.from_json(weights.preparation)
 
 
 def find(
@@ -153,13 +153,25 @@ def read_file(
     seed: int | None = None,
     wanted: Wanted | None = None,
 ) -> dict[str, np.ndarray]:
-    """Parameters by path of one file of either form; raises InputError with its first fault.
+    """Parameters by path of one file of either form; raises InputError with its first fault."""
+    if path.suffix in torch_extra.SUFFIXES:
+        return torch_extra.state_files().read(path, config)
+    return _checked(path, model, config, subject_key, seed, wanted).params
+
+
+def _checked(
+    path: pathlib.Path,
+    model: str,
+    config: NetworkConfig,
+    subject_key: str | None,
+    seed: int | None,
+    wanted: Wanted | None,
+) -> FoldWeights:
+    """One file that a run wrote; raises InputError with its first fault.
 
     Under another fold's name a file that knows its own would be tested on clips it has seen, and
     so would a part of other parts.
     """
-    if path.suffix in torch_extra.SUFFIXES:
-        return torch_extra.state_files().read(path, config)
     weights = fold_weights.load(path)
     if weights.model != model:
         raise InputError(f"'{path}' holds weights of {weights.model}, --model is {model}.")
@@ -188,7 +200,7 @@ def read_file(
     for name, value in weights.params.items():
         if value.dtype != np.float32 or not np.isfinite(value).all():
             raise InputError(f"'{path}' has values in {name} that are no finite float32 numbers.")
-    return weights.params
+    return weights
 
 
 def _refuse_other_origin(path: pathlib.Path, weights: FoldWeights, wanted: Wanted) -> None:

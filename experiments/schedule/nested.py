@@ -121,6 +121,7 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     parts = run.spec.inner_folds
     assert parts is not None, "a run with inner selection has inner folds"
     candidates = candidates_of(run)
+    inner_of = {fold.key: inner_folds(fold, run.clips, parts) for fold in run.folds_here}
     scores: dict[JobKey, list[Choice]] = {}
     for candidate in candidates:
         _tell(candidate, len(candidates), INNER)
@@ -128,8 +129,7 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
         finished = _trained(inner, execution, f"{INNER}/{candidate.number}", interruption)
         curves = {(job.seed, job.fold.key): curve for job, curve, _ in _curves(finished)}
         for job in planning.jobs_of(run):
-            folds = inner_folds(job.fold, run.clips, parts)
-            own = [(fold, curves[job.seed, fold.key]) for fold in folds]
+            own = [(fold, curves[job.seed, fold.key]) for fold in inner_of[job.fold.key]]
             scored = _best_of_candidate(candidate, own, run.clips, run.spec.select_by or "")
             scores.setdefault((job.seed, job.fold.key), []).append(scored)
     chosen = {key: best([choice.score for choice in choices]) for key, choices in scores.items()}

@@ -1,6 +1,7 @@
 """The compiled programs of a run, by epoch shape and number of folds, and the memory they need."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -142,6 +143,11 @@ class Programs(Needs):
             )
         return self._engines[key]
 
+    @functools.cached_property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """The network's inputs by name, prepared as the settings say."""
+        return prepared.inputs(self.clips, self.train_config)
+
     def data(self, engine: Engine) -> Data:
         """The data set on the devices, put there once."""
         if self._data is None:
@@ -149,9 +155,7 @@ class Programs(Needs):
             rank_N = rank_of_clips(
                 self.train_config.order, clips.label_N, clips.subject_N, clips.clip_N
             )
-            self._data = engine.place_data(
-                prepared.inputs(clips, self.train_config), clips.label_N, rank_N
-            )
+            self._data = engine.place_data(self.inputs, clips.label_N, rank_N)
         return self._data
 
     def forget(self, shape: EpochShape, size: int) -> None:

@@ -16,7 +16,6 @@ from ahmsa_jax.training.engine import MAX_DISPATCH_EPOCHS, ChunkState, Engine
 from ahmsa_jax.training.protocols import Job
 from experiments.files import checkpoints, fold_weights
 from experiments.files.run_files import counts_of
-from experiments.run import prepared
 from experiments.run.chunk import Chunk, ChunkResult, History, OutOfMemory, empty_history
 from experiments.run.prepared import Preparation
 from experiments.schedule.interruption import Interruption
@@ -169,7 +168,7 @@ class Trainer:
         """How the maps of the job's fold were prepared."""
         training, std = self._programs.train_config, None
         if training.fold_std:
-            flow = prepared.inputs(self._programs.clips, training)["flow"]
+            flow = self._programs.inputs["flow"]
             std_C = facts.channel_deviations(jnp.asarray(job.fold.train_N), jnp.asarray(flow))
             std = tuple(map(float, std_C))
         return Preparation(training.input_norm, std, training.test_mirror)
