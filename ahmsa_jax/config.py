@@ -29,6 +29,7 @@ class NetworkConfig(Settings):
     """Base of every network's settings: what the data set gives."""
 
     image_size: int = setting(28, "Height and width of the maps in pixels.")
+    channels: int = setting(3, "Channels of the maps: u, v and strain of each phase.", later=True)
     num_classes: int = setting(3, "Expression classes.", span=Span(2, 1000))
 
 

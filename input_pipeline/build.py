@@ -3,19 +3,21 @@
 python -m input_pipeline.build --dataset=casme3 --raw_dir=DIR
 """
 
+import dataclasses
 import os
 import pathlib
 
 import numpy as np
 from absl import flags
 
-from input_pipeline.core import command, extras, store_flags, tasks
+from input_pipeline.core import command, extras, map_flags, store_flags, tasks
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.map_form import MapForm
 from input_pipeline.databases import frame_choice, known_defects, reading
 from input_pipeline.databases.apex import SMIC_CHOICES, ZERO_MOTION_CHOICES
 from input_pipeline.databases.registry import STORED_DATASETS
 from input_pipeline.databases.rows import ClipRecord, ReadResult
-from input_pipeline.flow import strain, workers
+from input_pipeline.flow import normalisations, second_phase, workers
 from input_pipeline.flow.cache import FOLDER, MapCache
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
 from input_pipeline.flow.optical import METHODS
@@ -80,15 +82,17 @@ def main() -> int:
         zero_motion=_ZERO_MOTION.value,
         spot_seconds=_SPOT_SECONDS.value,
     )
-    data_dir, layout = store_flags.data_dir(), store_flags.layout()
-    reports = data_dir / dataset / "reports" / layout
-    title = f"Build of {dataset}, layout {layout}"
+    data_dir, form = store_flags.data_dir(), map_flags.form()
+    reports = data_dir / dataset / "reports" / form.layout
+    title = f"Build of {dataset}, layout {form.layout}"
     result = reading.read_databases(
         dataset,
         pathlib.Path(raw_dir),
         [pathlib.Path(name) for name in _ANNOTATIONS.value],
         _FRAMES.value,
     )
+    if form.phases == 2:
+        second_phase.refuse_offsets_as_apex(result.clips, _SMIC_APEX.value)
     for note in result.notes:
         print(note)
     outside = sum(1 for clip in result.clips if clip.label < 0)
@@ -106,8 +110,11 @@ def main() -> int:
     for sentence in cache.unusable(result.clips) if cache else ():
         print(f"map cache: {sentence}", flush=True)
     processes = _WORKERS.value or os.cpu_count() or 1
-    outcomes = workers.run(result.clips, settings, cache, processes)
+    outcomes = workers.run(result.clips, settings, cache, processes, form.phases)
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
+    # What differs from the papers' form alone: plain data sets say what they always said.
+    plain = MapForm(form.cut)._asdict()
+    provenance |= {name: str(v) for name, v in form._asdict().items() if v != plain[name]}
     faults = build_report.all_faults(result, outcomes)
     worth = known_defects.worth(faults, result.frames)
     path = build_report.write_report(reports, title, result, outcomes, faults, provenance, worth)
@@ -134,12 +141,13 @@ def main() -> int:
     if cache is None:
         print("checked only: no flow was computed and no data set written")
         return 0
-    _write(dataset, result, outcomes, cache, provenance, reports)
+    _write(dataset, form, result, outcomes, cache, provenance, reports)
     return 0
 
 
 def _write(
     dataset: str,
+    form: MapForm,
     result: ReadResult,
     outcomes: list[Outcome],
     cache: MapCache,
@@ -155,10 +163,10 @@ def _write(
     if not records:
         raise InputError("no clip of the database can be used; see the report.")
     clips = sample.to_clips(
-        (_sample(record, _cached(cache, record)) for record in records),
+        (_sample(record, _cached(cache, record, form.phases), form) for record in records),
         where=f"the build of {dataset}",
         dataset=dataset,
-        layout=store_flags.layout(),
+        layout=form.layout,
         provenance=provenance,
         pretend=result.pretend,
         every_clip=True,
@@ -174,9 +182,9 @@ def _write(
     print("".join(f"{line}\n" for line in class_set_lines.lines(clips)), end="")
     pages.write_pages(clips, reports)
     face_sheets = face_pages.write_pages(
-        store_flags.layout(),
+        form,
         records,
-        lambda record: _cached(cache, record),
+        lambda record: _cached(cache, record, form.phases),
         reports,
         pretend=result.pretend,
         class_names=result.class_names,
@@ -184,14 +192,14 @@ def _write(
     print(f"contact sheets in {reports}; {len(face_sheets)} show faces: licensed material")
 
 
-def _sample(record: ClipRecord, maps: ClipMaps) -> sample.MapSample:
+def _sample(record: ClipRecord, maps: ClipMaps, form: MapForm) -> sample.MapSample:
     """A clip's map, normalised over the whole face: regions keep their size to each other."""
     return sample.MapSample(
         database=record.database,
         subject=record.subject,
         clip=record.clip,
         label=record.label,
-        map_HxWxC=strain.normalise_to_255(maps.flow_SxSxC),
+        map_HxWxC=normalisations.RULES[form.normalise](maps.flow_SxSxC),
         landmarks_5x2=maps.landmarks_5x2,
         extras={
             "emotion": record.emotion,
@@ -203,8 +211,13 @@ def _sample(record: ClipRecord, maps: ClipMaps) -> sample.MapSample:
     )
 
 
-def _cached(cache: MapCache, record: ClipRecord) -> ClipMaps:
+def _cached(cache: MapCache, record: ClipRecord, phases: int) -> ClipMaps:
+    """A clip's maps as the build stored them, the flow of a second phase behind the first."""
     found = cache.load(record)
+    if found is not None and phases == 2:
+        second = cache.load_second(record)
+        both = None if second is None else np.concatenate([found.flow_SxSxC, second.flow_SxSxC], -1)
+        found = None if both is None else dataclasses.replace(found, flow_SxSxC=both)
     if found is None:
         raise InputError(
             f"the stored maps of {record.key} are gone or damaged; run the same command again."

@@ -4,7 +4,8 @@ Maps are stored as 0..255 after a min-max per clip and channel, so that no motio
 value in every clip. Each rule here takes its numbers from a clip's whole face alone and applies
 them to the pixels of the layout, so that a pixel means the same in every layout.
 
-Letters in array names: N clips, H rows, W columns, C flow channels (u, v, strain), A angles.
+Letters in array names: N clips, H rows, W columns, C flow channels, (u, v, strain) of each phase,
+A angles.
 """
 
 from collections.abc import Callable
@@ -54,6 +55,20 @@ def of_unit_length(flow_NxHxWxC: np.ndarray, flow_whole_NxHxWxC: np.ndarray) -> 
 
 def robust(flow_NxHxWxC: np.ndarray, flow_whole_NxHxWxC: np.ndarray) -> np.ndarray:
     """Flow about its median, its channels weighed by the strain, large motion held back.
+
+    Each phase, three channels, for itself; `_robust_phase` says how.
+    """
+    phases = [
+        _robust_phase(
+            flow_NxHxWxC[..., first : first + 3], flow_whole_NxHxWxC[..., first : first + 3]
+        )
+        for first in range(0, flow_NxHxWxC.shape[-1], 3)
+    ]
+    return np.concatenate(phases, axis=-1)
+
+
+def _robust_phase(flow_NxHxWxC: np.ndarray, flow_whole_NxHxWxC: np.ndarray) -> np.ndarray:
+    """The robust input of one phase.
 
     1. u and v less their medians, divided by 255; strain divided by 255.
     2. u times cos(a), v times sin(a): of ANGLES_A the angle whose strain formula (MFDAN's eq. 3)

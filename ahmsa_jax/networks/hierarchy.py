@@ -85,7 +85,8 @@ def products(config: Hierarchy, attention: list[int]) -> dict[str, int]:
     `attention` are those of a block's attention at each level, beyond its values and its output.
     Left out are taps of the 3x3 convolutions that would read the padding.
     """
-    found = {"patch_embedding": config.grids[0] ** 2 * 3 * config.patch_size**2 * config.widths[0]}
+    values = config.channels * config.patch_size**2
+    found = {"patch_embedding": config.grids[0] ** 2 * values * config.widths[0]}
     for level, blocks in enumerate(config.blocks):
         width, tokens = config.widths[level], config.grids[level] ** 2
         if level:

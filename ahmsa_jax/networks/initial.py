@@ -90,7 +90,7 @@ class Constant(Rule):
 def blank_inputs(config: NetworkConfig) -> list[jax.ShapeDtypeStruct]:
     """Shapes of one clip's inputs, in the order in which the network takes them."""
     side = config.image_size
-    shape_of = {"flow": (1, side, side, 3)}
+    shape_of = {"flow": (1, side, side, config.channels)}
     return [jax.ShapeDtypeStruct(shape_of[name], jnp.float32) for name in network_of(config).inputs]
 
 

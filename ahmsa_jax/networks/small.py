@@ -45,7 +45,7 @@ class SmallConfig(NetworkConfig):
     @property
     def features(self) -> int:
         """Numbers that the hidden layer sees: 14x14x3 of maps of 28 pixels."""
-        return (self.image_size // 2) ** 2 * 3
+        return (self.image_size // 2) ** 2 * self.channels
 
 
 def products(config: SmallConfig) -> dict[str, int]:

@@ -38,8 +38,8 @@ class STSTNetConfig(NetworkConfig):
 
 
 def products(config: STSTNetConfig) -> dict[str, int]:
-    """Multiply-adds: 100 windows of 76 inputs, 9 places of 16 filters; the pooled 400 features."""
-    return {"streams": 100 * 76 * 9 * 16, "head": 400 * config.num_classes}
+    """Multiply-adds: 100 windows of 5x5 pixels and a bias, 9 places of 16 filters; 400 features."""
+    return {"streams": 100 * (25 * config.channels + 1) * 9 * 16, "head": 400 * config.num_classes}
 
 
 def activations(config: STSTNetConfig) -> int:

@@ -188,7 +188,7 @@ class EagerAHMSANet(nn.Module):
         super().__init__()
         self.config = config
         parts, widths, grids = self.parts, config.widths, config.grids
-        self.patch_embedding = parts.linear(3 * config.patch_size**2, config.base_dim)
+        self.patch_embedding = parts.linear(config.channels * config.patch_size**2, config.base_dim)
         if config.positional_embedding:
             drawn = 0.02 * torch.randn(1, config.base_dim, grids[0], grids[0])
             self.positional_embedding = nn.Parameter(drawn)
@@ -208,14 +208,14 @@ class EagerAHMSANet(nn.Module):
         """Return logits (B, classes) of maps in 0..255."""
         patch, grid = self.config.patch_size, self.config.grids[0]
         x = self.patches(flow_BxHxWxC).permute(0, 2, 4, 5, 1, 3)
-        x = self.levels(x.reshape(-1, 3 * patch**2, grid, grid))
+        x = self.levels(x.reshape(-1, self.config.channels * patch**2, grid, grid))
         return self.head(x.mean(dim=(2, 3)))
 
     def patches(self, flow_BxHxWxC: torch.Tensor) -> torch.Tensor:
         """Maps in 0..255 cut into patches: (B, rows, P, columns, P, C)."""
         patch, grid = self.config.patch_size, self.config.grids[0]
         x = flow_BxHxWxC / self.config.input_scale
-        return x.reshape(-1, grid, patch, grid, patch, 3)
+        return x.reshape(-1, grid, patch, grid, patch, self.config.channels)
 
     def levels(self, x: torch.Tensor) -> torch.Tensor:
         """From patches as the form lays them out to the normalised features of the last level."""
@@ -252,7 +252,8 @@ class ExpertAHMSANet(EagerAHMSANet):
         """Return logits (B, classes) of maps in 0..255."""
         patch, grid = self.config.patch_size, self.config.grids[0]
         x = self.patches(flow_BxHxWxC).transpose(2, 3)
-        return self.head(self.levels(x.reshape(-1, grid**2, 3 * patch**2)).mean(dim=1))
+        x = x.reshape(-1, grid**2, self.config.channels * patch**2)
+        return self.head(self.levels(x).mean(dim=1))
 
     def arranged(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
         """The same as (B, T, D)."""

@@ -95,7 +95,7 @@ class TorchHTNet(nn.Module):
     def __init__(self, config: HTNetConfig) -> None:
         super().__init__()
         self.config = config
-        values, widths = 3 * config.patch_size**2, config.widths
+        values, widths = config.channels * config.patch_size**2, config.widths
         # What stands at number 0 cuts the patches; it has no parameters.
         self.to_patch_embedding = nn.Sequential(
             nn.Identity(), nn.Conv2d(values, config.base_dim, 1)
@@ -124,8 +124,8 @@ class TorchHTNet(nn.Module):
         x = flow_BxHxWxC / config.input_scale
         if config.channel_order == "svu":
             x = x.flip(-1)
-        x = x.reshape(-1, grid, patch, grid, patch, 3).permute(0, 2, 4, 5, 1, 3)
-        x = self.to_patch_embedding(x.reshape(-1, 3 * patch**2, grid, grid))
+        x = x.reshape(-1, grid, patch, grid, patch, config.channels).permute(0, 2, 4, 5, 1, 3)
+        x = self.to_patch_embedding(x.reshape(-1, config.channels * patch**2, grid, grid))
         for level in self.layers:
             for module in level.children():
                 x = module(x)

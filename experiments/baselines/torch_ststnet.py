@@ -21,7 +21,7 @@ class TorchSTSTNet(nn.Module):
         self.config = config
         for number, filters in enumerate((3, 5, 8), 1):
             norm = nn.BatchNorm2d(filters, config.norm_eps, config.norm_momentum)
-            self.add_module(f"conv{number}", nn.Conv2d(3, filters, 3, padding=2))
+            self.add_module(f"conv{number}", nn.Conv2d(config.channels, filters, 3, padding=2))
             self.add_module(f"bn{number}", norm)
         self.pool = nn.MaxPool2d(3, stride=3, padding=1)
         self.dropout = nn.Dropout(config.dropout)

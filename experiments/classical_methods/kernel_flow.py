@@ -75,9 +75,15 @@ def descriptions(maps_NxHxWxC: np.ndarray) -> list[np.ndarray]:
     """The four descriptions, each (N, numbers), of maps under the robust input.
 
     Pixels; orientations of the gradients of u and v; signed flow and strain; divergence, curl and
-    the two shears, split by sign.
+    the two shears, split by sign. Those of a second phase stand behind the first's.
     """
-    u, v, strain = np.moveaxis(maps_NxHxWxC.astype(np.float64), -1, 0)
+    maps_NxHxWxC = maps_NxHxWxC.astype(np.float64)
+    phases = [_of_phase(maps_NxHxWxC[..., k : k + 3]) for k in range(0, maps_NxHxWxC.shape[-1], 3)]
+    return [np.concatenate(same, axis=1) for same in zip(*phases, strict=True)]
+
+
+def _of_phase(maps_NxHxWxC: np.ndarray) -> list[np.ndarray]:
+    u, v, strain = np.moveaxis(maps_NxHxWxC, -1, 0)
     du_dy, du_dx = np.gradient(u, axis=(1, 2))
     dv_dy, dv_dx = np.gradient(v, axis=(1, 2))
     parts = [u, v, strain, -u, -v]

@@ -25,7 +25,7 @@ from input_pipeline.core.files import read_text
 from input_pipeline.core.tables import Table, csv_text
 from input_pipeline.databases.apex import wanted_apex
 from input_pipeline.databases.rows import ClipRecord, ReadResult
-from input_pipeline.flow import strain, workers
+from input_pipeline.flow import normalisations, workers
 from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
 from input_pipeline.maps import sample
@@ -161,7 +161,7 @@ def _sample(record: ClipRecord, maps: ClipMaps | None) -> sample.MapSample:
         subject=record.subject,
         clip=record.clip,
         label=record.label,
-        map_HxWxC=strain.normalise_to_255(maps.flow_SxSxC),
+        map_HxWxC=normalisations.minmax(maps.flow_SxSxC),
         landmarks_5x2=maps.landmarks_5x2,
     )
 

@@ -10,7 +10,7 @@ from ahmsa_jax.networks.registry import NETWORKS
 # What --dataset=synthetic brings, so that a newcomer's run takes a minute on a CPU.
 SYNTHETIC_PRESET: dict[str, Any] = {"base_dim": 24, "epochs": 40, "learning_rate": 3e-4}
 # Settings that the data set gives.
-FROM_DATA = ("image_size", "num_classes")
+FROM_DATA = ("image_size", "channels", "num_classes")
 RECIPES = ("published", "described", "ours")
 
 

@@ -19,6 +19,7 @@ from experiments.run.recipes import presets
 from experiments.run.spec import Kind, RunSpec
 from input_pipeline.core import data_flags, tasks
 from input_pipeline.core.clips import Clips, shuffle_labels
+from input_pipeline.core.map_form import FORMS
 from input_pipeline.storage import loader
 
 
@@ -120,8 +121,8 @@ def clips_in(given: Values, layout: str, asking: str) -> Clips:
             asked = "--layout" if given["layout"].present else asking
             raise ConfigError(
                 f"--arrays holds maps of the layout {clips.layout}, {asked} asks for {layout}; "
-                "export the data set again with that layout, or give --layout="
-                f"{clips.layout} to train on these."
+                f"export the data set again with that layout, or give {FORMS[clips.layout].flags} "
+                "to train on these."
             )
         return clips
     size, folder = data_flags.synthetic_size(), data_flags.data_dir()
@@ -130,7 +131,9 @@ def clips_in(given: Values, layout: str, asking: str) -> Clips:
 
 def from_data(clips: Clips) -> dict[str, int]:
     """The settings that the clips decide."""
-    return {"image_size": clips.flow_NxHxWxC.shape[1], "num_classes": len(clips.class_names)}
+    _, _, image_size, channels = clips.flow_NxHxWxC.shape
+    classes = len(clips.class_names)
+    return {"image_size": image_size, "channels": channels, "num_classes": classes}
 
 
 def read_run(given: Values, kind: Kind) -> Run:

@@ -16,6 +16,7 @@ from experiments.scores import paired
 from experiments.scores.summary import Records
 from input_pipeline.core.clips import Clips, shuffle_labels
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.map_form import FORMS
 from input_pipeline.maps import synthetic
 from input_pipeline.storage import loader
 
@@ -89,11 +90,16 @@ def _clips_of(records: Records, data_dir: pathlib.Path) -> Clips:
         if spec.shuffled_labels:
             clips = shuffle_labels(clips, spec.seeds[0])
         if clips.content_hash() == spec.data_sha256:
-            return dataclasses.replace(clips, layout=_LAYOUT, flow_NxHxWxC=clips.flow_whole_NxHxWxC)
+            return _as_whole_faces(clips)
     where = "made here" if spec.dataset == synthetic.DATASET else f"in '{data_dir}'"
     raise NotAtHandError(
         f"the data set {spec.dataset}/{spec.layout} {where} holds other clips than the run had."
     )
+
+
+def _as_whole_faces(clips: Clips) -> Clips:
+    layout = FORMS[clips.layout]._replace(cut=_LAYOUT).layout
+    return dataclasses.replace(clips, layout=layout, flow_NxHxWxC=clips.flow_whole_NxHxWxC)
 
 
 def _folds_of(records: Records, clips: Clips) -> list[Fold]:

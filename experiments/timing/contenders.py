@@ -45,9 +45,11 @@ class TimedProblem:
     @functools.cached_property
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """Random maps (N, 28, 28, 3) in 0..255 and labels (N,)."""
-        count, side = self.shape.places + HELD_OUT, self.model_config.image_size
+        count, config = self.shape.places + HELD_OUT, self.model_config
         rng = np.random.default_rng(0)
-        flow = rng.uniform(0, 255, (count, side, side, 3)).astype(np.float32)
+        flow = rng.uniform(
+            0, 255, (count, config.image_size, config.image_size, config.channels)
+        ).astype(np.float32)
         return flow, rng.integers(0, self.model_config.num_classes, count)
 
     def job(self, number: int) -> Job:

@@ -60,6 +60,8 @@ RULES = {
     "border_filled": "the crop reaches beyond the frame by up to a tenth of its side",
     "nearest_frame_onset": "the onset's file is missing; the nearest within 2 was taken",
     "nearest_frame_apex": "the apex's file is missing; the nearest within 2 was taken",
+    "nearest_frame_offset": "the offset's file is missing; the nearest within 2 was taken",
+    "second_phase_still": "the offset is not after the apex or holds its pixels: no way back",
     "apex_is_offset": "SMIC: the last frame serves as apex",
     "apex_is_middle": "SMIC: the frame halfway between onset and offset serves as apex",
     "apex_spotted": "the apex is the frame with the largest mean flow against the onset",

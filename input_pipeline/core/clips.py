@@ -12,13 +12,12 @@ import numpy as np
 
 from input_pipeline.core import identifiers
 from input_pipeline.core.errors import InputError, at
+from input_pipeline.core.map_form import FLOW_CHANNELS, FORMS
 
 # The classes of the 3-class protocol, in label order (MEGC 2019 composite).
 CLASS_NAMES = ("negative", "positive", "surprise")
-# Channel order of every map in this project: horizontal flow, vertical flow, optical strain.
-FLOW_CHANNELS = ("u", "v", "strain")
+# Landmarks are in pixels of a face of this side, whatever the maps' own.
 MAP_SIZE = 28
-LAYOUTS = ("five", "quad", "quad_htnet", "whole")
 # The columns that every data set stores, with the fields of Clips that hold them.
 COLUMNS = {
     "flow": "flow_NxHxWxC",
@@ -48,10 +47,11 @@ def entitled(title: str, *, pretend: bool) -> str:
 class Clips:
     """All clips of a data set, sorted by (database, subject, clip).
 
-    flow_NxHxWxC is float32 in 0..255, channels as FLOW_CHANNELS, already in the layout named;
-    flow_whole_NxHxWxC is the uncropped 28x28 face. label_N holds indices into class_names, -1 in
-    a stored data set where a clip has none of these classes: tasks.selected leaves such clips out.
-    `extras` holds further per-clip columns (quality features, the emotion as written).
+    flow_NxHxWxC is float32 in 0..255, channels as FLOW_CHANNELS (of each phase), already in the
+    layout named (a name of map_form.FORMS); flow_whole_NxHxWxC is the uncropped face. label_N holds
+    indices into class_names, -1 in a stored data set where a clip has none of these classes:
+    tasks.selected leaves such clips out. `extras` holds further per-clip columns (quality features,
+    the emotion as written).
     """
 
     dataset: str
@@ -140,10 +140,11 @@ def sorted_and_checked(clips: Clips, *, where: str, stored: bool = False) -> Cli
         raise InputError(f"{where} holds no clips; at least one is needed.")
     for name in ("flow_NxHxWxC", "flow_whole_NxHxWxC"):
         maps = getattr(clips, name)
-        if maps.ndim != 4 or maps.shape[0] != count or maps.shape[3] != len(FLOW_CHANNELS):
+        channels = FORMS[clips.layout].channels if clips.layout in FORMS else len(FLOW_CHANNELS)
+        if maps.ndim != 4 or maps.shape[0] != count or maps.shape[3] != channels:
             raise InputError(
                 f"{where}: {name} has the shape {maps.shape}; "
-                f"expected ({count}, height, width, {len(FLOW_CHANNELS)})."
+                f"expected ({count}, height, width, {channels})."
             )
         if not np.all(np.isfinite(maps)):
             worst = int(np.argmin(np.isfinite(maps).all(axis=(1, 2, 3))))

@@ -2,9 +2,9 @@
 
 from absl import flags
 
-# Commands that never meet the synthetic data set take their flags from store_flags alone.
+# Commands that meet published maps alone take their flags from store_flags alone.
+from input_pipeline.core.map_flags import layout as layout
 from input_pipeline.core.store_flags import data_dir as data_dir
-from input_pipeline.core.store_flags import layout as layout
 
 _SYNTHETIC_SIZE = flags.DEFINE_enum(
     "synthetic_size",

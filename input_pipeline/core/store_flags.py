@@ -4,8 +4,8 @@ import pathlib
 
 from absl import flags
 
-from input_pipeline.core.clips import LAYOUTS
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.map_form import CUTS
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", "~/tensorflow_datasets", "Folder of the stored data sets."
@@ -13,8 +13,8 @@ _DATA_DIR = flags.DEFINE_string(
 _LAYOUT = flags.DEFINE_enum(
     "layout",
     None,
-    LAYOUTS,
-    f"How face regions make up the 28x28 map, one of {', '.join(LAYOUTS)}; by default the "
+    CUTS,
+    f"How face regions make up the map, one of {', '.join(CUTS)}; by default the "
     "model's own, and five where no model is named.",
 )
 

@@ -33,7 +33,7 @@ class Chosen(NamedTuple):
 def nearest_frame(record: ClipRecord, number: int, role: str) -> Chosen:
     """The frame with this number, else the nearest within 2, the lower one where two are as near.
 
-    `role` is onset or apex. Raises ClipFault as trees.near.
+    `role` is onset, apex or offset. Raises ClipFault as trees.near.
     """
     found = trees.near(record.frames, number, role)
     return Chosen(*found, () if found[0] == number else (f"nearest_frame_{role}",))

@@ -19,11 +19,13 @@ import numpy as np
 from input_pipeline.core.files import write_whole
 from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings, Quality
+from input_pipeline.flow.second_phase import SecondPhase
 
 _ARRAYS = ("flow_SxSxC", "landmarks_5x2", "landmarks_68x2", "onset_SxS", "apex_SxS")
 # Below the folder of the data sets.
 FOLDER = "map_cache"
 _UNMARKED = ""
+_SECOND = "apex to offset"
 # What a damaged archive, or one that lacks a part, raises; its clip is then made anew.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -42,24 +44,46 @@ class MapCache:
 
     def load(self, record: ClipRecord) -> ClipMaps | None:
         """The stored maps, or None where there are none, or damaged or another clip's."""
-        marks = self._marks(record)
+        found = self._read(self._marks(record), _ARRAYS)
+        if found is None:
+            return None
+        arrays, facts = found
+        quality = Quality(**{**facts, "rules": tuple(facts["rules"])})
+        return ClipMaps(**arrays, quality=quality, seconds={})
+
+    def save(self, record: ClipRecord, maps: ClipMaps) -> None:
+        """Store a clip's maps; raises OSError with path and bytes where that fails."""
+        arrays = {name: getattr(maps, name) for name in _ARRAYS}
+        self._write(self._marks(record), arrays, maps.quality._asdict())
+
+    def load_second(self, record: ClipRecord) -> SecondPhase | None:
+        """The stored flow from apex to offset, or None as `load`."""
+        found = self._read(self._marks(record, phase=_SECOND), _ARRAYS[:1])
+        if found is None:
+            return None
+        arrays, facts = found
+        return SecondPhase(arrays["flow_SxSxC"], facts["offset_frame"], tuple(facts["rules"]))
+
+    def save_second(self, record: ClipRecord, phase: SecondPhase) -> None:
+        """Store a clip's flow from apex to offset; raises OSError as `save`."""
+        facts = {"offset_frame": phase.offset_frame, "rules": phase.rules}
+        marks = self._marks(record, phase=_SECOND)
+        self._write(marks, {"flow_SxSxC": phase.flow_SxSxC}, facts)
+
+    def _read(
+        self, marks: str, names: tuple[str, ...]
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         try:
             with opened(self._path(marks)) as stored:
                 if str(stored["marks"]) != marks:
                     return None
-                arrays = {name: stored[name] for name in _ARRAYS}
-                quality = json.loads(str(stored["quality"]))
+                return {name: stored[name] for name in names}, json.loads(str(stored["quality"]))
         except UNREADABLE:
             return None
-        return ClipMaps(**arrays, quality=Quality(**{**quality, "rules": tuple(quality["rules"])}))
 
-    def save(self, record: ClipRecord, maps: ClipMaps) -> None:
-        """Store a clip's maps; raises OSError with path and bytes where that fails."""
+    def _write(self, marks: str, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         buffer = io.BytesIO()
-        quality = json.dumps(maps.quality._asdict())
-        arrays = {name: getattr(maps, name) for name in _ARRAYS}
-        marks = self._marks(record)
-        np.savez(buffer, marks=np.array(marks), quality=np.array(quality), **arrays)
+        np.savez(buffer, marks=np.array(marks), quality=np.array(json.dumps(facts)), **arrays)
         self._folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._path(marks), buffer.getvalue())
 
@@ -83,7 +107,7 @@ class MapCache:
         )
         return list(itertools.compress(sentences, (unmarked, foreign)))
 
-    def _marks(self, record: ClipRecord) -> str:
+    def _marks(self, record: ClipRecord, **more: str) -> str:
         """All that a clip's maps depend on, as text."""
         return json.dumps(
             {
@@ -91,6 +115,7 @@ class MapCache:
                 "annotated": [record.onset, record.apex, record.offset],
                 "frames": frame_marks(record),
                 "settings": self._provenance,
+                **more,
             },
             sort_keys=True,
         )

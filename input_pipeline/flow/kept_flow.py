@@ -55,6 +55,8 @@ def _paths(folder: pathlib.Path, clips: Clips) -> dict[str, pathlib.Path]:
         try:
             marks = json.loads(marks_in(path) or "{}")
             key, settings = marks["clip"], marks["settings"]
+            if "phase" in marks:
+                continue
         except (KeyError, TypeError, ValueError):
             continue
         is_of_data_set = key in place_of and _is_of(settings, clips.provenance)

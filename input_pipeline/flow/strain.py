@@ -1,8 +1,6 @@
-"""Optical strain of a flow field, and the normalisation every map goes through."""
+"""Optical strain of a flow field."""
 
 import numpy as np
-
-from input_pipeline.core.errors import InputError
 
 # Published formulas for the size of the strain; they differ in the shear term.
 FORMULAS = ("mfdan", "htnet")
@@ -31,21 +29,3 @@ def optical_strain(u_HxW: np.ndarray, v_HxW: np.ndarray, formula: str = "mfdan")
     else:
         shear_HxW = (du_dy_HxW + dv_dx_HxW) ** 2
     return np.sqrt(du_dx_HxW**2 + dv_dy_HxW**2 + 0.5 * shear_HxW)
-
-
-def normalise_to_255(flow_HxWxC: np.ndarray) -> np.ndarray:
-    """Min-max of each channel over the whole face to 0..255, HxWxC float32.
-
-    A channel without any motion has no scale of its own: it becomes 0, never NaN. Raises
-    InputError on NaN or infinity.
-    """
-    flow_HxWxC = np.asarray(flow_HxWxC, np.float64)
-    if not np.isfinite(flow_HxWxC).all():
-        raise InputError(
-            "the optical flow holds NaN or infinity; every value must be a finite number of "
-            "pixels. Check the two frames it was computed from."
-        )
-    low_C = flow_HxWxC.min(axis=(0, 1))
-    range_C = flow_HxWxC.max(axis=(0, 1)) - low_C
-    unit_HxWxC = (flow_HxWxC - low_C) / np.where(range_C == 0, 1.0, range_C)
-    return (unit_HxWxC * 255.0).astype(np.float32)

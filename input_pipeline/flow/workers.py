@@ -14,6 +14,7 @@ from typing import NamedTuple
 from input_pipeline.core import progress_lines
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.databases.rows import ClipRecord
+from input_pipeline.flow import second_phase
 from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import MapSettings, Quality, check_clip, make_maps
 
@@ -31,14 +32,18 @@ class Outcome(NamedTuple):
 
 
 def run(
-    records: Sequence[ClipRecord], settings: MapSettings, cache: MapCache | None, workers: int
+    records: Sequence[ClipRecord],
+    settings: MapSettings,
+    cache: MapCache | None,
+    workers: int,
+    phases: int = 1,
 ) -> list[Outcome]:
     """Process the clips in `workers` processes, with their progress shown; outcomes in their order.
 
     Finished maps are in the cache, so that an interrupted build goes on where it was; without a
     cache, clips are only checked.
     """
-    work = functools.partial(process, settings=settings, cache=cache)
+    work = functools.partial(process, settings=settings, cache=cache, phases=phases)
     outcomes: dict[str, Outcome] = {}
     with progress_lines.bar(len(records), "clips") as bar:
         for outcome in _together(records, work, workers):
@@ -75,16 +80,27 @@ def _together(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def process(record: ClipRecord, settings: MapSettings, cache: MapCache | None) -> Outcome:
+def process(
+    record: ClipRecord, settings: MapSettings, cache: MapCache | None, phases: int = 1
+) -> Outcome:
     """One clip, in a worker: maps into the cache, or a check; faults become outcomes."""
     try:
         if cache is None:
-            return Outcome(record.key, check_clip(record, settings))
+            checked = check_clip(record, settings)
+            rules = second_phase.check(record) if phases == 2 else ()
+            return Outcome(record.key, checked._replace(rules=checked.rules + rules))
         maps = cache.load(record)
         if maps is None:
             maps = make_maps(record, settings)
             cache.save(record, maps)
-        return Outcome(record.key, maps.quality)
+        quality = maps.quality
+        if phases == 2:
+            second = cache.load_second(record)
+            if second is None:
+                second = second_phase.make(record, settings, maps)
+                cache.save_second(record, second)
+            quality = quality._replace(rules=quality.rules + second.rules)
+        return Outcome(record.key, quality)
     except ClipFault as fault:
         return Outcome(record.key, code=fault.code, detail=fault.detail)
 

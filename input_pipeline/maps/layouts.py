@@ -1,4 +1,4 @@
-"""Cuts a face's flow map into regions and joins them to the 28x28 map the network sees.
+"""Cuts a face's flow map into regions and joins them to the map the network sees.
 
 Landmarks are five points (x right, y down) in pixels of the face at hand, left and right as seen
 in the image. Letters in array names: S face side, H rows, W columns, C flow channels.
@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from input_pipeline.core.clips import LAYOUTS, MAP_SIZE
+from input_pipeline.core.clips import MAP_SIZE
+from input_pipeline.core.map_form import CUTS
 
 LANDMARKS = ("eye_left", "eye_right", "nose", "lip_left", "lip_right")
 # Mean positions over the published MEGC 2019 composite maps, in pixels of a 28-pixel face: they
@@ -19,7 +20,7 @@ MEAN_LANDMARKS_5x2 = np.array(
 
 
 class Window(NamedTuple):
-    """One region: where it is cut from the face, and its slot in the 28x28 map (pixels)."""
+    """One region: where it is cut from the face, and its slot in the composed map (pixels)."""
 
     name: str
     top: int
@@ -61,37 +62,44 @@ _REGIONS = {
 }
 
 
-def windows(layout: str, landmarks_5x2: np.ndarray, size: int) -> list[Window]:
-    """The regions of a layout on a face of `size` x `size` pixels, in reading order.
+def windows(
+    cut: str, landmarks_5x2: np.ndarray, size: int, map_size: int = MAP_SIZE
+) -> list[Window]:
+    """The regions of a cut on a face of `size` x `size` pixels, in reading order.
 
     landmarks_5x2 is in pixels of that face; a window that would leave the face is moved back
-    inside. `quad_htnet` is published for 28 pixels only. Raises ValueError on another layout,
-    on a face below 28 pixels or on landmarks that are no finite numbers.
+    inside. Slots are those of a map of `map_size` pixels a side, a multiple of 4. `quad_htnet` is
+    published for 28 pixels only. Raises ValueError on another cut, on a face smaller than the map
+    or on landmarks that are no finite numbers.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f"unknown layout {layout!r}; allowed are {', '.join(LAYOUTS)}")
-    if size < MAP_SIZE or (layout == "quad_htnet" and size != MAP_SIZE):
-        raise ValueError(f"the layout {layout} has no windows on a face of {size} pixels")
+    if cut not in CUTS:
+        raise ValueError(f"unknown layout {cut!r}; allowed are {', '.join(CUTS)}")
+    if size < map_size or (cut == "quad_htnet" and not size == map_size == MAP_SIZE):
+        raise ValueError(
+            f"the layout {cut} has no windows of a map of {map_size} pixels on a face of {size}"
+        )
     landmarks_5x2 = np.asarray(landmarks_5x2, np.float64)
     if landmarks_5x2.shape != (len(LANDMARKS), 2) or not np.isfinite(landmarks_5x2).all():
         raise ValueError(f"landmarks must be 5x2 finite numbers, got {landmarks_5x2.tolist()}")
-    if layout == "whole":
-        return [Window("face", 0, 0, size, size, 0, 0, MAP_SIZE, MAP_SIZE)]
-    if layout == "quad_htnet":
+    if cut == "whole":
+        return [Window("face", 0, 0, size, size, 0, 0, map_size, map_size)]
+    if cut == "quad_htnet":
         return _htnet_windows(landmarks_5x2)
     return [
-        _around(region, landmarks_5x2[LANDMARKS.index(region.landmark)], size)
-        for region in _REGIONS[layout]
+        _around(region, landmarks_5x2[LANDMARKS.index(region.landmark)], size, map_size)
+        for region in _REGIONS[cut]
     ]
 
 
-def _around(region: _Region, point_2: np.ndarray, size: int) -> Window:
+def _around(region: _Region, point_2: np.ndarray, size: int, map_size: int) -> Window:
     scale = size / MAP_SIZE
     height, width = _nearest(region.height * scale), _nearest(region.width * scale)
     top = _nearest(point_2[1] - region.raised * scale) - height // 2
     left = _nearest(point_2[0]) - width // 2
     inside = (min(max(top, 0), size - height), min(max(left, 0), size - width), height, width)
-    slot = (region.slot_top, region.slot_left, region.height, region.width)
+    # Slot edges are multiples of 7 pixels of 28: whole numbers in every map whose side 4 divides.
+    slot_28 = (region.slot_top, region.slot_left, region.height, region.width)
+    slot = (edge * map_size // MAP_SIZE for edge in slot_28)
     return Window(region.landmark, *inside, *slot)
 
 
@@ -122,21 +130,23 @@ def _htnet_windows(landmarks_5x2: np.ndarray) -> list[Window]:
     return cut
 
 
-def compose(layout: str, face_SxSxC: np.ndarray, landmarks_5x2: np.ndarray) -> np.ndarray:
-    """The 28x28xC float32 map of a face in the layout named.
+def compose(
+    cut: str, face_SxSxC: np.ndarray, landmarks_5x2: np.ndarray, map_size: int = MAP_SIZE
+) -> np.ndarray:
+    """The float32 map of a face in the cut named, map_size x map_size x C.
 
-    face_SxSxC has S >= 28 pixels a side; landmarks_5x2 is in its pixels. Each window is resized
-    to its slot by area averaging. Raises ValueError as `windows` does.
+    face_SxSxC has at least as many pixels a side; landmarks_5x2 is in its pixels. Each window is
+    resized to its slot by area averaging. Raises ValueError as `windows` does.
     """
     size = face_SxSxC.shape[0]
     if face_SxSxC.ndim != 3 or face_SxSxC.shape[1] != size:
         raise ValueError(f"a face must be square, SxSxC, got {face_SxSxC.shape}")
-    if layout == "quad_htnet" and size != MAP_SIZE:
+    if cut == "quad_htnet" and size != MAP_SIZE:
         face_SxSxC = area_average(face_SxSxC, MAP_SIZE, MAP_SIZE)
         landmarks_5x2 = np.asarray(landmarks_5x2, np.float64) * (MAP_SIZE / size)
         size = MAP_SIZE
-    map_HxWxC = np.zeros((MAP_SIZE, MAP_SIZE, face_SxSxC.shape[2]), np.float32)
-    for window in windows(layout, landmarks_5x2, size):
+    map_HxWxC = np.zeros((map_size, map_size, face_SxSxC.shape[2]), np.float32)
+    for window in windows(cut, landmarks_5x2, size, map_size):
         crop_HxWxC = face_SxSxC[
             window.top : window.top + window.height, window.left : window.left + window.width
         ]

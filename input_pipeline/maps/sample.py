@@ -7,12 +7,13 @@ import numpy as np
 
 from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, Clips, sorted_and_checked
 from input_pipeline.core.errors import Faults
+from input_pipeline.core.map_form import FORMS
 from input_pipeline.maps import layouts
 
 
 @dataclasses.dataclass(frozen=True)
 class MapSample:
-    """A whole-face map, square and at least 28 pixels a side: (u, v, strain) as 0..255.
+    """A whole-face map, square and no smaller than the layout's: its channels as 0..255.
 
     landmarks_5x2 is in map pixels, or None where nobody names them; `extras` are further columns
     of the clip.
@@ -68,6 +69,7 @@ def to_clips(
     sample has none.
     """
     rows: list[dict[str, object]] = []
+    form = FORMS[layout]
     for sample in samples:
         size = sample.map_HxWxC.shape[0]
         landmarks_5x2 = sample.landmarks_5x2
@@ -75,8 +77,8 @@ def to_clips(
             landmarks_5x2 = layouts.MEAN_LANDMARKS_5x2 * (size / MAP_SIZE)
         rows.append(
             {
-                "flow": layouts.compose(layout, sample.map_HxWxC, landmarks_5x2),
-                "flow_whole": layouts.area_average(sample.map_HxWxC, MAP_SIZE, MAP_SIZE),
+                "flow": layouts.compose(form.cut, sample.map_HxWxC, landmarks_5x2, form.map_size),
+                "flow_whole": layouts.area_average(sample.map_HxWxC, form.map_size, form.map_size),
                 "label": sample.label,
                 "database": sample.database,
                 "subject": sample.subject,

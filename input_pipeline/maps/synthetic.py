@@ -5,13 +5,15 @@ expression mixes, a motion the subject is in the habit of making, small head mot
 Strain, normalisation and layout come from the same functions as for real clips.
 """
 
+import zlib
 from typing import NamedTuple
 
 import numpy as np
 
-from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, MAP_SIZE, Clips
+from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, Clips
 from input_pipeline.core.errors import InputError
-from input_pipeline.flow import strain
+from input_pipeline.core.map_form import FORMS, MapForm
+from input_pipeline.flow import normalisations, strain
 from input_pipeline.maps import layouts
 from input_pipeline.maps.sample import MapSample, to_clips
 
@@ -91,8 +93,8 @@ def make(layout: str, size: str) -> Clips:
 
     The same bytes on every call. Raises InputError on an unknown layout or size.
     """
-    if layout not in LAYOUTS:
-        raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(LAYOUTS)}.")
+    if layout not in FORMS:
+        raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(FORMS)}.")
     if size not in SIZES:
         raise InputError(f"unknown synthetic size '{size}'; allowed are {', '.join(SIZES)}.")
     rng = np.random.Generator(np.random.PCG64([_SEED, SIZES.index(size)]))
@@ -106,7 +108,7 @@ def make(layout: str, size: str) -> Clips:
             for clip_number in range(1, clips_of_subject + 1):
                 ids = (database, subject_name, f"{subject_name}_{clip_number:02d}")
                 label = int(label_N[len(samples)])
-                samples.append(_new_clip(rng, landmarks_5x2, habit, ids, label))
+                samples.append(_new_clip(rng, landmarks_5x2, habit, ids, label, FORMS[layout]))
     return to_clips(
         samples,
         where=f"the synthetic data set ({size})",
@@ -124,6 +126,7 @@ def _new_clip(
     habit: tuple[str, float],
     ids: tuple[str, str, str],
     label: int,
+    form: MapForm,
 ) -> MapSample:
     """A clip of a subject with these landmarks and a habitual motion of this strength."""
     wanted = CLASS_NAMES[label]
@@ -140,14 +143,18 @@ def _new_clip(
     flow_SxSx2 += _motion(rng, passing, landmarks_5x2, rng.normal(0.0, _HABIT))
     flow_SxSx2 += _head_motion(rng) + _noise(rng)
 
-    u_SxS, v_SxS = flow_SxSx2[..., 0], flow_SxSx2[..., 1]
-    strain_SxS = strain.optical_strain(u_SxS, v_SxS)
-    face_SxSxC = strain.normalise_to_255(np.stack([u_SxS, v_SxS, strain_SxS], axis=-1))
-    # Whole numbers, as in the published pictures: they also swallow the last bits in which
-    # platforms' exponentials differ, and 2x2 means of them are exact.
-    face_SxSxC = np.rint(face_SxSxC)
+    flows = [flow_SxSx2]
+    if form.phases == 2:
+        flows.append(_way_back(flow_SxSx2, ids))
+    channels = [(f[..., 0], f[..., 1], strain.optical_strain(f[..., 0], f[..., 1])) for f in flows]
+    moved_SxSxC = np.stack([channel for phase in channels for channel in phase], axis=-1)
+    face_SxSxC = normalisations.RULES[form.normalise](moved_SxSxC)
+    if form.normalise == "minmax":
+        # Whole numbers, as in the published pictures: they also swallow the last bits in which
+        # platforms' exponentials differ, and 2x2 means of them are exact.
+        face_SxSxC = np.rint(face_SxSxC)
     landmarks_5x2 = np.round(landmarks_5x2, 3).astype(np.float32)
-    flow_max = np.float32(np.round(np.hypot(u_SxS, v_SxS).max(), 3))
+    flow_max = np.float32(np.round(np.hypot(*np.moveaxis(flow_SxSx2, -1, 0)).max(), 3))
     return MapSample(
         *ids,
         label=label,
@@ -155,6 +162,13 @@ def _new_clip(
         landmarks_5x2=landmarks_5x2 * (_FACE_SIZE / MAP_SIZE),
         extras={"emotion": emotion, "flow_max": flow_max},
     )
+
+
+def _way_back(flow_SxSx2: np.ndarray, ids: tuple[str, str, str]) -> np.ndarray:
+    """The flow from apex to offset: most of the motion undone, with noise of its own."""
+    # Not from the clips' own stream, so that the first phase stays what it is without a second.
+    rng = np.random.Generator(np.random.PCG64([_SEED, zlib.crc32("/".join(ids).encode())]))
+    return -rng.uniform(0.5, 1.0) * flow_SxSx2 + _head_motion(rng) + _noise(rng)
 
 
 def _motion(

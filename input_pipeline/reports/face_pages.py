@@ -9,9 +9,10 @@ import numpy as np
 
 from input_pipeline.core import extras
 from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, entitled
+from input_pipeline.core.map_form import MapForm
 from input_pipeline.databases.names import in_words
 from input_pipeline.databases.rows import ClipRecord
-from input_pipeline.flow import strain
+from input_pipeline.flow import normalisations
 from input_pipeline.flow.clip_maps import ClipMaps
 from input_pipeline.maps import layouts
 from input_pipeline.reports import page
@@ -31,7 +32,7 @@ GRID = page.Grid(
 
 
 def write_pages(
-    layout: str,
+    form: MapForm,
     records: Sequence[ClipRecord],
     maps_of: Callable[[ClipRecord], ClipMaps],
     folder: pathlib.Path,
@@ -41,24 +42,24 @@ def write_pages(
 ) -> list[pathlib.Path]:
     """Write faces_<database>_01.png and so on into `folder`, one row per clip; returns the paths.
 
-    Pages of an earlier build are removed.
+    Of two phases the first is shown. Pages of an earlier build are removed.
     """
     paths = []
     for database in sorted({record.database for record in records}):
         own = [record for record in records if record.database == database]
         # The warning stays: of a composite, one part may be pretend and another real.
-        title = entitled(f"{WARNING} - {in_words(database)}, layout {layout}", pretend=pretend)
-        rows = (_row(layout, record, maps_of(record), class_names) for record in own)
+        title = entitled(f"{WARNING} - {in_words(database)}, layout {form.layout}", pretend=pretend)
+        rows = (_row(form, record, maps_of(record), class_names) for record in own)
         paths += GRID.write(folder, f"faces_{database}", len(own), rows, title)
     page.remove_others(folder, "faces_*.png", paths)
     return paths
 
 
-def _row(layout: str, record: ClipRecord, maps: ClipMaps, class_names: Sequence[str]) -> page.Row:
+def _row(form: MapForm, record: ClipRecord, maps: ClipMaps, class_names: Sequence[str]) -> page.Row:
     face = maps.onset_SxS.shape[0]
     # HTNet's cut exists at 28 pixels only.
-    size = MAP_SIZE if layout == "quad_htnet" else face
-    windows = layouts.windows(layout, maps.landmarks_5x2 * (size / face), size)
+    size = MAP_SIZE if form.cut == "quad_htnet" else face
+    windows = layouts.windows(form.cut, maps.landmarks_5x2 * (size / face), size, form.map_size)
     return page.Row(
         lines=(
             record.subject,
@@ -68,18 +69,21 @@ def _row(layout: str, record: ClipRecord, maps: ClipMaps, class_names: Sequence[
             f"flow up to {maps.quality.flow_max_px:.2f} px",
             *maps.quality.rules,
         ),
-        pictures=_pictures(layout, maps),
+        pictures=_pictures(form, maps),
         boxes=[page.box_of(window, 3, _SIDE / size) for window in windows],
         points_Px3=[(1, float(x), float(y)) for x, y in maps.landmarks_68x2 * (_SIDE / face)],
     )
 
 
-def _pictures(layout: str, maps: ClipMaps) -> list[np.ndarray]:
-    face_SxSxC = strain.normalise_to_255(maps.flow_SxSxC)
-    composed_HxWxC = layouts.compose(layout, face_SxSxC, maps.landmarks_5x2)
-    enlarged = composed_HxWxC.repeat(6, axis=0).repeat(6, axis=1)
+def _pictures(form: MapForm, maps: ClipMaps) -> list[np.ndarray]:
+    face_SxSxC = normalisations.RULES[form.normalise](maps.flow_SxSxC)
+    composed_HxWxC = layouts.compose(form.cut, face_SxSxC, maps.landmarks_5x2, form.map_size)
+    nearest_S = np.arange(_SIDE) * form.map_size // _SIDE
+    enlarged = composed_HxWxC[nearest_S][:, nearest_S]
     # The flow in pixels says where no motion lies on the network's scale of 0..255.
     zeros = [zero_of(maps.flow_SxSxC[..., channel]) for channel in range(2)]
+    if form.normalise == "symmetric":
+        zeros = [normalisations.STILL] * 2
     return [
         *map(_grey, (maps.onset_SxS, maps.apex_SxS)),
         _coloured_flow(maps.flow_SxSxC),

@@ -12,14 +12,13 @@ from input_pipeline.core import tasks
 from input_pipeline.core.clips import (
     CLASS_NAMES,
     COLUMNS,
-    LAYOUTS,
-    MAP_SIZE,
     MOST_CLASSES,
     Clips,
     is_data_set_name,
     sorted_and_checked,
 )
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.map_form import FORMS, MapForm
 from input_pipeline.databases.registry import DATASETS, STORED_DATASETS
 from input_pipeline.maps import synthetic
 from input_pipeline.storage import arrays_file, tfds_folder
@@ -65,20 +64,32 @@ def every_clip(
     own = () if dataset in DATASETS else tfds_folder.own_data_sets(data_dir)
     if dataset not in (*DATASETS, *own):
         raise InputError(f"unknown data set '{dataset}'; known are {', '.join((*DATASETS, *own))}.")
-    if layout not in LAYOUTS:
-        raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(LAYOUTS)}.")
+    if layout not in FORMS:
+        raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(FORMS)}.")
     if dataset == synthetic.DATASET:
         return synthetic.make(layout, synthetic_size)
     path = tfds_folder.dataset_path(data_dir, dataset, layout)
     if not path.is_dir():
-        flags = f"--dataset={dataset} --data_dir={data_dir} --layout={layout}"
-        build = f"from the database with: python -m input_pipeline.build --raw_dir=DIR {flags}, or "
         raise InputError(
             f"the data set {dataset} is not built yet in the layout {layout} ('{path}' is "
-            f"missing); build it {build if dataset in STORED_DATASETS else ''}from published maps "
-            f"with: python -m input_pipeline.import_maps --source=DIR {flags}"
+            f"missing); {_how_to_build(dataset, layout, data_dir)}"
         )
     return _checked_against_build(path, dataset, layout)
+
+
+def _how_to_build(dataset: str, layout: str, data_dir: pathlib.Path) -> str:
+    form = FORMS[layout]
+    flags = f"--dataset={dataset} --data_dir={data_dir} {form.flags}"
+    ways = []
+    if dataset in STORED_DATASETS:
+        ways.append(f"from the database with: python -m input_pipeline.build --raw_dir=DIR {flags}")
+    # Published maps are of the plain form.
+    if form == MapForm(form.cut):
+        importing = f"python -m input_pipeline.import_maps --source=DIR {flags}"
+        ways.append(f"from published maps with: {importing}")
+    if not ways:
+        return "published maps, as this data set was imported from, have no such form."
+    return f"build it {', or '.join(ways)}"
 
 
 def _checked_against_build(path: pathlib.Path, dataset: str, layout: str) -> Clips:
@@ -203,7 +214,10 @@ def _check_members(archive: zipfile.ZipFile, path: pathlib.Path) -> None:
     except ValueError as error:
         raise InputError(f"{_no_export(path)} ({error}).") from error
     count = math.prod(headers["label"][0])
-    maps = (count, MAP_SIZE, MAP_SIZE, 3)
+    # Which of the forms it is, the layout's name says: that is read once the sizes are known.
+    maps = headers["flow"][0]
+    if maps not in {(count, *form.shape) for form in FORMS.values()}:
+        maps = (count, *MapForm("whole").shape)
     shapes: dict[str, tuple[int, ...]] = {"flow": maps, "flow_whole": maps}
     shapes |= dict.fromkeys(_FACTS, ())
     if "class_names" in headers:
@@ -229,9 +243,14 @@ def _check_members(archive: zipfile.ZipFile, path: pathlib.Path) -> None:
 def _clips_of(arrays: dict[str, np.ndarray], path: pathlib.Path) -> Clips:
     facts = {name: array.tolist() for name, array in arrays.items() if name in _FACTS}
     layout, dataset = facts["layout"], facts["dataset"]
-    if layout not in LAYOUTS or not is_data_set_name(dataset):
+    if layout not in FORMS or not is_data_set_name(dataset):
         raise InputError(
             f"{_no_export(path)} (it names the data set {dataset[:40]}/{layout[:40]})."
+        )
+    if arrays["flow"].shape[1:] != FORMS[layout].shape:
+        raise InputError(
+            f"{_no_export(path)} (maps of the layout {layout} are of the shape "
+            f"{FORMS[layout].shape}, these of {arrays['flow'].shape[1:]})."
         )
     columns = {
         name.removeprefix(EXTRA_PREFIX): array

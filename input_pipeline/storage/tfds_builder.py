@@ -22,23 +22,22 @@ from input_pipeline.core import tasks
 from input_pipeline.core.clips import (
     CLASS_NAMES,
     LABEL_COLUMNS,
-    LAYOUTS,
-    MAP_SIZE,
     Clips,
     sorted_and_checked,
 )
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import require_free_space, write_whole
+from input_pipeline.core.map_form import FORMS
 from input_pipeline.databases.registry import DATA_SETS
 from input_pipeline.maps.layouts import LANDMARKS, MEAN_LANDMARKS_5x2
 from input_pipeline.storage import loader, tfds_folder
 
 SPLIT = "clips"
-_MAP_SHAPE = (MAP_SIZE, MAP_SIZE, 3)
-# Two float32 maps, keys and quality features, and a margin for the container.
-_BYTES_PER_CLIP = 2 * 4 * MAP_SIZE * MAP_SIZE * 3 + 2048
+# Keys and quality features of a clip, and a margin for the container.
+_BYTES_BESIDE_MAPS = 2048
 _BYTES_FIXED = 1 << 20
 _UNKNOWN = -1
+_OFFSET = ", and between apex and offset"
 
 
 class Written(NamedTuple):
@@ -54,7 +53,7 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version(tfds_folder.VERSION)
     BUILDER_CONFIGS: ClassVar[list] = [
         tfds.core.BuilderConfig(name=layout, description=f"Region layout {layout!r}.")
-        for layout in LAYOUTS
+        for layout in FORMS
     ]
 
     def __init__(self, *, clips: Clips | None = None, **kwargs: Any):
@@ -63,13 +62,15 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         class_names = self._clips.class_names if self._clips else CLASS_NAMES
+        map_shape = FORMS[self.builder_config.name].shape
         return tfds.core.DatasetInfo(
             builder=self,
-            description="28x28 maps of optical flow and optical strain between onset and apex.",
+            description=f"{map_shape[0]}x{map_shape[1]} maps of optical flow and optical strain "
+            f"between onset and apex{_OFFSET if map_shape[2] > 3 else ''}.",
             features=tfds.features.FeaturesDict(
                 {
-                    "flow": tfds.features.Tensor(shape=_MAP_SHAPE, dtype=np.float32),
-                    "flow_whole": tfds.features.Tensor(shape=_MAP_SHAPE, dtype=np.float32),
+                    "flow": tfds.features.Tensor(shape=map_shape, dtype=np.float32),
+                    "flow_whole": tfds.features.Tensor(shape=map_shape, dtype=np.float32),
                     # -1 where a clip has none of the classes, as TFDS allows.
                     "label": tfds.features.ClassLabel(names=class_names),
                     "database": tfds.features.Text(),
@@ -179,7 +180,8 @@ def write_data_set(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = Fa
                 f"{_shown(metadata)}, now {_shown(_metadata(clips))}); give --overwrite to "
                 "replace it, or another --data_dir."
             )
-        needed = _BYTES_FIXED + _BYTES_PER_CLIP * len(clips)
+        maps = clips.flow_NxHxWxC.nbytes + clips.flow_whole_NxHxWxC.nbytes
+        needed = _BYTES_FIXED + maps + _BYTES_BESIDE_MAPS * len(clips)
         require_free_space(path.parent, needed)
         with tfds_folder.staging_folder(path) as staging:
             finished = _build(clips, staging, needed)

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from input_pipeline.core import lock_file
-from input_pipeline.core.clips import LAYOUTS, is_data_set_name
+from input_pipeline.core.clips import is_data_set_name
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.map_form import FORMS
 from input_pipeline.databases.registry import DATASETS
 
 VERSION = "1.0.0"
@@ -37,7 +38,7 @@ def dataset_path(data_dir: pathlib.Path, dataset: str, layout: str) -> pathlib.P
 def own_data_sets(data_dir: pathlib.Path) -> tuple[str, ...]:
     """The data sets under names of one's own that lie in data_dir, sorted."""
     built = [path.parent for path in data_dir.glob(f"*/*/{VERSION}")]
-    names = {layout.parent.name for layout in built if layout.name in LAYOUTS} - {*DATASETS}
+    names = {layout.parent.name for layout in built if layout.name in FORMS} - {*DATASETS}
     return tuple(sorted(filter(is_data_set_name, names)))
 
 

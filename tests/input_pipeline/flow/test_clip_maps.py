@@ -14,7 +14,7 @@ from input_pipeline import benchmark
 from input_pipeline.core.clip_faults import REASONS, RULES, ClipFault
 from input_pipeline.faces import detection
 from input_pipeline.faces.frames import grey
-from input_pipeline.flow import optical, strain
+from input_pipeline.flow import normalisations, optical, strain
 from input_pipeline.flow.clip_maps import MapSettings, make_maps
 from input_pipeline.maps import layouts
 
@@ -208,7 +208,7 @@ def test_a_face_that_jumps_is_absurd_flow(tmp_path):
 def test_no_value_of_any_map_is_ever_poison(smile):
     maps = make_maps(smile, FAST)
     assert np.isfinite(maps.flow_SxSxC).all()
-    map_28 = strain.normalise_to_255(maps.flow_SxSxC)
+    map_28 = normalisations.minmax(maps.flow_SxSxC)
     assert map_28.max(axis=(0, 1)).tolist() == [255, 255, 255]
     assert np.isfinite(layouts.compose("five", map_28, maps.landmarks_5x2)).all()
 

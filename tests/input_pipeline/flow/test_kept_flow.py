@@ -10,7 +10,7 @@ from native_builds import built_smic, clips
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import reading
-from input_pipeline.flow import kept_flow, strain
+from input_pipeline.flow import kept_flow, normalisations
 from input_pipeline.flow.aligned_film import aligned_film
 from input_pipeline.flow.cache import FOLDER, MapCache, opened
 from input_pipeline.flow.clip_maps import MapSettings
@@ -31,7 +31,7 @@ def test_the_maps_of_the_data_set_are_cut_from_it(built):
     assert len(kept) == len(of)
     for one, whole_HxWxC in zip(kept, of.flow_whole_NxHxWxC, strict=True):
         assert one.landmarks_68x2.shape == (68, 2)
-        map_HxWxC = compose("whole", strain.normalise_to_255(one.flow_SxSxC), MEAN_LANDMARKS_5x2)
+        map_HxWxC = compose("whole", normalisations.minmax(one.flow_SxSxC), MEAN_LANDMARKS_5x2)
         np.testing.assert_array_equal(map_HxWxC, whole_HxWxC)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from input_pipeline.core.clips import LAYOUTS
+from input_pipeline.core.map_form import CUTS
 from input_pipeline.maps import layouts
 
 MEAN = layouts.MEAN_LANDMARKS_5x2
@@ -86,7 +86,7 @@ def test_sizes_and_shift_scale_with_the_face():
     assert boxes("five", lower * 8, 224)[0] == ("eye_left", 30, 0, 112, 112, 0, 0)
 
 
-@hypothesis.given(landmarks=LANDMARKS, layout=strategies.sampled_from(LAYOUTS))
+@hypothesis.given(landmarks=LANDMARKS, layout=strategies.sampled_from(CUTS))
 @hypothesis.settings(deadline=None)
 def test_at_28_pixels_every_slot_is_a_bitwise_copy_of_its_window(landmarks, layout):
     face = face_of(28)
@@ -136,7 +136,7 @@ def test_area_average_keeps_constants_and_range():
     assert (layouts.area_average(full, 28, 28) == 255).all()
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", CUTS)
 def test_every_slot_edge_lies_on_the_patch_grid(layout):
     for w in layouts.windows(layout, MEAN, 28):
         assert (w.slot_top % 7, w.slot_left % 7, w.slot_height % 7, w.slot_width % 7) == (0,) * 4

@@ -7,8 +7,9 @@ import pytest
 from sklearn.metrics import f1_score, recall_score
 from sklearn.svm import SVC
 
-from input_pipeline.core.clips import LAYOUTS, Clips, shuffle_labels
+from input_pipeline.core.clips import Clips, shuffle_labels
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.map_form import CUTS, FORMS
 from input_pipeline.maps import synthetic
 
 
@@ -62,11 +63,30 @@ def test_the_same_bytes_on_every_machine(small):
 
 
 def test_layouts_differ_only_in_the_composed_map(small):
-    for layout in LAYOUTS:
+    for layout in CUTS:
         other = synthetic.make(layout, "small")
         np.testing.assert_array_equal(other.flow_whole_NxHxWxC, small.flow_whole_NxHxWxC)
         np.testing.assert_array_equal(other.label_N, small.label_N)
         assert (other.flow_NxHxWxC == small.flow_NxHxWxC).all() == (layout == "five")
+
+
+@pytest.mark.parametrize("layout", ["whole_symmetric", "five_phases2_36"])
+def test_forms_are_of_the_same_clips(small, layout):
+    form, other = FORMS[layout], synthetic.make(layout, "small")
+    assert other.flow_NxHxWxC.shape == (len(small), *form.shape)
+    assert other.clip_key_N == small.clip_key_N
+    assert (other.label_N == small.label_N).all()
+    if form.map_size == 28:
+        # The same flow before it was normalised: each channel is a straight line of the other's.
+        first, second = small.flow_whole_NxHxWxC[3, ..., 0], other.flow_whole_NxHxWxC[3, ..., 0]
+        assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.9999
+    else:
+        # Most of the motion is undone on the way back.
+        there, back = (other.flow_whole_NxHxWxC[..., k] for k in (0, 3))
+        related = [
+            np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(there, back, strict=True)
+        ]
+        assert np.median(related) < -0.5
 
 
 def test_shuffled_labels_keep_counts_and_hide_the_emotion(small):

@@ -12,8 +12,9 @@ import tensorflow_datasets as tfds
 from command_runner import ROOT
 from stored_clips import few, made
 
-from input_pipeline.core.clips import CLASS_NAMES, LAYOUTS, Clips, sorted_and_checked
+from input_pipeline.core.clips import CLASS_NAMES, Clips, sorted_and_checked
 from input_pipeline.core.errors import InputError
+from input_pipeline.core.map_form import FORMS
 from input_pipeline.storage import loader, tfds_builder, tfds_folder
 
 
@@ -59,7 +60,7 @@ def test_as_the_contract_names_it(stored):
 
 @pytest.mark.parametrize("builder", sorted(tfds_builder._BUILDERS))
 def test_every_data_set_is_registered_with_all_layouts(builder):
-    assert sorted(tfds.builder_cls(builder).builder_configs) == sorted(LAYOUTS)
+    assert sorted(tfds.builder_cls(builder).builder_configs) == sorted(FORMS)
 
 
 def test_tfds_finds_the_data_set_beside_reports_and_lock(stored, tmp_path):
