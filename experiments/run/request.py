@@ -95,11 +95,12 @@ def read_clips(given: Values) -> Clips:
 
     Raises ConfigError or InputError on what cannot be.
     """
-    layout = data_flags.layout(presets(given.model, given.recipe)["layout"])
+    form = data_flags.form(presets(given.model, given.recipe)["layout"])
     if given.arrays is None:
         # A setting out of range is refused before the data set is read.
-        run_flags.settings(given, given.dataset, {})
-    clips = clips_in(given, layout, f"--model={given.model}")
+        maps = {"image_size": form.map_size, "channels": form.channels}
+        run_flags.settings(given, given.dataset, maps)
+    clips = clips_in(given, form.layout, f"--model={given.model}")
     height, width = clips.flow_NxHxWxC.shape[1:3]
     if height != width:
         raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")

@@ -3,6 +3,7 @@
 from absl import flags
 
 # Commands that meet published maps alone take their flags from store_flags alone.
+from input_pipeline.core.map_flags import form as form
 from input_pipeline.core.map_flags import layout as layout
 from input_pipeline.core.store_flags import data_dir as data_dir
 
