@@ -38,6 +38,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("schedule", "scores"),
         ("cluster", "timing"),
         ("measuring", "recording"),
+        ("studies",),
         ("",),
     ),
 }

@@ -15,21 +15,20 @@ from ahmsa_jax.config import TrainConfig, plain
 from ahmsa_jax.training import averaging
 from ahmsa_jax.training.protocols import Fold, Job
 from ahmsa_jax.training.selection import SELECT_BY, best, inner_folds
-from experiments.files import candidate_files, chunks, run_files
+from experiments.files import candidate_files, run_files
 from experiments.run import inner_selection
 from experiments.run.chunk import Choice, Chunk, ChunkResult, History
 from experiments.run.request import Run
 from experiments.run.spec import Execution
-from experiments.run.workdir import claimed, refuse_other_code
-from experiments.schedule import executor, plan, planning, starts
+from experiments.schedule import planning
 from experiments.schedule.interruption import Interruption
+from experiments.schedule.part_runs import Finished, trained
 from input_pipeline.core.clips import Clips
 
 INNER, OUTER = "inner", "outer"
 # Where the number of epochs is chosen, about so many are looked at.
 EPOCHS_SEEN = 20
 
-Finished = list[tuple[Chunk, ChunkResult]]
 JobKey = tuple[int, str]  # seed and fold
 
 
@@ -126,7 +125,8 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     for candidate in candidates:
         _tell(candidate, len(candidates), INNER)
         inner = inner_run(candidate, parts)
-        finished = _trained(inner, execution, f"{INNER}/{candidate.number}", interruption)
+        workdir = execution.workdir / INNER / str(candidate.number)
+        finished = trained(inner, execution, workdir, interruption, execution.workdir)
         curves = {(job.seed, job.fold.key): curve for job, curve, _ in _curves(finished)}
         for job in planning.jobs_of(run):
             own = [(fold, curves[job.seed, fold.key]) for fold in inner_of[job.fold.key]]
@@ -136,9 +136,9 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     outer: list[Finished] = []
     for candidate in candidates:
         _tell(candidate, len(candidates), "all folds")
-        name = f"{OUTER}/{candidate.number}"
-        finished = _trained(candidate.run, execution, name, interruption)
-        run_files.write_run_files(execution.workdir / name, run.clips, finished)
+        workdir = execution.workdir / OUTER / str(candidate.number)
+        finished = trained(candidate.run, execution, workdir, interruption, execution.workdir)
+        run_files.write_run_files(workdir, run.clips, finished)
         outer.append(finished)
     candidate_files.write(execution.workdir, run.clips, outer)
     return _chosen_results(outer, chosen, scores, run.clips)
@@ -147,25 +147,6 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
 def _tell(candidate: Candidate, count: int, what: str) -> None:
     line = candidate.line or "the settings given"
     print(f"candidate {candidate.number + 1} of {count}, {what}: {line}", flush=True)
-
-
-def _trained(run: Run, execution: Execution, name: str, interruption: Interruption) -> Finished:
-    """Every chunk of a part's run with its results, from its own folder or trained now."""
-    workdir = execution.workdir / name
-    here = dataclasses.replace(execution, workdir=workdir)
-    with claimed(workdir, run.spec.to_json(), run.facts()):
-        jobs = planning.jobs_of(run)
-        planned = plan.stored_plan(workdir, run.folds, run.epoch_shapes(), jobs)
-        stored = chunks.load_all(workdir, planned.chunks) if planned else {}
-        if planned and len(stored) == len(planned.chunks):
-            return [(chunk, stored[chunk.number]) for chunk in planned.chunks]
-        refuse_other_code(workdir)
-        place = planning.local_place(run, here, interruption)
-        if planned is None:
-            planned = interruption.run(lambda: planning.fresh_plan(run, here, place.needs))
-            plan.store_plan(workdir, planned)
-        place.needs.start = starts.starts(run, execution.workdir, interruption)
-        return list(executor.results(place.executor, planned, stored, workdir, interruption))
 
 
 def _curves(finished: Finished) -> Iterator[tuple[Job, Curve, tuple[Chunk, ChunkResult, int]]]:

@@ -23,6 +23,7 @@ COMMANDS = {
         "jitter",
         "kill_test",
         "loso",
+        "lost_motion",
         "measure",
         "record",
         "report",
