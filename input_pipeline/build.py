@@ -3,27 +3,28 @@
 python -m input_pipeline.build --dataset=casme3 --raw_dir=DIR
 """
 
-import dataclasses
 import os
 import pathlib
+from typing import Any
 
-import numpy as np
 from absl import flags
 
-from input_pipeline.core import command, extras, map_flags, store_flags, tasks
+from input_pipeline.core import command, extras, face_frames, map_flags, store_flags, tasks
+from input_pipeline.core.clips import Clips
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.map_form import MapForm
 from input_pipeline.databases import frame_choice, known_defects, reading
 from input_pipeline.databases.apex import SMIC_CHOICES, ZERO_MOTION_CHOICES
 from input_pipeline.databases.registry import STORED_DATASETS
-from input_pipeline.databases.rows import ClipRecord, ReadResult
-from input_pipeline.flow import normalisations, second_phase, workers
+from input_pipeline.databases.rows import ReadResult
+from input_pipeline.flow import second_phase, workers
 from input_pipeline.flow.cache import FOLDER, MapCache
-from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
+from input_pipeline.flow.clip_maps import MapSettings
 from input_pipeline.flow.optical import METHODS
 from input_pipeline.flow.workers import Outcome
-from input_pipeline.maps import sample
+from input_pipeline.maps import from_frames
 from input_pipeline.reports import build_report, class_set_lines
+from input_pipeline.storage import tfds_folder
 
 flags.DEFINE_enum(
     "dataset", None, STORED_DATASETS, f"Data set to build, one of {', '.join(STORED_DATASETS)}."
@@ -42,6 +43,12 @@ _FRAMES = flags.DEFINE_string(
     frame_choice.DEFAULT,
     "Which pictures to start from: raw (or selected), cropped, or one of them for each database, "
     f"as {frame_choice.EXAMPLE}.",
+)
+_FACES = flags.DEFINE_bool(
+    "faces",
+    False,
+    "Store the clips' frames and full-size flow too, for networks that see pictures; they are "
+    "licensed material.",
 )
 _CHECK_ONLY = flags.DEFINE_bool(
     "check_only", False, "Everything but flow and writing the data set: sheets, frames, faces."
@@ -110,7 +117,9 @@ def main() -> int:
     for sentence in cache.unusable(result.clips) if cache else ():
         print(f"map cache: {sentence}", flush=True)
     processes = _WORKERS.value or os.cpu_count() or 1
-    outcomes = workers.run(result.clips, settings, cache, processes, form.phases)
+    outcomes = workers.run(
+        result.clips, settings, cache, processes, form.phases, faces=_FACES.value
+    )
     provenance = {"source": "database frames", "frames": _FRAMES.value, **settings.provenance()}
     # What differs from the papers' form alone: plain data sets say what they always said.
     plain = MapForm(form.cut)._asdict()
@@ -156,35 +165,30 @@ def _write(
 ) -> None:
     # TensorFlow Datasets and matplotlib take a second to load; --help needs neither.
     from input_pipeline.reports import face_pages, pages
-    from input_pipeline.storage import tfds_builder
 
     usable = {outcome.key for outcome in outcomes if outcome.quality is not None}
     records = [record for record in result.clips if record.key in usable]
     if not records:
         raise InputError("no clip of the database can be used; see the report.")
-    clips = sample.to_clips(
-        (_sample(record, _cached(cache, record, form.phases), form) for record in records),
-        where=f"the build of {dataset}",
-        dataset=dataset,
-        layout=form.layout,
-        provenance=provenance,
-        pretend=result.pretend,
-        every_clip=True,
-        class_names=result.class_names,
-    )
-    written = tfds_builder.write_data_set(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
-    state = "written to" if written.is_new else "already there with the same content, left as is:"
-    print(f"data set {clips.dataset}/{clips.layout} {state} {written.path}")
+    facts: dict[str, Any] = {
+        **{"where": f"the build of {dataset}", "dataset": dataset, "provenance": provenance},
+        **{"pretend": result.pretend, "every_clip": True, "class_names": result.class_names},
+    }
+    clips = from_frames.in_form(records, cache, form, **facts)
+    _store(clips)
     in_classes = tasks.selected(clips)
     subjects = len(set(in_classes.subject_key_N))
     print(f"{len(in_classes)} clips of {subjects} subjects, {len(clips)} with those of no class")
     print(f"content hash {in_classes.content_hash()[:12]}")
     print("".join(f"{line}\n" for line in class_set_lines.lines(clips)), end="")
+    if _FACES.value:
+        _store(from_frames.as_faces(records, cache, **facts))
+        print(f"licensed material: {face_frames.LICENCE}")
     pages.write_pages(clips, reports)
     face_sheets = face_pages.write_pages(
         form,
         records,
-        lambda record: _cached(cache, record, form.phases),
+        lambda record: from_frames.cached(cache, record, form.phases),
         reports,
         pretend=result.pretend,
         class_names=result.class_names,
@@ -192,37 +196,13 @@ def _write(
     print(f"contact sheets in {reports}; {len(face_sheets)} show faces: licensed material")
 
 
-def _sample(record: ClipRecord, maps: ClipMaps, form: MapForm) -> sample.MapSample:
-    """A clip's map, normalised over the whole face: regions keep their size to each other."""
-    return sample.MapSample(
-        database=record.database,
-        subject=record.subject,
-        clip=record.clip,
-        label=record.label,
-        map_HxWxC=normalisations.RULES[form.normalise](maps.flow_SxSxC),
-        landmarks_5x2=maps.landmarks_5x2,
-        extras={
-            "emotion": record.emotion,
-            "label7": record.label7,
-            "objective_class": record.objective_class,
-            "flow_max": np.float32(maps.quality.flow_max_px),
-            "detector_score": np.float32(maps.quality.detector_score),
-        },
-    )
+def _store(clips: Clips) -> None:
+    from input_pipeline.storage import tfds_builder
 
-
-def _cached(cache: MapCache, record: ClipRecord, phases: int) -> ClipMaps:
-    """A clip's maps as the build stored them, the flow of a second phase behind the first."""
-    found = cache.load(record)
-    if found is not None and phases == 2:
-        second = cache.load_second(record)
-        both = None if second is None else np.concatenate([found.flow_SxSxC, second.flow_SxSxC], -1)
-        found = None if both is None else dataclasses.replace(found, flow_SxSxC=both)
-    if found is None:
-        raise InputError(
-            f"the stored maps of {record.key} are gone or damaged; run the same command again."
-        )
-    return found
+    written = tfds_builder.write_data_set(clips, store_flags.data_dir(), overwrite=_OVERWRITE.value)
+    state = "written to" if written.is_new else "already there with the same content, left as is:"
+    name = tfds_folder.folder_name(clips.dataset, clips.layout)
+    print(f"data set {name}/{clips.layout} {state} {written.path}")
 
 
 if __name__ == "__main__":

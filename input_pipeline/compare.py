@@ -23,7 +23,7 @@ def main() -> int:
     from input_pipeline.maps import likeness, published
     from input_pipeline.storage import loader
 
-    ours = loader.every_clip(dataset, store_flags.layout(), store_flags.data_dir())
+    ours = loader.every_clip(dataset, store_flags.cut(), store_flags.data_dir())
     folder = pathlib.Path(maps).expanduser()
     theirs = published.read_maps(folder, dataset, "whole")
     place_of = {key: index for index, key in enumerate(theirs.clip_key_N)}

@@ -6,7 +6,7 @@ import zipfile
 
 from absl import flags
 
-from input_pipeline.core import command, data_flags, tasks
+from input_pipeline.core import command, data_flags, face_frames, tasks
 from input_pipeline.core.clips import entitled
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases.registry import DATASETS
@@ -21,12 +21,20 @@ _CLASSES = flags.DEFINE_enum(
     tasks.names(),
     "Only the clips of this class set; by default all clips, so that --arrays can choose.",
 )
+_WITH_FACES = flags.DEFINE_bool(
+    "with_faces", False, "Allow --layout=rgb224, whose file holds faces: licensed material."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write; its name ends in .npz.")
 
 
 def main() -> int:
     """Export the data set that the flags name; returns the exit status."""
     output = _checked_output(_OUTPUT.value)
+    if data_flags.layout() == face_frames.LAYOUT and not _WITH_FACES.value:
+        raise InputError(
+            f"--layout={face_frames.LAYOUT} would write faces to '{output}': "
+            f"{face_frames.LICENCE}; give --with_faces if the file may hold them."
+        )
     source = (
         *(_DATASET.value, data_flags.layout(), data_flags.data_dir()),
         data_flags.synthetic_size(),
@@ -66,7 +74,8 @@ def _is_export(path: pathlib.Path) -> bool:
         return False
     try:
         with zipfile.ZipFile(path) as archive:
-            return {"flow.npy", "content_hash.npy"} <= {*archive.namelist()}
+            names = {*archive.namelist()}
+            return "content_hash.npy" in names and bool(names & {"flow.npy", "frames.npy"})
     except (zipfile.BadZipFile, OSError):
         return False
 

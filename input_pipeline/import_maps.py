@@ -67,7 +67,7 @@ def main() -> int:
             "digits and _."
         )
     data_dir = store_flags.data_dir()
-    clips = published.read_maps(pathlib.Path(source).expanduser(), dataset, store_flags.layout())
+    clips = published.read_maps(pathlib.Path(source).expanduser(), dataset, store_flags.cut())
     print("\n".join(_summary(clips)))
 
     # Loading TFDS takes most of a second; faults in the source show before that.

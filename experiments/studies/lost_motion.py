@@ -11,8 +11,6 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import Scores
 from input_pipeline.core.clips import Clips
@@ -21,10 +19,10 @@ from input_pipeline.core.files import read_text, write_whole
 from input_pipeline.core.map_form import MapForm
 from input_pipeline.core.tables import Table, csv_text
 from input_pipeline.databases.rows import ClipRecord
-from input_pipeline.flow import normalisations, workers
+from input_pipeline.flow import workers
 from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import MapSettings
-from input_pipeline.maps import sample
+from input_pipeline.maps import from_frames
 from input_pipeline.pretend import controlled
 
 FILE = "lost_motion.csv"
@@ -135,28 +133,12 @@ def _with_flow(
 
 def clips_of(records: Sequence[ClipRecord], cache: MapCache, form: MapForm) -> Clips:
     """The clips' maps in a form, from the flow of both phases that the cache holds."""
-
-    def one(record: ClipRecord) -> sample.MapSample:
-        maps, second = cache.load(record), cache.load_second(record)
-        if maps is None or second is None:
-            raise InputError(
-                f"the stored flow of {record.key} is gone; run the same command again."
-            )
-        flows = [maps.flow_SxSxC, second.flow_SxSxC][: form.phases]
-        return sample.MapSample(
-            record.database,
-            record.subject,
-            record.clip,
-            record.label,
-            normalisations.RULES[form.normalise](np.concatenate(flows, axis=-1)),
-            maps.landmarks_5x2,
-        )
-
-    return sample.to_clips(
-        map(one, records),
+    return from_frames.in_form(
+        records,
+        cache,
+        form,
         where="pretend clips of known motion",
         dataset=controlled.DATABASE,
-        layout=form.layout,
         provenance={},
         pretend=True,
     )

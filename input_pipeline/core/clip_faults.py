@@ -61,6 +61,8 @@ RULES = {
     "nearest_frame_onset": "the onset's file is missing; the nearest within 2 was taken",
     "nearest_frame_apex": "the apex's file is missing; the nearest within 2 was taken",
     "nearest_frame_offset": "the offset's file is missing; the nearest within 2 was taken",
+    "frames_replaced": "a frame between onset and offset is missing; the nearest was taken",
+    "frames_repeated": "the clip is short: a frame stands more than once among its six",
     "second_phase_still": "the offset is not after the apex or holds its pixels: no way back",
     "apex_is_offset": "SMIC: the last frame serves as apex",
     "apex_is_middle": "SMIC: the frame halfway between onset and offset serves as apex",

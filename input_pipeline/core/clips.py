@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from input_pipeline.core import identifiers
+from input_pipeline.core import face_frames, identifiers
 from input_pipeline.core.errors import InputError, at
 from input_pipeline.core.map_form import FLOW_CHANNELS, FORMS
 
@@ -63,6 +63,9 @@ class Clips:
     subject_N: np.ndarray
     clip_N: np.ndarray
     extras: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    # Of a data set of faces the columns of face_frames, whose maps are made of flow_px on loading;
+    # else empty.
+    faces: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     # How the maps were made (source form, flow settings, versions): text, shown in reports.
     provenance: dict[str, str] = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = CLASS_NAMES
@@ -78,8 +81,10 @@ class Clips:
     def of_columns(cls, columns: dict[str, np.ndarray], **facts: Any) -> "Clips":
         """Clips from stored columns (COLUMNS, and extras), and the other fields by name."""
         fields: dict[str, Any] = {field: columns[name] for name, field in COLUMNS.items()}
-        extras = {name: column for name, column in columns.items() if name not in COLUMNS}
-        return cls(**fields, extras=extras, **facts)
+        faces = {name: columns[name] for name in face_frames.COLUMNS if name in columns}
+        others = columns.keys() - COLUMNS.keys() - faces.keys()
+        extras = {name: column for name, column in columns.items() if name in others}
+        return cls(**fields, extras=extras, faces=faces, **facts)
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
@@ -106,6 +111,7 @@ class Clips:
         return dataclasses.replace(
             self,
             extras={name: column[index_N] for name, column in self.extras.items()},
+            faces={name: column[index_N] for name, column in self.faces.items()},
             **{COLUMNS[name]: column[index_N] for name, column in self.columns.items()},
         )
 
@@ -119,12 +125,20 @@ class Clips:
         return digest.hexdigest()
 
     def content_hash(self) -> str:
-        """SHA-256 over keys, labels and maps: equal hashes mean equal input to training."""
+        """SHA-256 over keys, labels and maps: equal hashes mean equal input to training.
+
+        Of a data set of faces over what is stored, not over the maps made of it.
+        """
         digest = hashlib.sha256(self.layout.encode())
+        maps = (self.flow_NxHxWxC, self.flow_whole_NxHxWxC)
+        hashed = [(column, np.dtype("<f4")) for column in maps]
+        if self.faces:
+            kinds = {name: np.dtype(kind) for name, (_, kind) in face_frames.COLUMNS.items()}
+            hashed = [(self.faces[name], kind.newbyteorder("<")) for name, kind in kinds.items()]
         for index, key in enumerate(self.clip_key_N):
             digest.update(f"\n{key} {int(self.label_N[index])} ".encode())
-            for maps in (self.flow_NxHxWxC, self.flow_whole_NxHxWxC):
-                digest.update(np.ascontiguousarray(maps[index], np.dtype("<f4")).tobytes())
+            for column, kind in hashed:
+                digest.update(np.ascontiguousarray(column[index], kind).tobytes())
         return digest.hexdigest()
 
 
@@ -157,6 +171,7 @@ def sorted_and_checked(clips: Clips, *, where: str, stored: bool = False) -> Cli
                 f"{where}: {name.split('_NxH')[0]} spans {maps.min():g}..{maps.max():g}; "
                 "every value must lie in 0..255: rebuild the data set."
             )
+    _check_faces(clips, where)
     allowed = range(-1 if stored else 0, len(clips.class_names))
     bad_labels = sorted({int(label) for label in clips.label_N} - set(allowed))
     if bad_labels:
@@ -178,6 +193,18 @@ def sorted_and_checked(clips: Clips, *, where: str, stored: bool = False) -> Cli
         for name, column in clips.columns.items()
     }
     return dataclasses.replace(clips, **typed).rows(order)
+
+
+def _check_faces(clips: Clips, where: str) -> None:
+    for name, column in clips.faces.items():
+        shape, kind = face_frames.COLUMNS[name]
+        if column.shape != (len(clips), *shape) or column.dtype != kind:
+            raise InputError(
+                f"{where}: {name} is {column.dtype} of the shape {column.shape}; expected is "
+                f"{kind} of {(len(clips), *shape)}."
+            )
+        if column.dtype.kind == "f" and not np.isfinite(column).all():
+            raise InputError(f"{where}: {name} holds NaN or infinity: rebuild the data set.")
 
 
 def shuffle_labels(clips: Clips, seed: int) -> Clips:

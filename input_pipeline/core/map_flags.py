@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from input_pipeline.core import store_flags
+from input_pipeline.core import face_frames, store_flags
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.map_form import MAP_SIZES, NORMALISATIONS, PHASES, MapForm, exists
 
@@ -26,9 +26,7 @@ _MAP_SIZE = flags.DEFINE_enum(
 
 def form(default: str = "five") -> MapForm:
     """The form asked for, in the cut given or else `default`; InputError if it does not exist."""
-    wanted = MapForm(
-        store_flags.layout(default), _NORMALISE.value, int(_PHASES.value), int(_MAP_SIZE.value)
-    )
+    wanted = _asked(store_flags.cut(default))
     if not exists(wanted):
         raise InputError(
             f"--map_size={wanted.map_size} with the layout {wanted.cut} does not exist: its cut is "
@@ -37,6 +35,17 @@ def form(default: str = "five") -> MapForm:
     return wanted
 
 
+def _asked(cut: str) -> MapForm:
+    return MapForm(cut, _NORMALISE.value, int(_PHASES.value), int(_MAP_SIZE.value))
+
+
 def layout(default: str = "five") -> str:
-    """The stored layout's name of the form asked for."""
-    return form(default).layout
+    """The stored layout's name of what is asked for; InputError where there is no such thing."""
+    if store_flags.layout(default) != face_frames.LAYOUT:
+        return form(default).layout
+    if _asked(face_frames.LAYOUT) != MapForm(face_frames.LAYOUT):
+        raise InputError(
+            "--normalise, --phases and --map_size are of maps; the layout "
+            f"{face_frames.LAYOUT} holds frames: leave them out."
+        )
+    return face_frames.LAYOUT

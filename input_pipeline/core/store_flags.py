@@ -4,6 +4,7 @@ import pathlib
 
 from absl import flags
 
+from input_pipeline.core import face_frames
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.map_form import CUTS
 
@@ -13,9 +14,9 @@ _DATA_DIR = flags.DEFINE_string(
 _LAYOUT = flags.DEFINE_enum(
     "layout",
     None,
-    CUTS,
-    f"How face regions make up the map, one of {', '.join(CUTS)}; by default the "
-    "model's own, and five where no model is named.",
+    (*CUTS, face_frames.LAYOUT),
+    f"How face regions make up the map, one of {', '.join(CUTS)}, or {face_frames.LAYOUT}, frames "
+    "instead of maps; by default the model's own, and five where no model is named.",
 )
 
 
@@ -29,3 +30,14 @@ def data_dir() -> pathlib.Path:
 def layout(default: str = "five") -> str:
     """The layout given, or `default` (the model's) where none was."""
     return _LAYOUT.value or default
+
+
+def cut(default: str = "five") -> str:
+    """The same where maps are made; raises InputError on the layout of frames."""
+    found = layout(default)
+    if found == face_frames.LAYOUT:
+        raise InputError(
+            f"--layout={found} is no way to cut maps; allowed are {', '.join(CUTS)}. Frames are "
+            "stored by python -m input_pipeline.build --faces, beside the maps."
+        )
+    return found

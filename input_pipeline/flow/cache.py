@@ -19,13 +19,15 @@ import numpy as np
 from input_pipeline.core.files import write_whole
 from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.flow.clip_maps import ClipMaps, MapSettings, Quality
+from input_pipeline.flow.face_film import Film
 from input_pipeline.flow.second_phase import SecondPhase
 
 _ARRAYS = ("flow_SxSxC", "landmarks_5x2", "landmarks_68x2", "onset_SxS", "apex_SxS")
 # Below the folder of the data sets.
 FOLDER = "map_cache"
 _UNMARKED = ""
-_SECOND = "apex to offset"
+# What marks the files that hold more of a clip than its maps.
+_SECOND, _FILM = "apex to offset", "frames"
 # What a damaged archive, or one that lacks a part, raises; its clip is then made anew.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -69,6 +71,19 @@ class MapCache:
         facts = {"offset_frame": phase.offset_frame, "rules": phase.rules}
         marks = self._marks(record, phase=_SECOND)
         self._write(marks, {"flow_SxSxC": phase.flow_SxSxC}, facts)
+
+    def load_film(self, record: ClipRecord) -> Film | None:
+        """The stored frames in colour, or None as `load`."""
+        found = self._read(self._marks(record, phase=_FILM), ("frames_FxSxSx3", "numbers_F"))
+        if found is None:
+            return None
+        arrays, facts = found
+        return Film(arrays["frames_FxSxSx3"], arrays["numbers_F"], tuple(facts["rules"]))
+
+    def save_film(self, record: ClipRecord, film: Film) -> None:
+        """Store a clip's frames in colour; raises OSError as `save`."""
+        arrays = {"frames_FxSxSx3": film.frames_FxSxSx3, "numbers_F": film.numbers_F}
+        self._write(self._marks(record, phase=_FILM), arrays, {"rules": film.rules})
 
     def _read(
         self, marks: str, names: tuple[str, ...]

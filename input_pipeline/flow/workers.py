@@ -14,7 +14,7 @@ from typing import NamedTuple
 from input_pipeline.core import progress_lines
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.databases.rows import ClipRecord
-from input_pipeline.flow import second_phase
+from input_pipeline.flow import face_film, second_phase
 from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import MapSettings, Quality, check_clip, make_maps
 
@@ -37,13 +37,15 @@ def run(
     cache: MapCache | None,
     workers: int,
     phases: int = 1,
+    *,
+    faces: bool = False,
 ) -> list[Outcome]:
     """Process the clips in `workers` processes, with their progress shown; outcomes in their order.
 
     Finished maps are in the cache, so that an interrupted build goes on where it was; without a
     cache, clips are only checked.
     """
-    work = functools.partial(process, settings=settings, cache=cache, phases=phases)
+    work = functools.partial(process, settings=settings, cache=cache, phases=phases, faces=faces)
     outcomes: dict[str, Outcome] = {}
     with progress_lines.bar(len(records), "clips") as bar:
         for outcome in _together(records, work, workers):
@@ -81,9 +83,17 @@ def _together(
 
 
 def process(
-    record: ClipRecord, settings: MapSettings, cache: MapCache | None, phases: int = 1
+    record: ClipRecord,
+    settings: MapSettings,
+    cache: MapCache | None,
+    phases: int = 1,
+    *,
+    faces: bool = False,
 ) -> Outcome:
-    """One clip, in a worker: maps into the cache, or a check; faults become outcomes."""
+    """One clip, in a worker: maps into the cache, or a check; faults become outcomes.
+
+    With two `phases` the flow from apex to offset too, with `faces` frames in colour.
+    """
     try:
         if cache is None:
             checked = check_clip(record, settings)
@@ -93,14 +103,20 @@ def process(
         if maps is None:
             maps = make_maps(record, settings)
             cache.save(record, maps)
-        quality = maps.quality
+        rules = maps.quality.rules
         if phases == 2:
             second = cache.load_second(record)
             if second is None:
                 second = second_phase.make(record, settings, maps)
                 cache.save_second(record, second)
-            quality = quality._replace(rules=quality.rules + second.rules)
-        return Outcome(record.key, quality)
+            rules += second.rules
+        if faces:
+            frames = cache.load_film(record)
+            if frames is None:
+                frames = face_film.make(record, maps)
+                cache.save_film(record, frames)
+            rules += frames.rules
+        return Outcome(record.key, maps.quality._replace(rules=rules))
     except ClipFault as fault:
         return Outcome(record.key, code=fault.code, detail=fault.detail)
 

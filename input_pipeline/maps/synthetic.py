@@ -94,7 +94,10 @@ def make(layout: str, size: str) -> Clips:
     The same bytes on every call. Raises InputError on an unknown layout or size.
     """
     if layout not in FORMS:
-        raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(FORMS)}.")
+        raise InputError(
+            f"the synthetic data set is made of flow and has no layout '{layout}'; allowed are "
+            f"{', '.join(FORMS)}. Clips with frames come from input_pipeline.fake_database."
+        )
     if size not in SIZES:
         raise InputError(f"unknown synthetic size '{size}'; allowed are {', '.join(SIZES)}.")
     rng = np.random.Generator(np.random.PCG64([_SEED, SIZES.index(size)]))

@@ -13,6 +13,8 @@ import numpy as np
 from input_pipeline.core import files, tasks
 from input_pipeline.core.clips import Clips
 
+# The maps; of a data set of faces its frames and flow stand in their place.
+MAPS = ("flow", "flow_whole")
 # Stands before the names of further columns of the clips.
 EXTRA_PREFIX = "extra_"
 
@@ -24,7 +26,8 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
     does not suffice.
     """
     arrays = {
-        **clips.columns,
+        **(clips.faces or {name: clips.columns[name] for name in MAPS}),
+        **{name: column for name, column in clips.columns.items() if name not in MAPS},
         "dataset": np.array(clips.dataset),
         "layout": np.array(clips.layout),
         "provenance": np.array(json.dumps(clips.provenance, sort_keys=True)),

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from input_pipeline.core import tasks
+from input_pipeline.core import face_frames, tasks
 from input_pipeline.core.clips import (
     CLASS_NAMES,
     LABEL_COLUMNS,
@@ -37,7 +37,6 @@ SPLIT = "clips"
 _BYTES_BESIDE_MAPS = 2048
 _BYTES_FIXED = 1 << 20
 _UNKNOWN = -1
-_OFFSET = ", and between apex and offset"
 
 
 class Written(NamedTuple):
@@ -62,15 +61,12 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         class_names = self._clips.class_names if self._clips else CLASS_NAMES
-        map_shape = FORMS[self.builder_config.name].shape
         return tfds.core.DatasetInfo(
             builder=self,
-            description=f"{map_shape[0]}x{map_shape[1]} maps of optical flow and optical strain "
-            f"between onset and apex{_OFFSET if map_shape[2] > 3 else ''}.",
+            description=self._description(),
             features=tfds.features.FeaturesDict(
                 {
-                    "flow": tfds.features.Tensor(shape=map_shape, dtype=np.float32),
-                    "flow_whole": tfds.features.Tensor(shape=map_shape, dtype=np.float32),
+                    **self._pictures(),
                     # -1 where a clip has none of the classes, as TFDS allows.
                     "label": tfds.features.ClassLabel(names=class_names),
                     "database": tfds.features.Text(),
@@ -91,6 +87,17 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
             metadata=tfds.core.MetadataDict(_metadata(self._clips)),
         )
 
+    def _description(self) -> str:
+        side, _, channels = FORMS[self.builder_config.name].shape
+        offset = ", and between apex and offset" if channels > 3 else ""
+        what = "maps of optical flow and optical strain between onset and apex"
+        return f"{side}x{side} {what}{offset}."
+
+    def _pictures(self) -> dict[str, Any]:
+        shape = FORMS[self.builder_config.name].shape
+        map_feature = tfds.features.Tensor(shape=shape, dtype=np.float32)
+        return {"flow": map_feature, "flow_whole": map_feature}
+
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         del dl_manager
         if self._clips is None:
@@ -101,20 +108,46 @@ class _FlowMaps(tfds.core.GeneratorBasedBuilder):
         return {SPLIT: self._generate_examples(self._clips)}
 
     def _generate_examples(self, clips: Clips) -> Iterator[tuple[int, dict[str, Any]]]:
-        columns = clips.columns | extras_with_defaults(clips)
+        columns = clips.columns | extras_with_defaults(clips) | clips.faces
+        columns = {name: column for name, column in columns.items() if name in self.info.features}
         for index in range(len(clips)):
             yield index, {name: column[index] for name, column in columns.items()}
 
 
-def _new_builder(dataset: str, doc: str, *, registered: bool) -> type[_FlowMaps]:
-    body = {"name": dataset, "__module__": __name__, "__doc__": doc}
+class _FaceFrames(_FlowMaps):
+    """Frames and flow of micro-expression clips; subclasses name the data set."""
+
+    BUILDER_CONFIGS: ClassVar[list] = [
+        tfds.core.BuilderConfig(name=face_frames.LAYOUT, description="Aligned frames and flow.")
+    ]
+
+    def _description(self) -> str:
+        return (
+            "Eight aligned frames (six in equal steps, onset, apex) and the flow from onset to "
+            f"apex in pixels; {face_frames.LICENCE}."
+        )
+
+    def _pictures(self) -> dict[str, Any]:
+        return {
+            name: tfds.features.Tensor(shape=shape, dtype=np.dtype(kind))
+            for name, (shape, kind) in face_frames.COLUMNS.items()
+        }
+
+
+def _new_builder(dataset: str, doc: str, *, registered: bool, layout: str = "") -> type[_FlowMaps]:
+    name = tfds_folder.folder_name(dataset, layout)
+    base = _FaceFrames if layout == face_frames.LAYOUT else _FlowMaps
+    body = {"name": name, "__module__": __name__, "__doc__": doc}
     options = {"skip_registration": not registered}
-    return types.new_class(dataset, (_FlowMaps,), options, lambda space: space.update(body))
+    return types.new_class(name, (base,), options, lambda space: space.update(body))
 
 
 _BUILDERS = {
-    name: _new_builder(name, f"{one.publication}, doi:{one.doi}.", registered=True)
+    tfds_folder.folder_name(name, layout): _new_builder(
+        name, f"{one.publication}, doi:{one.doi}.", registered=True, layout=layout
+    )
     for name, one in DATA_SETS.items()
+    for layout in ("", face_frames.LAYOUT)
 }
 
 
@@ -180,8 +213,9 @@ def write_data_set(clips: Clips, data_dir: pathlib.Path, *, overwrite: bool = Fa
                 f"{_shown(metadata)}, now {_shown(_metadata(clips))}); give --overwrite to "
                 "replace it, or another --data_dir."
             )
-        maps = clips.flow_NxHxWxC.nbytes + clips.flow_whole_NxHxWxC.nbytes
-        needed = _BYTES_FIXED + maps + _BYTES_BESIDE_MAPS * len(clips)
+        pictures = clips.faces or {"flow": clips.flow_NxHxWxC, "whole": clips.flow_whole_NxHxWxC}
+        large = sum(column.nbytes for column in pictures.values())
+        needed = _BYTES_FIXED + large + _BYTES_BESIDE_MAPS * len(clips)
         require_free_space(path.parent, needed)
         with tfds_folder.staging_folder(path) as staging:
             finished = _build(clips, staging, needed)
@@ -207,7 +241,8 @@ def _build(clips: Clips, staging: pathlib.Path, needed: int) -> pathlib.Path:
     tfds.disable_progress_bar()
     # One's own is not registered: TFDS may have a data set of its name itself.
     name, layout = clips.dataset, clips.layout
-    new = _BUILDERS.get(name) or _new_builder(name, "Own maps.", registered=False)
+    known = _BUILDERS.get(tfds_folder.folder_name(name, layout))
+    new = known or _new_builder(name, "Own maps.", registered=False, layout=layout)
     builder = new(clips=clips, data_dir=staging, config=layout, file_format="array_record")
     try:
         # It prints "downloading" and the staging folder, which is not where the data set will be.

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from input_pipeline.core import lock_file
+from input_pipeline.core import face_frames, lock_file
 from input_pipeline.core.clips import is_data_set_name
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.map_form import FORMS
@@ -30,9 +30,14 @@ _BUILT = re.compile(
 )
 
 
+def folder_name(dataset: str, layout: str) -> str:
+    """The data set's name as its folder and TensorFlow Datasets have it."""
+    return dataset + (face_frames.SUFFIX if layout == face_frames.LAYOUT else "")
+
+
 def dataset_path(data_dir: pathlib.Path, dataset: str, layout: str) -> pathlib.Path:
     """The folder that holds a built data set's records and metadata."""
-    return data_dir / dataset / layout / VERSION
+    return data_dir / folder_name(dataset, layout) / layout / VERSION
 
 
 def own_data_sets(data_dir: pathlib.Path) -> tuple[str, ...]:

@@ -60,7 +60,8 @@ def test_as_the_contract_names_it(stored):
 
 @pytest.mark.parametrize("builder", sorted(tfds_builder._BUILDERS))
 def test_every_data_set_is_registered_with_all_layouts(builder):
-    assert sorted(tfds.builder_cls(builder).builder_configs) == sorted(FORMS)
+    layouts = ["rgb224"] if builder.endswith("_faces") else sorted(FORMS)
+    assert sorted(tfds.builder_cls(builder).builder_configs) == layouts
 
 
 def test_tfds_finds_the_data_set_beside_reports_and_lock(stored, tmp_path):
