@@ -37,7 +37,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("files",),
         ("schedule", "scores"),
         ("cluster", "timing"),
-        ("measuring", "recording"),
+        ("measuring", "recording", "studies"),
         ("",),
     ),
 }
