@@ -107,7 +107,7 @@ def _refuse_other_maps(given: Values, study: Study) -> None:
         raise ConfigError(
             f"--study={study.name} needs maps of {study.map_size}x{study.map_size} pixels, these "
             f"are {height}x{width}; make them with python -m input_pipeline.build "
-            f"--map_size={study.map_size} (made-up and imported data sets have none)."
+            f"--map_size={study.map_size}."
         )
 
 

@@ -107,7 +107,7 @@ _STUDIES = (
         "Ours: the AHMSA-Net paper has no such study. A module that is left out is absent with its "
         "LayerNorm and residual connection.",
         (
-            # A flag given as it is by default: what a study varies is not for the command line.
+            # As by default: what a study varies is not for the command line.
             Setting("whole", {"blocks": "2,2,8"}),
             Setting("no-channel-attention", {"channel_attention": "false"}),
             Setting("no-spatial-attention", {"spatial_attention": "false"}),
