@@ -139,7 +139,9 @@ def csv_table(study: Study, results: Sequence[Result]) -> Table:
     """The same for programs: a score in a column of its own, empty where there is none."""
     cells = []
     for one in results:
-        row = [one.setting.name, one.setting.words, str(len(one.summary["by_seed"]))]
+        # Without dashes, which a spreadsheet would take for a formula.
+        flags = " ".join(f"{name}={value}" for name, value in one.setting.flags.items())
+        row = [one.setting.name, flags, str(len(one.summary["by_seed"]))]
         for score in _SCORES:
             row += [f"{one.summary['pooled'][score]:.6f}", _deviation(one, score)]
             if score != "accuracy":
