@@ -4,6 +4,7 @@ Modules tried here without being imported:
 experiments.studies.setting_runs, experiments.studies.report, experiments.studies.picture.
 """
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,9 +16,7 @@ from command_runner import assert_mistake, run_command
 from small_runs import KEYS, rows
 
 from experiments.scores.reporting import SUMMARY_FILE
-from input_pipeline.core.clips import Clips
 from input_pipeline.maps import synthetic
-from input_pipeline.storage.arrays_file import save_arrays
 
 TINY = ("--dataset=synthetic", "--base_dim=6", "--epochs=2", "--checkpoint_minutes=0")
 PART = f"--subjects={','.join(KEYS[::2])}"
@@ -177,21 +176,23 @@ def test_a_failed_fold_leaves_3_and_the_others_go_on(tmp_path):
     assert ablation(tmp_path / "study", *flags).status == 3
 
 
-def maps_of_36_pixels(path):
+def maps_of_36_pixels():
+    """Whatever file --arrays names, maps of 36x36 pixels are read."""
+    from input_pipeline.storage import loader
+
     clips = synthetic.make("whole", "small")
     flow = np.pad(clips.flow_NxHxWxC, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="edge")
-    values = {**vars(clips), "dataset": "lab", "flow_NxHxWxC": flow, "pretend": True}
-    save_arrays(path, Clips(**values | {"layout": "whole"}))
-    return path
+    larger = dataclasses.replace(clips, dataset="lab", flow_NxHxWxC=flow)
+    loader.load_arrays = lambda path, classes: larger
 
 
 def test_the_factors_of_maps_of_36_pixels(tmp_path):
     """9x9, 3x3 and 1x1 patches beside 4x4, 2x2 and 1x1, on maps made for it."""
-    arrays = maps_of_36_pixels(tmp_path / "maps.npz")
     flags = ("--study=scale_factor", "--blocks=0,0,0", "--num_seeds=1", "--base_dim=6")
-    flags += ("--epochs=1", f"--arrays={arrays}", f"--subjects={KEYS[0]}")
+    flags += ("--epochs=1", "--arrays=maps.npz", f"--subjects={KEYS[0]}")
     workdir = tmp_path / "study"
-    finished = run_command("experiments.ablation", *flags, f"--workdir={workdir}")
+    words = (*flags, f"--workdir={workdir}")
+    finished = run_command("experiments.ablation", *words, prepare=maps_of_36_pixels)
     assert finished.status == 0, finished.err
     for name, factor, patch in (("factor-2", 2, 9), ("factor-3", 3, 4)):
         stored = json.loads((workdir / name / "config.json").read_text())["config"]
