@@ -13,7 +13,7 @@ from experiments.run import exclusions
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.spec import Execution
-from experiments.run.workdir import claimed, read_config
+from experiments.run.workdir import claimed, read_config, refuse_other_code
 from experiments.schedule.interruption import Interruption
 from experiments.studies import setting_runs
 from experiments.studies.setting_runs import SettingRun
@@ -50,6 +50,8 @@ def main() -> int:
                 _tell(number, asked)
                 own = dataclasses.replace(execution, workdir=folder / one.setting.name)
                 if not _is_finished(one, folder):
+                    # Settings from different programs would be no comparison.
+                    refuse_other_code(folder)
                     with setting_runs.flags_of(given, one.setting):
                         loso.carry_out(one.run, own, given, interruption)
             return _report(study, [one for one in runs if _is_finished(one, folder)], folder)

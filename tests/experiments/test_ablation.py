@@ -12,6 +12,7 @@ import signal
 
 import numpy as np
 import pytest
+import restart_faults
 from command_runner import assert_mistake, run_command
 from small_runs import KEYS, rows
 
@@ -99,6 +100,11 @@ def test_a_finished_study_is_read_and_another_setting_joins_it(batches, tmp_path
     assert_mistake(other, "holds a run with other settings", "epochs: stored 2, now 3")
     blocks = ablation(workdir, "--study=blocks", PART)
     assert_mistake(blocks, 'study: stored "batch_size", now "blocks"')
+    # What is finished may be shown by any version, more is trained by the study's own.
+    options = {"prepare": restart_faults.other_version}
+    newer = ablation(workdir, *BATCHES, "--eval_every=1", "--settings=32", **options)
+    assert_mistake(newer, "another code version", "code.ahmsa_jax")
+    assert ablation(workdir, *BATCHES, "--eval_every=1", **options).status == 0
     report = run_command("experiments.report", f"--workdir={workdir}")
     assert_mistake(report, "holds the study batch_size", "one of its settings")
 
