@@ -21,7 +21,9 @@ from input_pipeline.maps import synthetic
 
 TINY = ("--dataset=synthetic", "--base_dim=6", "--epochs=2", "--checkpoint_minutes=0")
 PART = f"--subjects={','.join(KEYS[::2])}"
-BATCHES = ("--study=batch_size", "--settings=64,512", "--blocks=0,0,0", "--num_seeds=2", PART)
+# Chunks of three folds everywhere: what one test compiles others find.
+SHALLOW = ("--study=batch_size", "--settings=64,512", "--blocks=0,0,0", "--folds_at_once=3")
+BATCHES = (*SHALLOW, "--num_seeds=2", PART)
 
 
 def ablation(workdir, *arguments, **options):
@@ -142,8 +144,7 @@ def killed_in_the_second_chunk_of_the_second_setting():
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tmp_path):
-    flags = ("--study=batch_size", "--settings=64,512", "--blocks=0,0,0", "--num_seeds=1")
-    flags += (f"--subjects={','.join(KEYS[:4])}", "--folds_at_once=2")
+    flags = (*SHALLOW, "--num_seeds=1", f"--subjects={','.join(KEYS)}")
     whole = ablation(tmp_path / "whole", *flags)
     assert whole.status == 0, whole.err
     fault = killed_in_the_second_chunk_of_the_second_setting
@@ -154,7 +155,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tmp_path):
     assert not (tmp_path / "killed" / "ablation.csv").exists()
     resumed = ablation(tmp_path / "killed", *flags)
     assert resumed.status == 0, resumed.err
-    assert "resuming: 2 folds are finished already" in resumed.out
+    assert "resuming: 3 folds are finished already" in resumed.out
     for size in ("64", "512"):
         for name in ("predictions.csv", "metrics.jsonl"):
             found = (tmp_path / "killed" / size / name).read_bytes()
@@ -174,7 +175,7 @@ def second_fold_of_a_chunk_fails():
 
 
 def test_a_failed_fold_leaves_3_and_the_others_go_on(tmp_path):
-    flags = (*BATCHES, "--num_seeds=1", "--folds_at_once=3")
+    flags = (*SHALLOW, "--num_seeds=1", PART)
     finished = ablation(tmp_path / "study", *flags, prepare=second_fold_of_a_chunk_fails)
     assert finished.status == 3, finished.err
     assert [row["failed_folds"] for row in rows(tmp_path / "study" / "ablation.csv")] == ["1", "1"]
