@@ -16,7 +16,10 @@ _POINTS = 8
 
 
 def draw(study: Study, results: Sequence[Result]) -> Figure:
-    """Draw a panel for each score: seeds as points, their mean, and their deviation as a bar."""
+    """Draw a panel for each score: seeds as points, their mean, their deviation as a bar.
+
+    Beside them the 95 % interval over subjects, without which one seed would seem exact.
+    """
     figure = Figure(figsize=(7.0, 3.3), layout="constrained")
     axes = figure.subplots(1, 2)
     for axis, score, colour in zip(
@@ -35,6 +38,8 @@ def _draw_panel(axis: Axes, results: Sequence[Result], score: str, colour: str) 
     for place, one in enumerate(results):
         scores = one.of_seeds(score)
         spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else None
+        if ends := one.summary["pooled"].get(f"{score}_interval"):
+            axis.vlines(place - 0.15, *ends, color=colour, alpha=0.3, linewidth=3)
         axis.plot([place + 0.15] * len(scores), scores, "o", color=drawing.GREY, markersize=3)
         axis.errorbar(
             place,

@@ -15,7 +15,8 @@ from input_pipeline.core.files import write_whole
 NAME = "ablation"
 _PICTURE = (
     f"![{NAME}]({NAME}.png)\n\nSmall grey points are seeds, diamonds their mean, bars their "
-    f"deviation. [It as PDF]({NAME}.pdf)\n"
+    "deviation, the broad pale lines 95 % intervals over subjects. "
+    f"[It as PDF]({NAME}.pdf)\n"
 )
 _FILES = (
     "Each setting is a run of `experiments.loso` in the folder of its name; its `flags.txt` "
