@@ -31,17 +31,25 @@ def main() -> int:
         exclusions.check(given)
         run = read_run(given, "jax")
         execution = run_flags.execution(given, run.spec)
-        _check_devices(execution)
+        check_devices(execution)
         if execution.dry_run:
-            _dry_run(run, execution, interruption)
+            dry_run(run, execution, interruption)
             return 0
-        with claimed(execution.workdir, run.spec.to_json(), run.facts()):
-            if run.spec.select == inner_selection.INNER:
-                return _choose_and_report(run, execution, given, interruption)
-            return _train_and_report(run, execution, given, interruption)
+        return carry_out(run, execution, given, interruption)
 
 
-def _check_devices(execution: Execution) -> None:
+def carry_out(run: Run, execution: Execution, given: Values, interruption: Interruption) -> int:
+    """Train what is left of a run in its workdir and report; 3 where folds failed, else 0.
+
+    For other commands too. Raises ConfigError where the workdir is not the run's.
+    """
+    with claimed(execution.workdir, run.spec.to_json(), run.facts()):
+        if run.spec.select == inner_selection.INNER:
+            return _choose_and_report(run, execution, given, interruption)
+        return _train_and_report(run, execution, given, interruption)
+
+
+def check_devices(execution: Execution) -> None:
     """Ask JAX for its devices before anything is written: an unavailable one is a user error."""
     if execution.target is not None:
         jax_settings.load_for_cards_elsewhere()
@@ -77,7 +85,8 @@ def _absent_place(run: Run, execution: Execution, target: str) -> "Place":
     return card_place(run, execution, cards.load(target))
 
 
-def _dry_run(run: Run, execution: Execution, interruption: Interruption) -> None:
+def dry_run(run: Run, execution: Execution, interruption: Interruption) -> None:
+    """Print what the run would train, on what, and what it would need."""
     from experiments.schedule import forecast, nested, planning
 
     place: Place
@@ -165,13 +174,18 @@ def _choose_and_report(
     return reporting.report([execution.workdir], execution.workdir)
 
 
-def start() -> None:
-    """Define the flags and run the command; own extensions call this after registering theirs."""
+def define_flags() -> None:
+    """Define the flags of a run; call once, before parsing."""
     run_flags.define_run_flags()
     inner_selection.define_flags("logloss")
     train_share.define_flag()
     run_flags.define_compile_cache_flag()
     run_flags.define_autotune_flag()
+
+
+def start() -> None:
+    """Define the flags and run the command; own extensions call this after registering theirs."""
+    define_flags()
     command.run(
         main,
         name=NAME,

@@ -35,6 +35,7 @@ SLOWEST = (
     "test_benchmark.py",
     "test_engine.py",
     "test_nested.py",
+    "test_ablation.py",
     "test_loso.py",
     "test_loso_mistakes.py",
     "test_peer_training.py",

@@ -9,6 +9,7 @@ from ahmsa_jax.networks.hierarchy import Hierarchy
 from ahmsa_jax.networks.network import Network, Path
 
 Activation = Literal["gelu", "relu"]
+Pooling = Literal["adaptive_max", "average"]
 SCALE_HINT = " (1 keeps 0..255, 255 gives 0..1)"
 
 
@@ -38,6 +39,28 @@ class ModelConfig(Hierarchy):
         span=Span(1e-6, 1e6),
         hint=SCALE_HINT,
     )
+    channel_attention: bool = setting(
+        True,
+        "Whether each block has its channel attention (ours, for ablations; the paper: yes).",
+        later=True,
+    )
+    spatial_attention: bool = setting(
+        True,
+        "Whether each block has its spatial attention (ours, for ablations; the paper: yes).",
+        later=True,
+    )
+    feed_forward: bool = setting(
+        True,
+        "Whether each block has its feed-forward module (ours, for ablations; the paper: yes).",
+        later=True,
+    )
+    pooling: Pooling = setting(
+        "adaptive_max",
+        "Between the levels: adaptive_max (paper eq. 2), or average, the mean of the same bins "
+        "(ours, for ablations).",
+        choices=get_args(Pooling),
+        later=True,
+    )
 
     def validate(self) -> None:
         """Raise ConfigError on the first setting that is out of range."""
@@ -48,7 +71,8 @@ class ModelConfig(Hierarchy):
                 f"--patch_size={self.patch_size} does not divide the maps' side of "
                 f"{self.image_size} pixels; choose a divisor, such as 7 for 28 or 4 for 36."
             )
-        if finest != self.scale_factor ** (len(self.blocks) - 1):
+        # A single level has nothing to lead to: it keeps its grid, whose mean the head takes.
+        if len(self.blocks) > 1 and finest != self.scale_factor ** (len(self.blocks) - 1):
             raise ConfigError(
                 f"{len(self.blocks)} levels (--blocks) with --scale_factor={self.scale_factor} do "
                 f"not lead from a {finest}x{finest} grid ({self.image_size} pixels, patches of "
@@ -71,17 +95,21 @@ def is_frozen(path: Path, config: ModelConfig) -> bool:
 
 def products(config: ModelConfig) -> dict[str, int]:
     """Multiply-adds of one clip's forward pass by part, without Q and K of a single patch."""
-    attention = []
+    of_blocks = []
     for level, grid in enumerate(config.grids):
         width, tokens, inner = config.widths[level], grid**2, config.inner(level)
         squeezed = max(1, width // config.reduction)
-        # Channel attention weights its only patch in one pooling, several patches in two.
-        if tokens == 1:
-            attention.append(2 * width * squeezed)
-        else:
-            between = 2 * tokens**2 * inner
-            attention.append(2 * 2 * width * squeezed + tokens * 2 * width * inner + between)
-    return hierarchy.products(config, attention)
+        found = 0
+        if config.channel_attention:
+            # It weights its only patch in one pooling, several patches in two.
+            found += (1 if tokens == 1 else 2) * 2 * width * squeezed
+        if config.spatial_attention:
+            found += hierarchy.value_and_output(config, level)
+            found += 0 if tokens == 1 else tokens * 2 * width * inner + 2 * tokens**2 * inner
+        if config.feed_forward:
+            found += hierarchy.feed_forward(config, level)
+        of_blocks.append(found)
+    return hierarchy.products(config, of_blocks)
 
 
 NETWORK = Network(

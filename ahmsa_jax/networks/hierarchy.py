@@ -79,22 +79,30 @@ def activations(config: Hierarchy) -> int:
     return _ACTIVATIONS_PER_WIDTH * sum(blocks * grid**2 * width for blocks, grid, width in levels)
 
 
-def products(config: Hierarchy, attention: list[int]) -> dict[str, int]:
+def value_and_output(config: Hierarchy, level: int) -> int:
+    """Multiply-adds of a block's values and of the output of its attention."""
+    return config.grids[level] ** 2 * 2 * config.widths[level] * config.inner(level)
+
+
+def feed_forward(config: Hierarchy, level: int) -> int:
+    """Multiply-adds of a block's feed-forward module."""
+    return config.grids[level] ** 2 * 2 * config.mlp_ratio * config.widths[level] ** 2
+
+
+def products(config: Hierarchy, of_blocks: list[int]) -> dict[str, int]:
     """Multiply-adds of one clip's forward pass by part, from the maps on.
 
-    `attention` are those of a block's attention at each level, beyond its values and its output.
-    Left out are taps of the 3x3 convolutions that would read the padding.
+    `of_blocks` are those of one block at each level. Left out are taps of the 3x3 convolutions
+    that would read the padding.
     """
     values = config.channels * config.patch_size**2
     found = {"patch_embedding": config.grids[0] ** 2 * values * config.widths[0]}
     for level, blocks in enumerate(config.blocks):
-        width, tokens = config.widths[level], config.grids[level] ** 2
+        width = config.widths[level]
         if level:
             finer = config.grids[level - 1]
             inside = (3 * finer - 2) ** 2 if finer > 1 else 1
             found[f"down_{level}"] = inside * config.widths[level - 1] * width
-        feed_forward = tokens * 2 * config.mlp_ratio * width**2
-        value_and_output = tokens * 2 * width * config.inner(level)
-        found[f"level_{level}"] = blocks * (value_and_output + feed_forward + attention[level])
+        found[f"level_{level}"] = blocks * of_blocks[level]
     found["head"] = config.widths[-1] * config.num_classes
     return found

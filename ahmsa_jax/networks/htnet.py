@@ -41,7 +41,11 @@ def is_frozen(path: Path, config: HTNetConfig) -> bool:
 
 def products(config: HTNetConfig) -> dict[str, int]:
     """Multiply-adds of one clip's forward pass by part; attention over one patch costs nothing."""
-    return hierarchy.products(config, [0] * len(config.blocks))
+    of_blocks = [
+        hierarchy.value_and_output(config, level) + hierarchy.feed_forward(config, level)
+        for level in range(len(config.blocks))
+    ]
+    return hierarchy.products(config, of_blocks)
 
 
 NETWORK = Network(

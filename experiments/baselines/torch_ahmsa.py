@@ -110,15 +110,22 @@ class ExpertSpatialAttention(SpatialAttention):
 
 
 class Downsampling(nn.Module):
-    """From one level to the next (eq. 2): AdaptiveMaxPool(LayerNorm(Conv3x3(X)))."""
+    """From one level to the next (eq. 2): AdaptiveMaxPool(LayerNorm(Conv3x3(X))).
+
+    Average pooling in the place of `pool` is ours.
+    """
 
     def __init__(
-        self, norm: Callable[[int], nn.Module], width: int, features: int, out_grid: int
+        self,
+        norm: Callable[[int], nn.Module],
+        width: int,
+        features: int,
+        pool: nn.Module,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(width, features, 3, padding=1)
         self.norm = norm(features)
-        self.pool = nn.AdaptiveMaxPool2d(out_grid)
+        self.pool = pool
 
     def forward(self, x_BxDxGxG: torch.Tensor) -> torch.Tensor:
         """Map (B, D, G, G) to (B, features, out_grid, out_grid)."""
@@ -156,27 +163,43 @@ EXPERT = Parts(
 
 
 class Block(nn.Module):
-    """Channel attention, spatial attention, feed-forward; norm before, residual around each."""
+    """Channel attention, spatial attention, feed-forward; norm before, residual around each.
+
+    A module that the settings switch off is absent with its norm.
+    """
 
     def __init__(self, parts: Parts, width: int, heads: int, config: ModelConfig) -> None:
         super().__init__()
+        # Names of norm and module, in the order in which patches pass them.
+        self.steps: list[tuple[str, str]] = []
+        if config.channel_attention:
+            self.norm_channel = parts.norm(width)
+            self.channel_attention = parts.channel_attention(parts.linear, width, config)
+            self.steps.append(("norm_channel", "channel_attention"))
+        if config.spatial_attention:
+            self.norm_spatial = parts.norm(width)
+            self.spatial_attention = parts.spatial_attention(parts.linear, width, heads)
+            self.steps.append(("norm_spatial", "spatial_attention"))
+        if config.feed_forward:
+            self.norm_feed_forward = parts.norm(width)
+            self.feed_forward = self._feed_forward(parts, width, config)
+            self.steps.append(("norm_feed_forward", "feed_forward"))
+
+    @staticmethod
+    def _feed_forward(parts: Parts, width: int, config: ModelConfig) -> nn.Sequential:
         hidden = config.mlp_ratio * width
-        self.norm_channel = parts.norm(width)
-        self.channel_attention = parts.channel_attention(parts.linear, width, config)
-        self.norm_spatial = parts.norm(width)
-        self.spatial_attention = parts.spatial_attention(parts.linear, width, heads)
-        self.norm_feed_forward = parts.norm(width)
-        self.feed_forward = nn.Sequential()
-        self.feed_forward.add_module("expand", parts.linear(width, hidden))
+        module = nn.Sequential()
+        module.add_module("expand", parts.linear(width, hidden))
         activation = nn.GELU() if config.activation == "gelu" else nn.ReLU()
-        self.feed_forward.add_module("activation", activation)
-        self.feed_forward.add_module("project", parts.linear(hidden, width))
+        module.add_module("activation", activation)
+        module.add_module("project", parts.linear(hidden, width))
+        return module
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map the patches to the same shape."""
-        x = x + self.channel_attention(self.norm_channel(x))
-        x = x + self.spatial_attention(self.norm_spatial(x))
-        return x + self.feed_forward(self.norm_feed_forward(x))
+        for norm, module in self.steps:
+            x = x + self.get_submodule(module)(self.get_submodule(norm)(x))
+        return x
 
 
 class EagerAHMSANet(nn.Module):
@@ -194,8 +217,9 @@ class EagerAHMSANet(nn.Module):
             self.positional_embedding = nn.Parameter(drawn)
         for level, blocks in enumerate(config.blocks):
             if level:
+                pool = nn.AdaptiveAvgPool2d if config.pooling == "average" else nn.AdaptiveMaxPool2d
                 down = parts.downsampling(
-                    parts.norm, widths[level - 1], widths[level], grids[level]
+                    parts.norm, widths[level - 1], widths[level], pool(grids[level])
                 )
                 self.add_module(f"down_{level}", down)
             for block in range(blocks):
@@ -242,7 +266,8 @@ class ExpertAHMSANet(EagerAHMSANet):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         for level, grid in enumerate(config.grids):
-            for block in range(config.blocks[level] if grid == 1 else 0):
+            frozen = grid == 1 and config.spatial_attention
+            for block in range(config.blocks[level] if frozen else 0):
                 attention = self.get_submodule(f"level_{level}_block_{block}.spatial_attention")
                 # Kept, and frozen, where they are not computed.
                 attention.query.requires_grad_(False)

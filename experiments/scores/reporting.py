@@ -89,6 +89,11 @@ def _link(picture: str) -> str:
 
 
 def title(records: Records) -> str:
+    """The heading of a run's report, marked for pretend data."""
+    return entitled(in_one_line(records), pretend=records.pretend)
+
+
+def in_one_line(records: Records) -> str:
     """One line that names network, data set, classes, split, width and training."""
     spec, how = records.spec, "given weights"
     named = records.class_set
@@ -100,10 +105,9 @@ def title(records: Records) -> str:
         settings = [f"{name} {value}" for name, value in spec.network.items()]
         how = ", ".join(["no network", *settings])
     framework = ", in PyTorch" if spec.kind == "pytorch" else ""
-    return entitled(
+    return (
         f"{spec.model} on {in_words(spec.dataset)} ({spec.layout}){classes}, "
-        f"{spec.split_words.title}: {size_in_words(spec.network)}{how}{framework}",
-        pretend=records.pretend,
+        f"{spec.split_words.title}: {size_in_words(spec.network)}{how}{framework}"
     )
 
 

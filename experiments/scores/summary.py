@@ -85,6 +85,12 @@ class Records:
 def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
     """Read and merge workdirs; raises ConfigError where they are no parts of one experiment."""
     stored = [read_config(workdir) for workdir in workdirs]
+    for workdir, one in zip(workdirs, stored, strict=True):
+        if "study" in one["config"]:
+            raise ConfigError(
+                f"'{workdir}' holds the study {one['config']['study']} (experiments.ablation), no "
+                "run; name the folder of one of its settings."
+            )
     spec = RunSpec.from_json(stored[0]["config"])
     first = _shared(stored[0]["config"])
     for workdir, other in zip(workdirs[1:], stored[1:], strict=True):

@@ -15,6 +15,7 @@ from draw_architecture import MODULES, ORDER, SOURCES, dotted, imported, level_o
 ROOT = draw_architecture.ROOT
 COMMANDS = {
     "experiments": {
+        "ablation",
         "benchmark",
         "classical",
         "compare",

@@ -39,7 +39,7 @@ def _own_modules() -> list[str]:
     names = [".".join(path.parts) for path in paths if path.name != "__init__"]
     left_out = ("torch", ".baselines.", ".timing.", ".cluster.")
     left_out += ("_flags", ".request", ".header", ".planning", ".elsewhere", ".nested", ".starts")
-    left_out += (".part_runs", ".lost_motion_scores")
+    left_out += (".part_runs", ".lost_motion_scores", ".setting_runs")
     return [name for name in names if not any(word in name for word in left_out)]
 
 

@@ -29,7 +29,8 @@ class MultiScaleAttention(nn.Module):
     """One block: channel attention, spatial attention, feed-forward (section 3.4, figure 1).
 
     Each module has a LayerNorm before it and a residual connection around it; the residual
-    connections are ours, the paper being silent (pre-norm transformer practice).
+    connections are ours, the paper being silent (pre-norm transformer practice). A module that
+    the settings switch off is absent with its LayerNorm.
     """
 
     config: ModelConfig
@@ -37,20 +38,26 @@ class MultiScaleAttention(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return patches (B, T, D), channel weights (B, D) and attention maps (B, H, T, T)."""
+    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, Intermediates]:
+        """Return patches (B, T, D); `channel_weights` (B, D) and `attention` (B, H, T, T)."""
         config = self.config
-        channel = ChannelAttention(config.reduction, self.dtype, name="channel_attention")
-        spatial = SpatialAttention(self.heads, self.dtype, name="spatial_attention")
-        feed_forward = FeedForward(
-            config.mlp_ratio, config.activation, self.dtype, name="feed_forward"
-        )
-        weighted_BxTxD, weight_BxD = channel(LayerNorm(name="norm_channel")(x_BxTxD))
-        x_BxTxD = x_BxTxD + weighted_BxTxD
-        attended_BxTxD, attention_BxHxTxT = spatial(LayerNorm(name="norm_spatial")(x_BxTxD))
-        x_BxTxD = x_BxTxD + attended_BxTxD
-        x_BxTxD = x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
-        return x_BxTxD, weight_BxD, attention_BxHxTxT
+        seen: Intermediates = {}
+        if config.channel_attention:
+            channel = ChannelAttention(config.reduction, self.dtype, name="channel_attention")
+            normal_BxTxD = LayerNorm(name="norm_channel")(x_BxTxD)
+            weighted_BxTxD, seen["channel_weights"] = channel(normal_BxTxD)
+            x_BxTxD = x_BxTxD + weighted_BxTxD
+        if config.spatial_attention:
+            spatial = SpatialAttention(self.heads, self.dtype, name="spatial_attention")
+            normal_BxTxD = LayerNorm(name="norm_spatial")(x_BxTxD)
+            attended_BxTxD, seen["attention"] = spatial(normal_BxTxD)
+            x_BxTxD = x_BxTxD + attended_BxTxD
+        if config.feed_forward:
+            feed_forward = FeedForward(
+                config.mlp_ratio, config.activation, self.dtype, name="feed_forward"
+            )
+            x_BxTxD = x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
+        return x_BxTxD, seen
 
 
 class AHMSANet(nn.Module):
@@ -83,15 +90,19 @@ class AHMSANet(nn.Module):
         for level, blocks in enumerate(config.blocks):
             if level:
                 bins = adaptive_bins(config.grids[level - 1], config.grids[level])
-                down = Downsampling(config.widths[level], bins, self.dtype, name=f"down_{level}")
-                x_BxTxD = down(x_BxTxD)
+                x_BxTxD = Downsampling(
+                    config.widths[level],
+                    bins,
+                    self.dtype,
+                    average=config.pooling == "average",
+                    name=f"down_{level}",
+                )(x_BxTxD)
             for block in range(blocks):
                 name = f"level_{level}_block_{block}"
-                x_BxTxD, weight_BxD, attention_BxHxTxT = MultiScaleAttention(
+                x_BxTxD, own = MultiScaleAttention(
                     config, config.level_heads[level], self.dtype, name=name
                 )(x_BxTxD)
-                seen[f"level_{level}/block_{block}/channel_weights"] = weight_BxD
-                seen[f"level_{level}/block_{block}/attention"] = attention_BxHxTxT
+                seen |= {f"level_{level}/block_{block}/{what}": own[what] for what in own}
         features_BxD = jnp.mean(LayerNorm(name="head_norm")(x_BxTxD), axis=-2)
         logits_BxK = Linear(config.num_classes, name="head")(features_BxD.astype(jnp.float32))
         return logits_BxK, seen

@@ -1,4 +1,4 @@
-"""From one level of a hierarchical network to the next: 3x3 convolution, LayerNorm, max-pool.
+"""From one level of a hierarchical network to the next: 3x3 convolution, LayerNorm, pooling.
 
 Letters in array names: B clips of a batch, G side of a level's square grid, T = G*G patches,
 D width. The convolution gathers its taps for matrix products; see layers.py.
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.parts.layers import LayerNorm, UniformByFanIn
-from ahmsa_jax.networks.parts.pooling import Bins, largest_of_bins
+from ahmsa_jax.networks.parts.pooling import Bins, largest_of_bins, mean_of_bins
 
 # Lines of a grid that see the same taps of a kernel: the lines, and the taps (of 0..2) inside.
 Band = tuple[range, range]
@@ -23,12 +23,14 @@ Convolution = Callable[[jax.Array, jax.Array], jax.Array]
 class Downsampling(nn.Module):
     """MaxPool(LayerNorm(Conv3x3(X))) (AHMSA-Net, arXiv 2501.02539, eq. 2; HTNet's aggregation).
 
-    `bins` are the lines of the grid that each pooled line covers.
+    `bins` are the lines of the grid that each pooled line covers. With `average` each bin gives
+    its mean instead of its largest value (ours, for an ablation).
     """
 
     features: int
     bins: Bins
     dtype: DTypeLike = jnp.float32
+    average: bool = False
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
@@ -37,7 +39,8 @@ class Downsampling(nn.Module):
         grid = round(tokens**0.5)
         x_BxGxGxD = x_BxTxD.reshape(*batch, grid, grid, width)
         y = LayerNorm(name="norm")(Conv3x3(self.features, self.dtype, name="conv")(x_BxGxGxD))
-        return largest_of_bins(y, self.bins).reshape(*batch, len(self.bins) ** 2, self.features)
+        pooled = (mean_of_bins if self.average else largest_of_bins)(y, self.bins)
+        return pooled.reshape(*batch, len(self.bins) ** 2, self.features)
 
 
 class Conv3x3(nn.Module):

@@ -1,7 +1,10 @@
-"""Largest values over patches: the pooling of channel attention and between levels.
+"""Largest values, and means, over patches: the pooling of channel attention and between levels.
 
 Letters in array names: B clips of a batch, G side of a level's square grid, R rows, D width.
 """
+
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -71,9 +74,21 @@ def strided_bins(size: int) -> Bins:
 
 def largest_of_bins(x_BxGxGxD: jax.Array, bins: Bins) -> jax.Array:
     """Largest value of each bin of rows and columns: (B, G, G, D) -> (B, bins, bins, D)."""
+    return _of_bins(largest, x_BxGxGxD, bins)
+
+
+def mean_of_bins(x_BxGxGxD: jax.Array, bins: Bins) -> jax.Array:
+    """Mean of each bin of rows and columns: (B, G, G, D) -> (B, bins, bins, D)."""
+    return _of_bins(functools.partial(jnp.mean, axis=-2), x_BxGxGxD, bins)
+
+
+def _of_bins(
+    of_rows: Callable[[jax.Array], jax.Array], x_BxGxGxD: jax.Array, bins: Bins
+) -> jax.Array:
+    """What `of_rows` makes of the rows (..., R, D) of each bin."""
     *batch, _, _, width = x_BxGxGxD.shape
     pooled = [
-        largest(x_BxGxGxD[..., top:bottom, left:right, :].reshape(*batch, -1, width))
+        of_rows(x_BxGxGxD[..., top:bottom, left:right, :].reshape(*batch, -1, width))
         for top, bottom in bins
         for left, right in bins
     ]
