@@ -29,8 +29,9 @@ class Network:
 
     The module has the fields `config` and `dtype` and is called as
     module(*inputs, real_B=..., train=...) with the arrays that `inputs_of` names; it returns
-    float32 logits (B, K) and named intermediates. `real_B` marks the clips that are no padding; running
-    statistics live in the collection "batch_stats", noise comes from the random stream "dropout".
+    float32 logits (B, K) and named intermediates. `real_B` marks the clips that are no padding;
+    running statistics live in the collection "batch_stats", noise comes from the random stream
+    "dropout".
     """
 
     name: str

@@ -140,7 +140,6 @@ class CrossAttention(nn.Module):
     @nn.compact
     def __call__(self, t_BxTxE: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the class token's increment (B, 1, E) and its weights (B, H, T)."""
-        batch, _, width = t_BxTxE.shape
         if not self.is_plain:
             t_BxTxE = LayerNorm(EPS, name="norm1")(t_BxTxE)
         return _CrossProducts(self.heads, self.is_plain, self.dtype, name="attn")(t_BxTxE)
