@@ -227,12 +227,12 @@ def products(config: MFDANConfig) -> dict[str, int]:
 
 
 # Numbers kept for the backward pass per token and unit of width, and per entry of an attention map,
-# in one layer: about 110 MB a clip at the published size.
-_PER_VALUE, _PER_WEIGHT = 20, 2
+# in one layer, and per output of a convolution: 98 to 122 MB a clip at the published size.
+_PER_VALUE, _PER_WEIGHT, _PER_OUTPUT = 24, 2, 4
 
 
 def activations(config: MFDANConfig) -> int:
-    """Numbers kept for the backward pass of one clip, the flow encoder's left out."""
+    """Numbers kept for the backward pass of one clip."""
     maps = 2 if config.flow_guidance == "on" else 1
     total, largest = 0, 0
     for block in range(2):
@@ -241,6 +241,12 @@ def activations(config: MFDANConfig) -> int:
         layer = _PER_VALUE * tokens * width + weights
         largest = max(largest, layer)
         total += LAYERS * (tokens * width if config.remat else layer)
+    size, channels = config.shape.pixels, 3
+    for convolution in config.encoder:
+        convolved, size = convolution.sizes(size)
+        taps = convolution.side**2 * channels
+        total += convolved**2 * (taps + _PER_OUTPUT * convolution.filters)
+        channels = convolution.filters
     return total + (largest if config.remat else 0)
 
 

@@ -1,10 +1,12 @@
 """The flow's encoder of MFDAN: two convolutions, each with pooling and normalisation, and features.
 
 Khor et al., "Dual-stream shallow networks for facial micro-expression recognition" (ICIP 2019),
-whose code cuts AlexNet after its second convolution. No convolution primitive: the taps are
-gathered and multiplied, because weights per fold would make it a slow grouped convolution.
+whose code cuts AlexNet after its second convolution. No convolution primitive: what a
+place reads is gathered and multiplied, because weights per fold would make it a slow grouped
+convolution.
 
-Letters in array names: B clips, H rows, W columns, C channels, D width.
+Letters in array names: B clips, H rows, W columns, C channels, D width or
+filters, K side of a kernel.
 """
 
 import functools
@@ -62,37 +64,68 @@ class _Convolution(nn.Module):
         init = UniformByFanIn(fan_in)
         kernel = self.param("kernel", init, (fan_in, shape.filters))
         bias = self.param("bias", init, (shape.filters,))
-        taps = gathered_taps(x_BxHxWxC, shape.side, shape.stride, shape.padding)
         # Filters of a group see its channels alone, as in PyTorch.
-        channels, filters = taps.shape[-1] // shape.groups, shape.filters // shape.groups
+        channels, filters = x_BxHxWxC.shape[-1] // shape.groups, shape.filters // shape.groups
         parts = []
         for group in range(shape.groups):
-            own = taps[..., group * channels : (group + 1) * channels]
-            flat = own.reshape(*own.shape[:3], -1)
+            own = x_BxHxWxC[..., group * channels : (group + 1) * channels]
             columns = slice(group * filters, (group + 1) * filters)
-            parts.append(linear(flat, kernel[:, columns], bias[columns], dtype=self.dtype))
+            taps = in_blocks(own, shape.side, shape.stride, shape.padding)
+            of_group = kernel[:, columns].reshape(shape.side, shape.side, channels, filters)
+            flat = kernel_in_blocks(of_group, shape.stride)
+            parts.append(linear(taps, flat, bias[columns], dtype=self.dtype))
         return jnp.concatenate(parts, axis=-1)
 
 
-def gathered_taps(x_BxHxWxC: jax.Array, side: int, stride: int, padding: int) -> jax.Array:
-    """What each place of a convolution reads: (B, rows, columns, side * side, C), zeros outside."""
-    room = (padding, padding)
-    x = jnp.pad(x_BxHxWxC, ((0, 0), room, room, (0, 0)))
-    rows, columns = ((size - side) // stride + 1 for size in x.shape[1:3])
-    taps = [
-        x[:, top : top + stride * (rows - 1) + 1 : stride][
-            :, :, left : left + stride * (columns - 1) + 1 : stride
-        ]
-        for top in range(side)
-        for left in range(side)
+def in_blocks(x_BxHxWxC: jax.Array, side: int, stride: int, padding: int) -> jax.Array:
+    """What each place of a convolution reads: (B, rows, columns, values), zeros outside.
+
+    The picture is first cut into blocks of stride x stride pixels, so that a place reads a few
+    whole blocks beside each other instead of many single pixels: for 11x11 pixels at stride 4, 9
+    slices instead of 121. The last blocks hold pixels that the kernel has no weight for.
+    """
+    blocks = -(-side // stride)
+    size = x_BxHxWxC.shape[1] + 2 * padding
+    places = (size - side) // stride + 1
+    lines = (places - 1 + blocks) * stride
+    # Lines after the last whole place are cut off, those that its blocks lack are zeros.
+    x = jnp.pad(x_BxHxWxC, ((0, 0), *[(padding, padding + max(0, lines - size))] * 2, (0, 0)))
+    batch, channels = len(x), x.shape[-1]
+    split = x[:, :lines, :lines].reshape(
+        batch, lines // stride, stride, lines // stride, stride, channels
+    )
+    grid = jnp.swapaxes(split, 2, 3).reshape(batch, lines // stride, lines // stride, -1)
+    beside = [
+        grid[:, top : top + places, left : left + places]
+        for top in range(blocks)
+        for left in range(blocks)
     ]
-    return jnp.stack(taps, axis=3)
+    return jnp.concatenate(beside, axis=-1)
+
+
+def kernel_in_blocks(kernel_KxKxCxD: jax.Array, stride: int) -> jax.Array:
+    """A kernel as a matrix (values, filters) for what in_blocks reads, zeros where it ends."""
+    side, _, channels, filters = kernel_KxKxCxD.shape
+    blocks = -(-side // stride)
+    room = (0, blocks * stride - side)
+    whole = jnp.pad(kernel_KxKxCxD, (room, room, (0, 0), (0, 0)))
+    split = whole.reshape(blocks, stride, blocks, stride, channels, filters)
+    return jnp.swapaxes(split, 1, 2).reshape(-1, filters)
 
 
 def max_pool(x_BxHxWxC: jax.Array, side: int, stride: int) -> jax.Array:
-    """Largest value of each window; rows and columns that fill none are left out, as in PyTorch."""
-    taps = gathered_taps(x_BxHxWxC, side, stride, 0)
-    return functools.reduce(jnp.maximum, [taps[..., tap, :] for tap in range(side**2)])
+    """Largest value of each window; rows and columns that fill none are left out, as in PyTorch.
+
+    First along rows, then along columns.
+    """
+    for axis in (1, 2):
+        places = (x_BxHxWxC.shape[axis] - side) // stride + 1
+        end = stride * (places - 1) + 1
+        lines = [
+            jax.lax.slice_in_dim(x_BxHxWxC, tap, tap + end, stride, axis) for tap in range(side)
+        ]
+        x_BxHxWxC = functools.reduce(jnp.maximum, lines)
+    return x_BxHxWxC
 
 
 def local_response_norm(x_BxHxWxC: jax.Array) -> jax.Array:
