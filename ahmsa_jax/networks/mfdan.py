@@ -15,9 +15,9 @@ Size = Literal["published", "tiny"]
 Magnify = Literal["warp", "none"]
 FlowEncoderKind = Literal["sssn", "small"]
 Switch = Literal["on", "off"]
-# Pixels of a patch's side, tokens of a window's side, layers of a block, heads of the two blocks,
-# expansion of the feed-forward.
-PATCH, WINDOW, LAYERS, HEADS, MLP_RATIO = 4, 7, 2, (3, 6), 4
+# Pixels of a patch's side, tokens of a window's side, layers of a block, expansion of the
+# feed-forward.
+PATCH, WINDOW, LAYERS, MLP_RATIO = 4, 7, 2, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +26,15 @@ class Shape:
 
     pixels: int
     width: int  # C, of the first block
+    heads: tuple[int, int]  # of the two blocks
     mergings: int
     features: int  # that the flow's encoder gives
     thinner: int  # the flow encoder's filters are divided by this
 
 
 SHAPES: dict[str, Shape] = {
-    "published": Shape(pixels=224, width=96, mergings=3, features=256, thinner=1),
-    "tiny": Shape(pixels=56, width=24, mergings=1, features=32, thinner=8),
+    "published": Shape(pixels=224, width=96, heads=(3, 6), mergings=3, features=256, thinner=1),
+    "tiny": Shape(pixels=56, width=16, heads=(1, 2), mergings=1, features=32, thinner=8),
 }
 
 
@@ -70,8 +71,8 @@ class MFDANConfig(NetworkConfig):
     image_size: int = setting(224, "Height and width of the stored pictures and flow in pixels.")
     size: Size = setting(
         "published",
-        "published: 224 pixels, width 96; tiny, for a CPU: 56 pixels, width 24, a flow encoder of "
-        "an eighth of the filters.",
+        "published: 224 pixels, width 96, 3 and 6 heads; tiny, for a CPU: 56 pixels, width 16, 1 "
+        "and 2 heads, a flow encoder of an eighth of the filters.",
         choices=get_args(Size),
     )
     mergings: int = setting(
@@ -237,7 +238,7 @@ def activations(config: MFDANConfig) -> int:
     total, largest = 0, 0
     for block in range(2):
         tokens, width = config.grids[block] ** 2, config.widths[block]
-        weights = maps * _PER_WEIGHT * HEADS[block] * tokens * WINDOW**2
+        weights = maps * _PER_WEIGHT * config.shape.heads[block] * tokens * WINDOW**2
         layer = _PER_VALUE * tokens * width + weights
         largest = max(largest, layer)
         total += LAYERS * (tokens * width if config.remat else layer)

@@ -4,6 +4,7 @@ import functools
 
 import flax
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -56,3 +57,20 @@ def outputs(model, params, *inputs, train: bool = False, key=None, real_B=None):
 def logits(*arguments, **more):
     """Logits alone."""
     return outputs(*arguments, **more)[0]
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="train")
+def gradient(model, params, *inputs, **more):
+    """The sum of the squared logits, and its gradient by path."""
+
+    def loss(params):
+        return jnp.sum(jnp.square(logits(model, params, *inputs, **more)))
+
+    return jax.value_and_grad(loss)(params)
+
+
+def assert_same_gradients(one, other, tolerance):
+    """Each leaf against its largest value, since leaves differ by magnitudes."""
+    for path, leaf in one.items():
+        scale = np.abs(leaf).max() + 1e-6
+        np.testing.assert_allclose(other[path] / scale, leaf / scale, atol=tolerance)

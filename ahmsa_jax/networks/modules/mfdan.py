@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ahmsa_jax.inputs import frames
-from ahmsa_jax.networks.mfdan import HEADS, LAYERS, MLP_RATIO, PATCH, WINDOW, MFDANConfig
+from ahmsa_jax.networks.mfdan import LAYERS, MLP_RATIO, PATCH, WINDOW, MFDANConfig
 from ahmsa_jax.networks.parts.flow_encoder import FlowEncoder
 from ahmsa_jax.networks.parts.layers import LayerNorm, Linear, patches_from_maps
 from ahmsa_jax.networks.parts.magnify import magnified
@@ -146,7 +146,7 @@ class MFDAN(nn.Module):
         shifts = (0, 0) if config.grids[block] == WINDOW else (0, WINDOW // 2)
         for layer, shift in zip(range(LAYERS), shifts, strict=True):
             attention = FlowDrivenAttention(
-                HEADS[block],
+                config.shape.heads[block],
                 config.tau,
                 config.tau_floor,
                 is_guided=config.flow_guidance == "on",

@@ -7,7 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from stored_pictures import built, flow_px, logits, nested, pictures
+from stored_pictures import (
+    assert_same_gradients,
+    built,
+    flow_px,
+    gradient,
+    logits,
+    nested,
+    pictures,
+)
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.networks import hsta, registry
@@ -147,12 +155,9 @@ def test_frozen_parameters_never_matter_and_all_others_do(monkeypatch):
     model, params = built(monkeypatch, NETWORK, QUIET)
     frames = pictures(2, 112)
 
-    def loss(params):
-        return jnp.sum(jnp.square(logits(model, params, frames)))
-
-    gradient = jax.jit(jax.grad(loss))(params)
-    largest = max(float(np.abs(leaf).max()) for leaf in gradient.values())
-    for path, leaf in gradient.items():
+    _, by_path = gradient(model, params, frames)
+    largest = max(float(np.abs(leaf).max()) for leaf in by_path.values())
+    for path, leaf in by_path.items():
         if hsta.is_frozen(path, QUIET):
             # Up to the rounding of sums that are 0.
             assert np.abs(leaf).max() < 1e-6 * largest, path
@@ -160,36 +165,19 @@ def test_frozen_parameters_never_matter_and_all_others_do(monkeypatch):
             assert np.abs(leaf).max() > 1e-6 * largest, path
 
 
-def test_recomputing_changes_nothing(monkeypatch):
-    _, params = built(monkeypatch, NETWORK, QUICK)
-    frames = pictures(2, 112)
-
-    def gradient(config):
-        def loss(params):
-            found = logits(HSTA(config), params, frames, train=True, key=jax.random.key(KEY))
-            return jnp.sum(jnp.square(found))
-
-        return jax.jit(jax.value_and_grad(loss))(params)
-
-    value, plain = gradient(QUICK)
-    again, recomputed = gradient(dataclasses.replace(QUICK, remat=True))
-    assert float(value) == pytest.approx(float(again), rel=1e-6)
-    for path, leaf in plain.items():
-        scale = np.abs(leaf).max() + 1e-6
-        np.testing.assert_allclose(leaf / scale, recomputed[path] / scale, atol=1e-4)
-
-
-def test_weights_per_fold_give_what_each_gives_alone(monkeypatch):
+def test_weights_per_fold_and_recomputing_change_nothing(monkeypatch):
+    """Both at once: two folds with layers computed again, against each alone as it is."""
     model, first = built(monkeypatch, NETWORK, QUICK)
     _, second = built(monkeypatch, NETWORK, QUICK, seed=1)
-    frames = pictures(2, 112)
-
-    def trained(params):
-        return logits(model, params, frames, train=True, key=jax.random.key(KEY))
-
-    both = jax.vmap(trained)({path: np.stack([first[path], second[path]]) for path in first})
-    np.testing.assert_allclose(both[0], trained(first), atol=1e-5)
-    np.testing.assert_allclose(both[1], trained(second), atol=1e-5)
+    again, frames = HSTA(dataclasses.replace(QUICK, remat=True)), pictures(2, 112)
+    more = {"train": True, "key": jax.random.key(KEY)}
+    stacked = {path: np.stack([first[path], second[path]]) for path in first}
+    values, together = jax.vmap(lambda params: gradient(again, params, frames, **more))(stacked)
+    for fold, params in enumerate((first, second)):
+        value, alone = gradient(model, params, frames, **more)
+        assert float(values[fold]) == pytest.approx(float(value), rel=1e-5)
+        of_fold = {path: leaf[fold] for path, leaf in together.items()}
+        assert_same_gradients(alone, of_fold, 1e-3)
 
 
 def test_padding_reaches_no_other_clip(monkeypatch):
@@ -206,11 +194,10 @@ def test_padding_reaches_no_other_clip(monkeypatch):
 
 def test_no_convolution_stands_in_the_training_step(monkeypatch):
     model, params = built(monkeypatch, NETWORK, QUICK)
-    frames = pictures(1, 112)
-    step = jax.grad(
-        lambda p: jnp.sum(logits(model, p, frames, train=True, key=jax.random.key(KEY)))
-    )
-    assert "conv_general_dilated" not in str(jax.make_jaxpr(step)(params))
+    more = {"train": True, "key": jax.random.key(KEY)}
+    step = jax.make_jaxpr(lambda params: gradient(model, params, pictures(2, 112), **more))(params)
+    assert "dot_general" in str(step)
+    assert "conv_general_dilated" not in str(step)
 
 
 def test_drop_path_rises_over_the_layers_of_the_video_branch():

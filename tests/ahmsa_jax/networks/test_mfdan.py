@@ -10,7 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from stored_pictures import built, flow_px, logits, outputs, pictures
+from stored_pictures import (
+    assert_same_gradients,
+    built,
+    flow_px,
+    gradient,
+    logits,
+    outputs,
+    pictures,
+)
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.networks import mfdan, registry
@@ -69,12 +77,30 @@ def test_both_inputs_matter_and_so_does_each_setting_of_the_image(monkeypatch):
     assert 0 <= float(seen["image"].min()) < float(seen["image"].max()) <= 1
     assert {"block_0/layer_1/flow", "block_1/layer_0/self"} <= set(seen)
     assert seen["block_0/layer_1/flow"].shape == (2, 14, 14)
-    apex = MFDAN(dataclasses.replace(TINY, magnify="none"))
-    _, seen = outputs(apex, params, flow, frames)
-    np.testing.assert_allclose(seen["image"], frames[:, 7] / 255, atol=1e-6)
-    still = dataclasses.replace(TINY, magnify_test=0.0)
-    _, seen = outputs(MFDAN(still), params, np.zeros_like(flow), frames)
-    np.testing.assert_allclose(seen["image"], frames[:, 6] / 255, atol=1e-6)
+
+
+def image(settings, flow, frames, **more):
+    """What a network with these settings looks at, in grey values."""
+    looking = MFDAN(dataclasses.replace(TINY, **settings))
+    train = more.pop("train", False)
+    return looking.apply({}, flow, frames, train=train, method=MFDAN._image, **more)
+
+
+def test_the_image_is_the_apex_or_the_onset_moved_further():
+    flow, frames = inputs(2)
+    flow = flow.astype(np.float32)
+    np.testing.assert_array_equal(image({"magnify": "none"}, flow, frames), frames[:, 7])
+    np.testing.assert_array_equal(image({}, 0 * flow, frames), frames[:, 6])
+    tested = image({}, flow, frames)
+    fixed = {"magnify_low": 3.0, "magnify_high": 3.0}
+    rngs = {"dropout": jax.random.key(KEY)}
+    np.testing.assert_allclose(image(fixed, flow, frames, train=True, rngs=rngs), tested, atol=1e-3)
+    # Another strength for each clip, and in each step.
+    twice = np.repeat(flow[:1], 2, axis=0), np.repeat(frames[:1], 2, axis=0)
+    drawn = image({}, *twice, train=True, rngs=rngs)
+    assert np.abs(drawn[0] - drawn[1]).max() > 1
+    other = image({}, *twice, train=True, rngs={"dropout": jax.random.key(OTHER_KEY)})
+    assert np.abs(drawn - other).max(axis=(1, 2, 3)).min() > 1
 
 
 def test_the_flows_strength_reaches_the_image_alone(monkeypatch):
@@ -95,13 +121,10 @@ def test_frozen_parameters_never_matter_and_all_others_do(monkeypatch, guidance)
     model, params = built(monkeypatch, NETWORK, config)
     arrays = inputs(2)
 
-    def loss(params):
-        return jnp.sum(jnp.square(logits(model, params, *arrays)))
-
-    gradient = jax.jit(jax.grad(loss))(params)
-    largest = max(float(np.abs(leaf).max()) for leaf in gradient.values())
+    _, by_path = gradient(model, params, *arrays)
+    largest = max(float(np.abs(leaf).max()) for leaf in by_path.values())
     frozen = {path for path in params if mfdan.is_frozen(path, config)}
-    for path, leaf in gradient.items():
+    for path, leaf in by_path.items():
         assert np.isfinite(leaf).all(), path
         # A sum that is 0 leaves its rounding.
         assert (np.abs(leaf).max() < 1e-7 * largest) == (path in frozen), path
@@ -112,17 +135,13 @@ def test_frozen_parameters_never_matter_and_all_others_do(monkeypatch, guidance)
 def test_a_clip_without_motion_gives_finite_gradients(monkeypatch):
     """Its flow is 0 everywhere, and with the embedding's bias at 0 so are the flow's queries."""
     model, params = built(monkeypatch, NETWORK, TINY)
-    flow, frames = inputs(1)
+    flow, frames = inputs(2)
     params = params | {
         path: np.zeros_like(leaf) for path, leaf in params.items() if path[0] == "flow_embed"
     }
-
-    def loss(params):
-        return jnp.sum(jnp.square(logits(model, params, 0 * flow, frames)))
-
-    value, gradient = jax.jit(jax.value_and_grad(loss))(params)
+    value, by_path = gradient(model, params, 0 * flow, frames)
     assert np.isfinite(value)
-    assert all(np.isfinite(leaf).all() for leaf in gradient.values())
+    assert all(np.isfinite(leaf).all() for leaf in by_path.values())
 
 
 def test_noise_is_drawn_in_training_alone_and_padding_reaches_no_other_clip(monkeypatch):
@@ -138,46 +157,33 @@ def test_noise_is_drawn_in_training_alone_and_padding_reaches_no_other_clip(monk
     alone = trained(TINY, 2, key)
     np.testing.assert_allclose(trained(TINY, 3, key)[:2], alone, atol=1e-5)
     assert np.abs(trained(TINY, 2, jax.random.key(OTHER_KEY)) - alone).max() > 1e-3
-    # Each of the three kinds of noise off but one, and all off: the test's figures need no key.
+    # Without noise training gives what the test gives.
     off = {"dropkey": 0.0, "flow_dropout": 0.0, "magnify_low": 3.0, "magnify_high": 3.0}
-    quiet = dataclasses.replace(TINY, **off)
-    tested = logits(model, params, flow[:2], frames[:2])
-    np.testing.assert_allclose(trained(quiet, 2, key), tested, atol=1e-5)
-    for name in ("dropkey", "flow_dropout", "magnify_high"):
-        noisy = dataclasses.replace(quiet, **{name: getattr(TINY, name)})
-        assert np.abs(trained(noisy, 2, key) - tested).max() > 1e-4, name
+    quiet = trained(dataclasses.replace(TINY, **off), 2, key)
+    np.testing.assert_allclose(quiet, logits(model, params, flow[:2], frames[:2]), atol=1e-5)
 
 
 def test_weights_per_fold_and_recomputing_change_nothing(monkeypatch):
     """Both at once: two folds with layers computed again, against each alone as it is."""
-    _, first = built(monkeypatch, NETWORK, TINY)
+    model, first = built(monkeypatch, NETWORK, TINY)
     _, second = built(monkeypatch, NETWORK, TINY, seed=1)
-    arrays = inputs(2)
-
-    def gradient(config):
-        def loss(params):
-            key = jax.random.key(KEY)
-            return jnp.sum(jnp.square(logits(MFDAN(config), params, *arrays, train=True, key=key)))
-
-        return jax.value_and_grad(loss)
-
+    again, arrays = MFDAN(dataclasses.replace(TINY, remat=True)), inputs(2)
+    more = {"train": True, "key": jax.random.key(KEY)}
     stacked = {path: np.stack([first[path], second[path]]) for path in first}
-    again = dataclasses.replace(TINY, remat=True)
-    values, together = jax.jit(jax.vmap(gradient(again)))(stacked)
-    alone = jax.jit(gradient(TINY))
+    values, together = jax.vmap(lambda params: gradient(again, params, *arrays, **more))(stacked)
     for fold, params in enumerate((first, second)):
-        value, plain = alone(params)
+        value, alone = gradient(model, params, *arrays, **more)
         assert float(values[fold]) == pytest.approx(float(value), rel=1e-5)
-        for path, leaf in plain.items():
-            scale = np.abs(leaf).max() + 1e-6
-            np.testing.assert_allclose(together[path][fold] / scale, leaf / scale, atol=1e-3)
+        of_fold = {path: leaf[fold] for path, leaf in together.items()}
+        assert_same_gradients(alone, of_fold, 1e-3)
 
 
 def test_no_convolution_stands_in_the_training_step(monkeypatch):
     model, params = built(monkeypatch, NETWORK, TINY)
-    arrays, key = inputs(1), jax.random.key(KEY)
-    step = jax.grad(lambda p: jnp.sum(logits(model, p, *arrays, train=True, key=key)))
-    assert "conv_general_dilated" not in str(jax.make_jaxpr(step)(params))
+    more = {"train": True, "key": jax.random.key(KEY)}
+    step = jax.make_jaxpr(lambda params: gradient(model, params, *inputs(2), **more))(params)
+    assert "dot_general" in str(step)
+    assert "conv_general_dilated" not in str(step)
 
 
 def test_half_precision_gives_the_same_up_to_its_digits(monkeypatch):

@@ -44,12 +44,11 @@ def plain_window_attention(x_GxGxD, shift, params):
     for top in range(0, SIDE, WINDOW):
         for left in range(0, SIDE, WINDOW):
             # Places of this window, with the region that each came from.
-            places = [
-                ((row + shift) % SIDE, (column + shift) % SIDE, row + shift >= SIDE)
-                + (column + shift >= SIDE,)
-                for row in range(top, top + WINDOW)
-                for column in range(left, left + WINDOW)
-            ]
+            places = []
+            for row in range(top + shift, top + shift + WINDOW):
+                for column in range(left + shift, left + shift + WINDOW):
+                    place = (row % SIDE, column % SIDE, row >= SIDE, column >= SIDE)
+                    places.append(place)
             tokens = np.array([x_GxGxD[row, column] for row, column, *_ in places])
             query, key, value = np.split(tokens @ kernel + bias, 3, axis=1)
             seen = np.zeros((TOKENS, WIDTH))
