@@ -129,9 +129,6 @@ def test_time_and_the_order_of_onset_and_apex_are_seen(monkeypatch, usta):
     assert straight.dtype == jnp.float32
     for order in ([5, 4, 3, 2, 1, 0, 6, 7], [0, 1, 2, 3, 4, 5, 7, 6]):
         assert np.abs(logits(model, params, frames[:, order]) - straight).max() > 1e-4
-    # One stored data set serves all: 224 pixels are averaged to 112.
-    large = np.kron(frames, np.ones((1, 1, 2, 2, 1), np.uint8))
-    np.testing.assert_allclose(logits(model, params, large), straight, atol=1e-5)
 
 
 def test_the_flow_takes_the_place_of_the_special_frames(monkeypatch):
@@ -176,7 +173,9 @@ def test_weights_per_fold_and_recomputing_change_nothing(monkeypatch):
     for fold, params in enumerate((first, second)):
         value, alone = gradient(model, params, frames, **more)
         assert float(values[fold]) == pytest.approx(float(value), rel=1e-5)
+        # Gradients of what is frozen are the rounding of sums that are 0.
         of_fold = {path: leaf[fold] for path, leaf in together.items()}
+        alone = {path: alone[path] for path in alone if not hsta.is_frozen(path, QUICK)}
         assert_same_gradients(alone, of_fold, 1e-3)
 
 

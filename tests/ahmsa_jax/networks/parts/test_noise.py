@@ -28,3 +28,5 @@ def test_a_clips_noise_depends_on_its_place_alone():
     key, values = jax.random.key(2), jnp.ones((6, 40))
     for draw in (noise.dropped, noise.path_dropped):
         np.testing.assert_array_equal(draw(key, values, 0.5)[:3], draw(key, values[:3], 0.5))
+    most, few = noise.lost(key, (6, 41), 0.5), noise.lost(key, (3, 41), 0.5)
+    np.testing.assert_array_equal(most[:3], few)
