@@ -13,6 +13,8 @@ Letters in array names: B clips, F frames, S side of the stored pictures, P side
 network sees, T tokens (the class token first), D width, E width of the other branch, K classes.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -88,11 +90,12 @@ class HstaModule(nn.Module):
         config = self.config
         for layer, drop_path in enumerate(config.drop_path_rates(branch, self.module)):
             name = f"blocks_{branch}_{layer}"
+            kind: Any = DescribedUstaLayer if config.usta == "described" else UstaLayer
+            if config.remat:
+                kind = nn.remat(kind)
             if config.usta == "described":
-                kind = nn.remat(DescribedUstaLayer) if config.remat else DescribedUstaLayer
                 usta = kind(self.dtype, name=name)
             else:
-                kind = nn.remat(UstaLayer) if config.remat else UstaLayer
                 noise = (config.dropout, drop_path) if self.train else (0.0, 0.0)
                 usta = kind(config.shape.heads, MLP_RATIO, *noise, self.dtype, name=name)
             z_BxTxD, weight_BxHxT = usta(z_BxTxD)

@@ -61,9 +61,9 @@ class Linear(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return x @ kernel + bias in the compute dtype."""
         fan_in = x.shape[-1]
-        kernel_rule, bias_rule = self.kernel_rule, Constant(0.0)
-        if kernel_rule is None:
-            kernel_rule = bias_rule = UniformByFanIn(fan_in)
+        uniform = UniformByFanIn(fan_in)
+        kernel_rule = self.kernel_rule or uniform
+        bias_rule = Constant(0.0) if self.kernel_rule else uniform
         kernel = self.param("kernel", kernel_rule, (fan_in, self.features))
         bias = self.param("bias", bias_rule, (self.features,)) if self.use_bias else None
         self.sow(LAYER_INPUT, "kernel", x)

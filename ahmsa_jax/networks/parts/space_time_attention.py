@@ -7,6 +7,8 @@ Letters in array names: B clips, T tokens (the class token first), N patches, D 
 the other branch, H heads, K width of a head.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -57,7 +59,7 @@ class SelfAttention(nn.Module):
             bias = jnp.concatenate([q_bias, jnp.zeros_like(v_bias), v_bias])
             qkv_BxTx3D = qkv_BxTx3D + bias.astype(self.dtype)
         split = qkv_BxTx3D.reshape(batch, tokens, 3, self.heads, width // self.heads)
-        z_BxTxHxK, weight_BxHxTxT = attend(*(split[:, :, place] for place in range(3)))
+        z_BxTxHxK, weight_BxHxTxT = attend(split[:, :, 0], split[:, :, 1], split[:, :, 2])
         z_BxTxD = z_BxTxHxK.reshape(batch, tokens, width)
         if not self.is_plain:
             z_BxTxD = Linear(width, dtype=self.dtype, kernel_rule=KERNEL, name="proj")(z_BxTxD)
@@ -75,7 +77,7 @@ class Mlp(nn.Module):
     def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
         """Return the transformed tokens (B, T, D)."""
         width = x_BxTxD.shape[-1]
-        linear = {"dtype": self.dtype, "kernel_rule": KERNEL}
+        linear: dict[str, Any] = {"dtype": self.dtype, "kernel_rule": KERNEL}
         hidden = gelu(Linear(self.ratio * width, name="fc1", **linear)(x_BxTxD))
         hidden = with_dropout(self, hidden, self.dropout)
         return with_dropout(self, Linear(width, name="fc2", **linear)(hidden), self.dropout)

@@ -8,6 +8,7 @@ D width, H heads, K width of a head, R relative places (169).
 """
 
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -182,7 +183,7 @@ class FlowDrivenLayer(nn.Module):
             for name, weight_BxVxHxTxT in weights.items()
         }
         z_BxGxGxD = LayerNorm(name="norm1")(from_windows(attended, *cut)) + z_BxGxGxD
-        linear_layer = {"dtype": self.dtype, "kernel_rule": KERNEL}
+        linear_layer: dict[str, Any] = {"dtype": self.dtype, "kernel_rule": KERNEL}
         hidden = gelu(Linear(self.ratio * width, name="fc1", **linear_layer)(z_BxGxGxD))
         fed = Linear(width, name="fc2", **linear_layer)(hidden)
         return LayerNorm(name="norm2")(fed) + z_BxGxGxD, received
