@@ -72,7 +72,8 @@ def plain_window_attention(x_GxGxD, shift, params):
 @pytest.mark.parametrize("shift", [0, SHIFT])
 def test_without_the_flow_it_is_window_attention(shift):
     x = random(1, SIDE, SIDE, WIDTH, seed=10)
-    params = parameters()
+    # Small enough for values of about 1, whose digits float32 keeps to 1e-7.
+    params = jax.tree.map(lambda leaf: 0.2 * leaf, parameters())
     mask = shift_mask(SIDE, WINDOW, shift) if shift else None
     cut = in_windows(jnp.asarray(x), WINDOW, shift)
     with jax.default_matmul_precision("highest"):
@@ -80,7 +81,8 @@ def test_without_the_flow_it_is_window_attention(shift):
     assert set(seen) == {"self"}
     expected = plain_window_attention(x[0], shift, params)
     found = from_windows(out, WINDOW, shift)[0]
-    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max() * 4)
+    assert 0.3 < np.abs(expected).max() < 2
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def guided(params, x, flow, **settings):
