@@ -1,8 +1,8 @@
 """Initial parameters of a fold: what the modules declare, most of it drawn at once.
 
 Compiling one random draw per leaf takes longer than training a small run. So leaves that declare
-`UniformByFanIn`, `Normal` or `Constant` share one draw; any other initialiser is called as Flax
-would.
+`UniformByFanIn` share one draw and those that declare `JointNormal` another; `Normal` and
+`Constant` are recognised too, and any other initialiser is called as Flax would.
 """
 
 import abc
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ahmsa_jax.config import NetworkConfig
+from ahmsa_jax.inputs.frames import FRAMES
 from ahmsa_jax.networks.network import Path
 from ahmsa_jax.networks.registry import network_of
 
@@ -77,6 +78,15 @@ class Normal(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
+class JointNormal(Normal):
+    """Normal around 0, for networks with many such leaves: one draw for all of them.
+
+    Vision transformers cut this distribution at +-2, which at their deviation of 0.02 never
+    happens.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
 class Constant(Rule):
     """One value everywhere."""
 
@@ -90,8 +100,12 @@ class Constant(Rule):
 def blank_inputs(config: NetworkConfig) -> list[jax.ShapeDtypeStruct]:
     """Shapes of one clip's inputs, in the order in which the network takes them."""
     side = config.image_size
-    shape_of = {"flow": (1, side, side, config.channels)}
-    return [jax.ShapeDtypeStruct(shape_of[name], jnp.float32) for name in network_of(config).inputs]
+    blank_of = {
+        "flow": jax.ShapeDtypeStruct((1, side, side, config.channels), jnp.float32),
+        "flow_px": jax.ShapeDtypeStruct((1, side, side, 3), jnp.float16),
+        "frames": jax.ShapeDtypeStruct((1, FRAMES, side, side, 3), jnp.uint8),
+    }
+    return [blank_of[name] for name in network_of(config).inputs_of(config)]
 
 
 def parameter_shapes(model: nn.Module, config: NetworkConfig) -> dict[Path, tuple[int, ...]]:
@@ -152,25 +166,37 @@ def initial_variables(
     bounds = {path: rule.bound for path, rule in rules.items() if isinstance(rule, UniformByFanIn)}
     total = sum(math.prod(shapes[path].shape) for path in bounds)
     unit = jax.random.uniform(key, (total,), jnp.float32, minval=-1.0, maxval=1.0)
+    joint = {path: rule for path, rule in rules.items() if isinstance(rule, JointNormal)}
+    normal = _unit_normal(key, sum(shapes[path].size for path in joint))
     declared: Any = {}
     if statistics or len(rules) < len(shapes):
         with _noting():
             declared = model.init(jax.random.fold_in(key, 0), *map(_zeros, blank_inputs(config)))
     foreign = _flat(declared, "params")
     params: dict[Path, jax.Array] = {}
-    start = normals = 0
+    start = normals = normals_start = 0
     for path, leaf in shapes.items():
         rule = rules.get(path)
         if isinstance(rule, UniformByFanIn):
             size = math.prod(leaf.shape)
             params[path] = bounds[path] * unit[start : start + size].reshape(leaf.shape)
             start += size
+        elif path in joint:
+            end = normals_start + leaf.size
+            unit_leaf = normal[normals_start:end].reshape(leaf.shape)
+            params[path] = joint[path].deviation * unit_leaf
+            normals_start = end
         elif rule is not None:
             normals += isinstance(rule, Normal)
             params[path] = rule.drawn(jax.random.fold_in(key, normals), leaf.shape, leaf.dtype)
         else:
             params[path] = foreign[path]
     return params, _flat(declared, "batch_stats")
+
+
+def _unit_normal(key: jax.Array, count: int) -> jax.Array:
+    # Far from the small numbers that are folded into the key of the others.
+    return jax.random.normal(jax.random.fold_in(key, 2**31), (count,)) if count else jnp.zeros(0)
 
 
 def _zeros(shape: jax.ShapeDtypeStruct) -> jax.Array:

@@ -19,14 +19,19 @@ def _nothing_frozen(path: Path, config: NetworkConfig) -> bool:
     return False
 
 
+def _nothing_more(config: NetworkConfig) -> tuple[str, ...]:
+    return ()
+
+
 @dataclasses.dataclass(frozen=True)
 class Network:
     """A network: its settings, its Flax module, and how it is trained unless flags say otherwise.
 
     The module has the fields `config` and `dtype` and is called as
-    module(*inputs, real_B=..., train=...) with the arrays that `inputs` names; it returns float32
-    logits (B, K) and named intermediates. `real_B` marks the clips that are no padding; running
-    statistics live in the collection "batch_stats", noise comes from the random stream "dropout".
+    module(*inputs, real_B=..., train=...) with the arrays that `inputs_of` names; it returns
+    float32 logits (B, K) and named intermediates. `real_B` marks the clips that are no padding;
+    running statistics live in the collection "batch_stats", noise comes from the random stream
+    "dropout".
     """
 
     name: str
@@ -34,6 +39,8 @@ class Network:
     module: Any  # the module class, or "module:class" where loading it can wait
     layout: str  # of the maps, unless --layout says otherwise
     inputs: tuple[str, ...] = ("flow",)
+    # Inputs that some settings ask for besides.
+    more_inputs: Callable[[Any], tuple[str, ...]] = _nothing_more
     # Whether the parameter at a path can never matter: it is kept out of the optimizer.
     is_frozen: Callable[[Path, Any], bool] = _nothing_frozen
     # Multiply-adds of a clip's forward pass by part, and numbers kept for its backward pass;
@@ -46,6 +53,10 @@ class Network:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     # Ways to run it as a whole; the first one counts where none is named.
     recipes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def inputs_of(self, config: NetworkConfig) -> tuple[str, ...]:
+        """Names of the module's inputs with these settings, in order."""
+        return (*self.inputs, *self.more_inputs(config))
 
     def build(self, config: NetworkConfig, dtype: "DTypeLike") -> "nn.Module":
         """The Flax module with these settings, computing in `dtype`."""

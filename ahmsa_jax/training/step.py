@@ -62,7 +62,7 @@ def make_learner(
         config=model_config,
         training=train_config,
         model=make_model(model_config, train_config),
-        inputs=network_of(model_config).inputs,
+        inputs=network_of(model_config).inputs_of(model_config),
         loss=loss or choices.loaded(choices.LOSSES[train_config.loss]),
         optimizer=make_optimizer(train_config, train_config.epochs * steps_per_epoch),
         augment=tuple(choices.given(a, training=train_config) for a in augmentations if a),

@@ -11,7 +11,13 @@ import pytest
 
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks import registry
-from ahmsa_jax.networks.initial import Constant, Normal, initial_variables, parameter_shapes
+from ahmsa_jax.networks.initial import (
+    Constant,
+    JointNormal,
+    Normal,
+    initial_variables,
+    parameter_shapes,
+)
 from ahmsa_jax.networks.network import Network
 from ahmsa_jax.networks.parts.layers import Linear
 from ahmsa_jax.training.step import make_learner, make_model
@@ -89,6 +95,38 @@ def count(program, primitive):
             if hasattr(inner, "eqns"):
                 found += count(inner, primitive)
     return found
+
+
+class ManyNormals(Foreign):
+    """Three leaves of one draw, and two that are drawn as they were without them."""
+
+    @nn.compact
+    def __call__(self, flow, *, real_B=None, train=False):
+        x = flow.reshape(len(flow), -1)[:, :64]
+        for name, deviation in (("a", 0.02), ("b", 0.02), ("c", 1.0)):
+            kernel_rule = JointNormal(deviation)
+            x = Linear(64, kernel_rule=kernel_rule, name=name)(x)
+        x = x + self.param("wide", Normal(3.0), (64,))
+        return Linear(self.config.num_classes, name="ours")(x), {}
+
+
+def test_joint_normals_share_one_draw_and_are_as_wide_as_declared(monkeypatch):
+    monkeypatch.setitem(registry.NETWORKS, "foreign", FOREIGN)
+    config = ForeignConfig()
+    model = ManyNormals(config)
+    draw = lambda key: initial_variables(key, model, config)  # noqa: E731
+    program = jax.make_jaxpr(draw)(jax.random.key(0))
+    # Of the uniform leaves, of the three kernels, and of the one on its own.
+    assert count(program.jaxpr, "random_bits") == 3
+    params, _ = jax.jit(draw)(jax.random.key(0))
+    kernels = {name: np.asarray(params[name, "kernel"]) for name in "abc"}
+    for name, deviation in (("a", 0.02), ("b", 0.02), ("c", 1.0)):
+        # 4,096 draws tell a deviation to 1.1 %, so 5 % are four of those.
+        assert kernels[name].std() == pytest.approx(deviation, rel=0.05)
+        assert abs(kernels[name].mean()) < 5 * deviation / 64
+        assert (params[name, "bias"] == 0).all()
+    # No two leaves are the same numbers.
+    assert abs(np.corrcoef(kernels["a"].ravel(), kernels["b"].ravel())[0, 1]) < 5 / 64
 
 
 @pytest.mark.parametrize("name", ["ahmsa", "htnet", "ststnet"])
