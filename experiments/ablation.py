@@ -36,7 +36,7 @@ def main() -> int:
     exclusions.check(given)
     with Interruption(NAME) as interruption:
         # Of all settings, whichever are asked for: a study's folder holds what they share.
-        runs = setting_runs.read(given, study, study.settings)
+        runs = setting_runs.read(given, study.settings)
         config = setting_runs.shared_config(study, runs)
         folder = setting_runs.workdir(given, study, config)
         execution = run_flags.execution(given, runs[0].run.spec)

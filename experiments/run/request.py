@@ -19,7 +19,7 @@ from experiments.run.recipes import presets
 from experiments.run.spec import Kind, RunSpec
 from input_pipeline.core import data_flags, tasks
 from input_pipeline.core.clips import Clips, shuffle_labels
-from input_pipeline.core.map_form import FORMS
+from input_pipeline.core.map_form import FORMS, MapForm
 from input_pipeline.storage import loader
 
 
@@ -122,12 +122,20 @@ def clips_in(given: Values, layout: str, asking: str) -> Clips:
             asked = "--layout" if given["layout"].present else asking
             raise ConfigError(
                 f"--arrays holds maps of the layout {clips.layout}, {asked} asks for {layout}; "
-                f"export the data set again with that layout, or give {FORMS[clips.layout].flags} "
-                "to train on these."
+                f"export the data set again in that layout{_how(layout)}, or give "
+                f"{FORMS[clips.layout].flags} to train on these."
             )
         return clips
     size, folder = data_flags.synthetic_size(), data_flags.data_dir()
     return loader.load(given.dataset, layout, folder, size, given.classes)
+
+
+def _how(layout: str) -> str:
+    """How maps of a form that is not the papers' come to be."""
+    form = FORMS[layout]
+    if form == MapForm(form.cut):
+        return ""
+    return f" (python -m input_pipeline.build {form.flags})"
 
 
 def from_data(clips: Clips) -> dict[str, int]:

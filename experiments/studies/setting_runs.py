@@ -13,7 +13,6 @@ from experiments.run.flags import Values
 from experiments.run.request import Run
 from experiments.run.spec import config_hash
 from experiments.studies.study import STUDIES, Setting, Study
-from input_pipeline.core import data_flags
 
 # Flags of experiments.loso that a study has no use for, with what to do instead.
 _REFUSED = {
@@ -88,27 +87,13 @@ def flags_of(given: Values, setting: Setting) -> Iterator[Values]:
                 setattr(given[name], what, value)
 
 
-def read(given: Values, study: Study, settings: Sequence[Setting]) -> list[SettingRun]:
+def read(given: Values, settings: Sequence[Setting]) -> list[SettingRun]:
     """The run of each setting; raises ConfigError or InputError before anything is trained."""
     found = []
     for setting in settings:
         with flags_of(given, setting):
-            _refuse_other_maps(given, study)
             found.append(SettingRun(setting, request.read_run(given, "jax")))
     return found
-
-
-def _refuse_other_maps(given: Values, study: Study) -> None:
-    if study.map_size is None:
-        return
-    clips = request.clips_in(given, data_flags.layout(), f"--study={study.name}")
-    height, width = clips.flow_NxHxWxC.shape[1:3]
-    if (height, width) != (study.map_size, study.map_size):
-        raise ConfigError(
-            f"--study={study.name} needs maps of {study.map_size}x{study.map_size} pixels, these "
-            f"are {height}x{width}; make them with python -m input_pipeline.build "
-            f"--map_size={study.map_size}."
-        )
 
 
 def shared_config(study: Study, runs: Sequence[SettingRun]) -> dict[str, Any]:

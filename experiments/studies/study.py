@@ -35,7 +35,6 @@ class Study:
     settings: tuple[Setting, ...]
     said: str = ""
     papers_setting: str = ""  # the one of the paper's Table 3, where it is among them
-    map_size: int | None = None  # side of the maps in pixels that the settings need; None: any
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -94,12 +93,12 @@ _STUDIES = (
                     "patch_size": patch,
                     "batch_size": "32",
                     "layout": "whole",
+                    "map_size": "36",
                 },
             )
             for factor, patch in (("2", "9"), ("3", "4"))
         ),
         said="with factor 3 the batch could not be larger than 32, so the factor was left at 2",
-        map_size=36,
     ),
     Study(
         "modules",

@@ -4,20 +4,17 @@ Modules tried here without being imported:
 experiments.studies.setting_runs, experiments.studies.report, experiments.studies.picture.
 """
 
-import dataclasses
 import json
 import os
 import shutil
 import signal
 
-import numpy as np
 import pytest
 import restart_faults
 from command_runner import assert_mistake, run_command
 from small_runs import KEYS, rows
 
 from experiments.scores.reporting import SUMMARY_FILE
-from input_pipeline.maps import synthetic
 
 TINY = ("--dataset=synthetic", "--base_dim=6", "--epochs=2", "--checkpoint_minutes=0")
 PART = f"--subjects={','.join(KEYS[::2])}"
@@ -183,23 +180,13 @@ def test_a_failed_fold_leaves_3_and_the_others_go_on(tmp_path):
     assert ablation(tmp_path / "study", *flags).status == 3
 
 
-def maps_of_36_pixels():
-    """Whatever file --arrays names, maps of 36x36 pixels are read."""
-    from input_pipeline.storage import loader
-
-    clips = synthetic.make("whole", "small")
-    flow = np.pad(clips.flow_NxHxWxC, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="edge")
-    larger = dataclasses.replace(clips, dataset="lab", flow_NxHxWxC=flow)
-    loader.load_arrays = lambda path, classes: larger
-
-
 def test_the_factors_of_maps_of_36_pixels(tmp_path):
     """9x9, 3x3 and 1x1 patches beside 4x4, 2x2 and 1x1, on maps made for it."""
     flags = ("--study=scale_factor", "--blocks=0,0,0", "--num_seeds=1", "--base_dim=6")
-    flags += ("--epochs=1", "--arrays=maps.npz", f"--subjects={KEYS[0]}")
+    flags += ("--epochs=1", f"--subjects={KEYS[0]}")
     workdir = tmp_path / "study"
     words = (*flags, f"--workdir={workdir}")
-    finished = run_command("experiments.ablation", *words, prepare=maps_of_36_pixels)
+    finished = run_command("experiments.ablation", *words)
     assert finished.status == 0, finished.err
     for name, factor, patch in (("factor-2", 2, 9), ("factor-3", 3, 4)):
         stored = json.loads((workdir / name / "config.json").read_text())["config"]
@@ -208,7 +195,7 @@ def test_the_factors_of_maps_of_36_pixels(tmp_path):
             *(36, factor),
             patch,
         )
-        assert (stored["train_config"]["batch_size"], stored["layout"]) == (32, "whole")
+        assert (stored["train_config"]["batch_size"], stored["layout"]) == (32, "whole_36")
     first, second = rows(workdir / "ablation.csv")
     # The patches differ in size, and nothing else of the network does.
     assert int(first["parameters"]) - int(second["parameters"]) == 6 * 3 * (9**2 - 4**2)
@@ -239,7 +226,8 @@ def test_a_dry_run_prints_every_settings_plan_and_writes_nothing(tmp_path):
         (["--study=blocks", "--candidates=x"], ["--candidates is not for a study"]),
         (["--study=blocks", "--workdir="], ["--workdir is empty"]),
         (["--study=blocks", "--train_share=0.5"], ["--num_seeds=3"]),
-        (["--study=scale_factor"], ["36x36", "input_pipeline.build --map_size=36"]),
+        (["--study=scale_factor", "--map_size=28"], ["--map_size is what"]),
+        (["--study=scale_factor", "--dataset=samm"], ["whole_36", "input_pipeline.build"]),
         (["--study=batch_size", "--heads=500"], ["--heads=500"]),
     ],
 )
