@@ -21,6 +21,7 @@ LOSSES: dict[str, Entry] = {
     "cross_entropy": f"{_TRAINING}.losses:cross_entropy",
     "focal": f"{_TRAINING}.losses:focal",
     "logit_adjusted": f"{_TRAINING}.losses:logit_adjusted",
+    "mse": f"{_TRAINING}.losses:mse",
 }
 # (TrainConfig) -> optax.GradientTransformation over the parameters that are trained.
 OPTIMIZERS: dict[str, Entry] = {

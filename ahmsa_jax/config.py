@@ -72,7 +72,8 @@ class TrainConfig(Settings):
         "Loss of a clip: cross_entropy (paper eq. 5); focal: less weight to clips that are "
         "classified well already (Lin et al. 2017, doi:10.1109/ICCV.2017.324; gamma 2); "
         "logit_adjusted: cross-entropy after the logarithm of each class's share of the training "
-        "clips is added to its logit (Menon et al., arXiv 2007.07314).",
+        "clips is added to its logit (Menon et al., arXiv 2007.07314); mse: squared error of the "
+        "logits (HSTA eq. 16).",
         choices=LOSSES,
         later=True,
     )
@@ -87,6 +88,13 @@ class TrainConfig(Settings):
         "Decoupled weight decay of adamw and adan, per step times the learning rate; biases and "
         "other parameters of one dimension are left out.",
         span=Span(0, 10),
+        later=True,
+    )
+    layer_decay: float = setting(
+        1.0,
+        "The learning rate of a layer times this once for each layer above it, for networks that "
+        "count their layers (HSTA's code: 0.9); 1: the same for all.",
+        span=Span(0, 1, open_low=True),
         later=True,
     )
     augment: tuple[str, ...] = setting(

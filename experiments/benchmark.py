@@ -22,8 +22,8 @@ from ahmsa_jax.config import ConfigError, NetworkConfig, Precision, TrainConfig,
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.networks.ststnet import STSTNetConfig
+from experiments.run import exclusions, jax_settings
 from experiments.run import flags as run_flags
-from experiments.run import jax_settings
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
@@ -145,6 +145,7 @@ def _settings() -> dict[str, int]:
 def _model_config(settings: dict[str, int]) -> NetworkConfig:
     """The network's settings; a width is refused where it has none."""
     values = command.values()
+    exclusions.refuse_networks_of_frames(values.model, "is not timed here")
     kind = NETWORKS[values.model].config
     if kind is STSTNetConfig:
         if values["base_dim"].present:

@@ -26,7 +26,7 @@ def main() -> int:
     given = command.values()
     (weights_dir,) = command.required(weights_dir="DIR")
     clips = read_clips(given)
-    network_config, _, _ = run_flags.settings(given, clips.dataset, from_data(clips))
+    network_config, _, _ = run_flags.settings(given, clips.dataset, from_data(clips, given.model))
     devices = jax_settings.local_devices(given.compile_cache)
     from experiments.files import given_weights, run_files
     from experiments.schedule import prediction

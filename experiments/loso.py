@@ -87,7 +87,7 @@ def _absent_place(run: Run, execution: Execution, target: str) -> "Place":
 
 def dry_run(run: Run, execution: Execution, interruption: Interruption) -> None:
     """Print what the run would train, on what, and what it would need."""
-    from experiments.schedule import forecast, nested, planning
+    from experiments.schedule import forecast, large, nested, planning
 
     place: Place
     if execution.target is None:
@@ -97,6 +97,9 @@ def dry_run(run: Run, execution: Execution, interruption: Interruption) -> None:
     _print_header(run, execution, place)
     if run.spec.select == inner_selection.INNER:
         print(f"{nested.cost_in_words(run)}; what follows is of one without", flush=True)
+    if execution.target is None and large.is_too_large(run, place.devices[0]):
+        print("\n".join(large.describe(run, place.needs.available)), flush=True)
+        return
     plan = interruption.run(lambda: planning.fresh_plan(run, execution, place.needs))
     forecast.print_plan(place.needs, plan)
     interruption.run(lambda: place.print_time(plan))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from experiments.studies.lost_motion import Score
 
 NAME = "experiments.lost_motion"
-METHODS = ("svm_maps", "ahmsa")
+METHODS = ("svm_maps", "ahmsa", "ahmsa_centred")
 _REMARK = (
     "Pretend faces, invented motion: it tells what a build keeps of a known motion, and is no "
     "claim about real faces. One subject left out at a time, last epoch, one seed."
@@ -93,17 +93,18 @@ def _methods(
     from experiments.studies import lost_motion_scores
 
     known: dict[str, Score] = {"svm_maps": lost_motion_scores.of_svm_maps}
-    if "ahmsa" in chosen:
+    if chosen != ["svm_maps"]:
         jax_settings.local_devices(None, None)
-        known["ahmsa"] = lost_motion_scores.of_network(epochs, execution, interruption)
+        for name, input_norm in lost_motion_scores.INPUT_NORMS.items():
+            known[name] = lost_motion_scores.of_network(epochs, input_norm, execution, interruption)
     return {name: known[name] for name in chosen}
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("output", None, "Folder for tables, picture, frames, flow and runs.")
     flags.DEFINE_integer("subjects", 24, "Pretend subjects.", lower_bound=2, upper_bound=200)
-    flags.DEFINE_list("noises", ["0", "1", "4", "8"], "Camera noise to try, in grey values.")
-    flags.DEFINE_list("jitters", ["0", "2", "4", "6"], "Frames by which the apex may be off.")
+    flags.DEFINE_list("noises", ["0", "4"], "Camera noise to try, in grey values.")
+    flags.DEFINE_list("jitters", ["0", "3", "6"], "Frames by which the apex may be off.")
     flags.DEFINE_list("methods", list(METHODS), f"Of {', '.join(METHODS)}.")
     flags.DEFINE_integer("epochs", 30, "Epochs of AHMSA-Net.", lower_bound=1, upper_bound=100_000)
     flags.DEFINE_enum("flow", "tvl1", ["tvl1", "farneback"], "Optical flow.")

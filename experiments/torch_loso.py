@@ -9,8 +9,8 @@ import pathlib
 
 from ahmsa_jax.config import ConfigError, TrainConfig
 from experiments.baselines import torch_extra
+from experiments.run import exclusions, header
 from experiments.run import flags as run_flags
-from experiments.run import header
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
 from experiments.run.workdir import claimed, refuse_other_code
@@ -27,6 +27,7 @@ _NOT_HERE = ("loss", "optimizer", "fused_update", "ema", "average_weights", *_DR
 def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
     given = command.values()
+    exclusions.refuse_networks_of_frames(given.model, "is not trained in PyTorch here")
     torch_extra.state_files()
     if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")

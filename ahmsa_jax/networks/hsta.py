@@ -150,6 +150,15 @@ def is_frozen(path: Path, config: HSTAConfig) -> bool:
     return config.csta == "off" and path[0] in {f"patch_embed_{branch}" for branch in unread}
 
 
+def layers_above(path: Path, config: HSTAConfig) -> int:
+    """Modules above a parameter; those of the embedding lie one below the first (the code's)."""
+    if path[0].startswith("patch_embed"):
+        return config.count + 1
+    if path[0].startswith("blocks_"):
+        return config.count - int(path[0].split("_")[1])
+    return 0
+
+
 def products(config: HSTAConfig) -> dict[str, int]:
     """Multiply-adds of one clip's forward pass by part."""
     found = {}
@@ -207,6 +216,7 @@ NETWORK = Network(
     inputs=("frames",),
     more_inputs=more_inputs,
     is_frozen=is_frozen,
+    layers_above=layers_above,
     products=products,
     activations=activations,
     # By dropout and drop path.

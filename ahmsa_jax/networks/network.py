@@ -43,6 +43,8 @@ class Network:
     more_inputs: Callable[[Any], tuple[str, ...]] = _nothing_more
     # Whether the parameter at a path can never matter: it is kept out of the optimizer.
     is_frozen: Callable[[Path, Any], bool] = _nothing_frozen
+    # Layers above the parameter at a path, for --layer_decay; None: the network does not count.
+    layers_above: Callable[[Path, Any], int] | None = None
     # Multiply-adds of a clip's forward pass by part, and numbers kept for its backward pass;
     # None: taken from the compiler's count.
     products: Callable[[Any], dict[str, int]] | None = None

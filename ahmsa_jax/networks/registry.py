@@ -1,12 +1,15 @@
 """The networks by the name after --model. A new one: settings, module, an entry here."""
 
 from ahmsa_jax.config import NetworkConfig
-from ahmsa_jax.networks import ahmsa, htnet, small, ststnet
+from ahmsa_jax.networks import ahmsa, hsta, htnet, mfdan, small, ststnet
 from ahmsa_jax.networks.network import Network
 
 NETWORKS: dict[str, Network] = {
     network.name: network
-    for network in (ahmsa.NETWORK, htnet.NETWORK, ststnet.NETWORK, small.NETWORK)
+    for network in (
+        *(ahmsa.NETWORK, htnet.NETWORK, ststnet.NETWORK, small.NETWORK),
+        *(hsta.NETWORK, mfdan.NETWORK),
+    )
 }
 
 

@@ -1,4 +1,7 @@
-"""Losses of a clip by the name after --loss: logits (B, K) and labels (B,) -> (B,), nats."""
+"""Losses of a clip by the name after --loss: logits (B, K) and labels (B,) -> (B,).
+
+In nats, but for the squared error.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -29,3 +32,12 @@ def logit_adjusted(logits_BxK: jax.Array, label_B: jax.Array, log_prior_K: jax.A
     What is learned without the addition then treats all classes as equally frequent.
     """
     return cross_entropy(logits_BxK + log_prior_K, label_B)
+
+
+def mse(logits_BxK: jax.Array, label_B: jax.Array) -> jax.Array:
+    """Squared error of the logits against 1 for the true class and 0 for others, mean over classes.
+
+    HSTA's equation 16, which leaves open whether a softmax comes before: none here.
+    """
+    target_BxK = jax.nn.one_hot(label_B, logits_BxK.shape[-1], dtype=logits_BxK.dtype)
+    return jnp.mean(jnp.square(logits_BxK - target_BxK), axis=-1)

@@ -10,20 +10,42 @@ import jax
 import optax
 
 from ahmsa_jax import choices
-from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.config import NetworkConfig, TrainConfig
+from ahmsa_jax.networks.registry import network_of
 
 # Of Adam and AdamW: PyTorch's defaults, the paper being silent.
 B1, B2, EPS = 0.9, 0.999, 1e-8
 
 
-def make_optimizer(config: TrainConfig, steps: int) -> optax.GradientTransformation:
-    """The optimizer that the settings name, for a training of so many steps."""
+def make_optimizer(
+    config: TrainConfig, steps: int, network: NetworkConfig | None = None
+) -> optax.GradientTransformation:
+    """The optimizer that the settings name, for a training of so many steps.
+
+    `network` says which layers learn more slowly, where --layer_decay asks for it.
+    """
     optimizer: optax.GradientTransformation = choices.loaded(choices.OPTIMIZERS[config.optimizer])(
         config
     )
     share = choices.loaded(choices.SCHEDULES[config.schedule])(config, steps)
     # Every update, decay included, is proportional to the learning rate.
-    return optax.chain(optimizer, optax.scale_by_schedule(share)) if share else optimizer
+    parts = [optimizer]
+    if share:
+        parts.append(optax.scale_by_schedule(share))
+    if network is not None and config.layer_decay != 1:
+        parts.append(_slower_below(config.layer_decay, network))
+    return optax.chain(*parts) if len(parts) > 1 else optimizer
+
+
+def _slower_below(decay: float, network: NetworkConfig) -> optax.GradientTransformation:
+    """Updates of a layer times `decay` once for each layer above it."""
+    above = network_of(network).layers_above
+    assert above is not None, "refused with the settings"
+
+    def scaled(updates: Any, params: Any) -> Any:
+        return {path: leaf * decay ** above(path, network) for path, leaf in updates.items()}
+
+    return optax.stateless(scaled)
 
 
 def adam(config: TrainConfig) -> optax.GradientTransformation:

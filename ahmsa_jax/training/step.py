@@ -34,6 +34,8 @@ from ahmsa_jax.training.protocols import EpochShape
 
 # Names of the parts of a program that are none of the network's, for accounts of its kernels.
 OPTIMIZER, EVALUATION = "optimizer", "evaluation"
+# Held-out clips of a network of frames.
+PREDICTED_AT_ONCE = 16
 
 
 def fold_key(seed: int | jax.Array, stable_id: int | jax.Array) -> jax.Array:
@@ -64,7 +66,7 @@ def make_learner(
         model=make_model(model_config, train_config),
         inputs=network_of(model_config).inputs_of(model_config),
         loss=loss or choices.loaded(choices.LOSSES[train_config.loss]),
-        optimizer=make_optimizer(train_config, train_config.epochs * steps_per_epoch),
+        optimizer=make_optimizer(train_config, train_config.epochs * steps_per_epoch, model_config),
         augment=tuple(choices.given(a, training=train_config) for a in augmentations if a),
     )
 
@@ -215,7 +217,7 @@ def predict(
         logits_TxK, _ = learner.model.apply(variables, *(shown[name] for name in learner.inputs))
         return jax.nn.softmax(logits_TxK)
 
-    with jax.named_scope(EVALUATION):
+    def of_clips(index_T: jax.Array) -> jax.Array:
         inputs = {name: data.inputs[name][index_T] for name in learner.inputs}
         probability_TxK = probability(inputs)
         if learner.training.test_mirror:
@@ -223,3 +225,12 @@ def predict(
             seen = inputs | {"flow": mirrored(inputs["flow"], centred=centred)}
             probability_TxK = (probability_TxK + probability(seen)) / 2
         return probability_TxK
+
+    with jax.named_scope(EVALUATION):
+        count = len(index_T)
+        if "frames" not in learner.inputs or count <= PREDICTED_AT_ONCE:
+            return of_clips(index_T)
+        # The pictures of all held-out clips at once would outgrow those of a step.
+        padded_T = jnp.pad(index_T, (0, -count % PREDICTED_AT_ONCE), mode="edge")
+        parts_SxPxK = jax.lax.map(of_clips, padded_T.reshape(-1, PREDICTED_AT_ONCE))
+        return parts_SxPxK.reshape(len(padded_T), -1)[:count]

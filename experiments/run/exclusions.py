@@ -60,6 +60,14 @@ def check(given: Values) -> None:
 
 def check_training(given: Values, layout: str, training: TrainConfig) -> None:
     """Raise ConfigError where the settings, whoever brought them, ask for what cannot be."""
+    network = NETWORKS[given.model]
+    if network.inputs != ("flow",):
+        _check_without_maps(given.model, training)
+    if training.layer_decay != 1 and network.layers_above is None:
+        raise ConfigError(
+            f"--layer_decay={training.layer_decay:g} is for networks that count their layers "
+            f"(hsta); --model={given.model} does not: leave it out."
+        )
     asked = [f"--{name}" for name in ("test_mirror",) if getattr(training, name)]
     asked += ["--augment=mirror"] * ("mirror" in training.augment)
     if asked and mirror.refuses(layout):
@@ -83,3 +91,20 @@ def check_training(given: Values, layout: str, training: TrainConfig) -> None:
             "--augment=mixup mixes the clips of a whole batch, --parallel=batch spreads it over "
             "devices; leave one of them out."
         )
+
+
+def refuse_networks_of_frames(model: str, what: str) -> None:
+    """Raise ConfigError where a command knows networks of maps alone; `what` is what it lacks."""
+    if NETWORKS[model].inputs != ("flow",):
+        others = ", ".join(name for name, one in NETWORKS.items() if one.inputs == ("flow",))
+        raise ConfigError(f"--model={model} {what}; allowed are {others}.")
+
+
+def _check_without_maps(model: str, training: TrainConfig) -> None:
+    """Raise ConfigError on what changes maps, which the network does not see."""
+    usual = TrainConfig()
+    for name in ("input_norm", "fold_std", "augment", "test_mirror"):
+        if getattr(training, name) != getattr(usual, name):
+            raise ConfigError(
+                f"--{name} changes maps of flow; --model={model} sees frames: leave it out."
+            )

@@ -11,11 +11,15 @@ from ahmsa_jax.inputs.input_norm import INPUT_NORMS, normalised
 from ahmsa_jax.inputs.mirror import mirrored
 from input_pipeline.core.clips import Clips
 
+# What networks read of a data set of faces, as it is stored.
+FACE_INPUTS = ("frames", "flow_px")
+
 
 def inputs(clips: Clips, training: TrainConfig) -> dict[str, np.ndarray]:
     """The network's inputs by name, (N, ...) each."""
     whole = clips.flow_whole_NxHxWxC
-    return {"flow": normalised(training.input_norm, clips.flow_NxHxWxC, whole)}
+    maps = {"flow": normalised(training.input_norm, clips.flow_NxHxWxC, whole)}
+    return maps | {name: clips.faces[name] for name in FACE_INPUTS if name in clips.faces}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +49,12 @@ class Preparation:
             raise ValueError(f"its header's preparation is {stored!a:.60}")
         return found
 
-    def views(self, flow_NxHxWxC: np.ndarray, flow_whole_NxHxWxC: np.ndarray) -> list[np.ndarray]:
-        """The maps as the network takes them, and their mirror images where both are averaged."""
-        flow = normalised(self.input_norm, flow_NxHxWxC, flow_whole_NxHxWxC)
+    def views(self, clips: Clips) -> list[dict[str, np.ndarray]]:
+        """The clips' inputs by name as the network takes them, and mirrored where both count."""
+        flow = normalised(self.input_norm, clips.flow_NxHxWxC, clips.flow_whole_NxHxWxC)
         seen = [flow]
         if self.test_mirror:
             seen.append(mirrored(flow, centred=self.input_norm != "none"))
         divisor = np.float32(1) if self.std is None else np.array(self.std, np.float32)
-        return [view / divisor for view in seen]
+        others = {name: clips.faces[name] for name in FACE_INPUTS if name in clips.faces}
+        return [{"flow": view / divisor} | others for view in seen]

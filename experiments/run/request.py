@@ -5,6 +5,7 @@ import pathlib
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
 from ahmsa_jax.networks import own_recipe
+from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.training.protocols import (
     EpochShape,
     Fold,
@@ -17,7 +18,7 @@ from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.recipes import presets
 from experiments.run.spec import Kind, RunSpec
-from input_pipeline.core import data_flags, tasks
+from input_pipeline.core import data_flags, face_frames, tasks
 from input_pipeline.core.clips import Clips, shuffle_labels
 from input_pipeline.core.map_form import FORMS, MapForm
 from input_pipeline.storage import loader
@@ -95,12 +96,17 @@ def read_clips(given: Values) -> Clips:
 
     Raises ConfigError or InputError on what cannot be.
     """
-    form = data_flags.form(presets(given.model, given.recipe)["layout"])
+    layout = data_flags.layout(presets(given.model, given.recipe)["layout"])
+    sees_frames = NETWORKS[given.model].inputs != ("flow",)
+    if sees_frames and layout != face_frames.LAYOUT:
+        raise ConfigError(
+            f"--model={given.model} sees frames, --layout={layout} holds maps; leave --layout out, "
+            f"and build the data set with python -m input_pipeline.build --faces."
+        )
     if given.arrays is None:
         # A setting out of range is refused before the data set is read.
-        maps = {"image_size": form.map_size, "channels": form.channels}
-        run_flags.settings(given, given.dataset, maps)
-    clips = clips_in(given, form.layout, f"--model={given.model}")
+        run_flags.settings(given, given.dataset, _of_layout(layout, sees_frames=sees_frames))
+    clips = clips_in(given, layout, f"--model={given.model}")
     height, width = clips.flow_NxHxWxC.shape[1:3]
     if height != width:
         raise ConfigError(f"the maps are {height}x{width} pixels; the network takes square ones.")
@@ -122,8 +128,8 @@ def clips_in(given: Values, layout: str, asking: str) -> Clips:
             asked = "--layout" if given["layout"].present else asking
             raise ConfigError(
                 f"--arrays holds maps of the layout {clips.layout}, {asked} asks for {layout}; "
-                f"export the data set again in that layout{_how(layout)}, or give "
-                f"{FORMS[clips.layout].flags} to train on these."
+                f"export the data set again in that layout{_how(layout)}"
+                f"{_or_take(clips.layout, layout)}."
             )
         return clips
     size, folder = data_flags.synthetic_size(), data_flags.data_dir()
@@ -132,17 +138,38 @@ def clips_in(given: Values, layout: str, asking: str) -> Clips:
 
 def _how(layout: str) -> str:
     """How maps of a form that is not the papers' come to be."""
+    if layout == face_frames.LAYOUT:
+        return " (python -m input_pipeline.build --faces, then export --with_faces)"
     form = FORMS[layout]
     if form == MapForm(form.cut):
         return ""
     return f" (python -m input_pipeline.build {form.flags})"
 
 
-def from_data(clips: Clips) -> dict[str, int]:
-    """The settings that the clips decide."""
+def _or_take(held: str, wanted: str) -> str:
+    """How to train on what the file holds, where the network can."""
+    if wanted == face_frames.LAYOUT:
+        return ""
+    flags = FORMS[held].flags if held in FORMS else f"--layout={held}"
+    return f", or give {flags} to train on these"
+
+
+def _of_layout(layout: str, *, sees_frames: bool) -> dict[str, int]:
+    """The settings that a layout decides."""
+    if sees_frames:
+        return {"image_size": face_frames.SIDE}
+    # Methods and networks of maps see those of the whole face beside frames.
+    form = FORMS.get(layout, MapForm("whole"))
+    return {"image_size": form.map_size, "channels": form.channels}
+
+
+def from_data(clips: Clips, model: str) -> dict[str, int]:
+    """The settings of a network that the clips decide."""
+    classes = {"num_classes": len(clips.class_names)}
+    if NETWORKS[model].inputs != ("flow",):
+        return classes | {"image_size": face_frames.SIDE}
     _, _, image_size, channels = clips.flow_NxHxWxC.shape
-    classes = len(clips.class_names)
-    return {"image_size": image_size, "channels": channels, "num_classes": classes}
+    return classes | {"image_size": image_size, "channels": channels}
 
 
 def read_run(given: Values, kind: Kind) -> Run:
@@ -156,7 +183,7 @@ def read_run(given: Values, kind: Kind) -> Run:
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
     network_config, train_config, preset = run_flags.settings(
-        given, clips.dataset, from_data(clips)
+        given, clips.dataset, from_data(clips, given.model)
     )
     selection = inner_selection.asked(given, alone=True) if "select" in given else None
     exclusions.check_training(given, clips.layout, train_config)

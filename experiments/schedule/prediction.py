@@ -1,6 +1,6 @@
 """Predicts held-out clips with given weights, each fold's with its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.metrics import confusion_matrix
+from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training import step
 from ahmsa_jax.training.protocols import Fold, Job
 from experiments.files import given_weights
@@ -36,7 +37,7 @@ def predict_all(
                 faults.append(str(error))
                 continue
             held_out = clips.rows(fold.test_index)
-            views = preparation.views(held_out.flow_NxHxWxC, held_out.flow_whole_NxHxWxC)
+            views = preparation.views(held_out)
             probability_TxK = np.mean([predict(params, view) for view in views], axis=0)
             history = empty_history(1, classes)
             prediction_T = probability_TxK.argmax(axis=-1)
@@ -49,23 +50,37 @@ def predict_all(
     return finished
 
 
-def _predictor(config: NetworkConfig, places: int) -> Callable[[Params, np.ndarray], np.ndarray]:
-    """A function from parameters and maps (T, H, W, C) to probabilities (T, K); T up to places."""
-    model = step.make_model(config, TrainConfig())
+def _predictor(
+    config: NetworkConfig, places: int
+) -> Callable[[Params, Mapping[str, np.ndarray]], np.ndarray]:
+    """A function from parameters and inputs (T, ...) to probabilities (T, K); T up to places."""
+    model, names = step.make_model(config, TrainConfig()), network_of(config).inputs_of(config)
+    # Pictures of many clips at once take much memory.
+    places = min(places, step.PREDICTED_AT_ONCE) if "frames" in names else places
 
     @jax.jit
-    def apply(variables: dict[str, Any], flow_BxHxWxC: jax.Array) -> jax.Array:
-        return jax.nn.softmax(model.apply(variables, flow_BxHxWxC)[0])
+    def apply(variables: dict[str, Any], *inputs: jax.Array) -> jax.Array:
+        return jax.nn.softmax(model.apply(variables, *inputs)[0])
 
-    def predict(params: Params, flow_TxHxWxC: np.ndarray) -> np.ndarray:
+    def predict(params: Params, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         paths = {tuple(name.split("/")): jnp.asarray(leaf) for name, leaf in params.items()}
         statistics = {path[1:]: leaf for path, leaf in paths.items() if path[0] == "batch_stats"}
         live = {path: leaf for path, leaf in paths.items() if path[0] != "batch_stats"}
-        # All folds share one program.
-        padded = np.zeros((places, *flow_TxHxWxC.shape[1:]), np.float32)
-        padded[: len(flow_TxHxWxC)] = flow_TxHxWxC
-        with jax.default_matmul_precision("highest"):
-            probability = apply(step.variables_of(live, {}, statistics), padded)
-        return np.asarray(probability)[: len(flow_TxHxWxC)]
+        variables = step.variables_of(live, {}, statistics)
+        count = len(inputs[names[0]])
+        parts = []
+        for first in range(0, count, places):
+            # All folds share one program.
+            padded = [_filled(inputs[name][first : first + places], places) for name in names]
+            with jax.default_matmul_precision("highest"):
+                parts.append(np.asarray(apply(variables, *padded)))
+        return np.concatenate(parts)[:count]
 
     return predict
+
+
+def _filled(array: np.ndarray, places: int) -> np.ndarray:
+    """The array with zeros behind it, up to so many rows."""
+    filled = np.zeros((places, *array.shape[1:]), array.dtype)
+    filled[: len(array)] = array
+    return filled

@@ -16,7 +16,7 @@ from experiments.scores import paired
 from experiments.scores.summary import Records
 from input_pipeline.core.clips import Clips, shuffle_labels
 from input_pipeline.core.errors import InputError
-from input_pipeline.core.map_form import FORMS
+from input_pipeline.core.map_form import FORMS, MapForm
 from input_pipeline.maps import synthetic
 from input_pipeline.storage import loader
 
@@ -98,8 +98,9 @@ def _clips_of(records: Records, data_dir: pathlib.Path) -> Clips:
 
 
 def _as_whole_faces(clips: Clips) -> Clips:
-    layout = FORMS[clips.layout]._replace(cut=_LAYOUT).layout
-    return dataclasses.replace(clips, layout=layout, flow_NxHxWxC=clips.flow_whole_NxHxWxC)
+    form = FORMS.get(clips.layout, MapForm(_LAYOUT))._replace(cut=_LAYOUT)
+    maps = clips.flow_whole_NxHxWxC
+    return dataclasses.replace(clips, layout=form.layout, flow_NxHxWxC=maps, faces={})
 
 
 def _folds_of(records: Records, clips: Clips) -> list[Fold]:

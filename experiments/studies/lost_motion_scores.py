@@ -19,6 +19,8 @@ from input_pipeline.core.clips import Clips
 
 # Declared before the first run; a batch is less than half of the training clips.
 WIDTH, BATCH, LEARNING_RATE = 24, 32, 1e-3
+# AHMSA-Net on maps as they are, and with each clip's channels centred, by the method's name.
+INPUT_NORMS = {"ahmsa": "none", "ahmsa_centred": "center"}
 # Patches of a 4x4 grid.
 _GRID = 4
 
@@ -28,11 +30,13 @@ def of_svm_maps(clips: Clips, workdir: pathlib.Path) -> Scores:
     return shown_off("svm_maps", clips, clips)
 
 
-def of_network(epochs: int, execution: Execution, interruption: Interruption) -> Score:
+def of_network(
+    epochs: int, input_norm: str, execution: Execution, interruption: Interruption
+) -> Score:
     """How AHMSA-Net of width 24 is scored: a run for each data set, seed 0."""
 
     def score(clips: Clips, workdir: pathlib.Path) -> Scores:
-        run = run_of(clips, epochs)
+        run = run_of(clips, epochs, input_norm)
         finished = part_runs.trained(run, execution, workdir, interruption, execution.workdir)
         counts_KxK = np.zeros((len(clips.class_names),) * 2, np.int64)
         for chunk, result in finished:
@@ -43,9 +47,9 @@ def of_network(epochs: int, execution: Execution, interruption: Interruption) ->
     return score
 
 
-def run_of(clips: Clips, epochs: int) -> Run:
+def run_of(clips: Clips, epochs: int, input_norm: str = "none") -> Run:
     """AHMSA-Net's run over all subjects of the clips."""
-    data = from_data(clips)
+    data = from_data(clips, "ahmsa")
     network = ModelConfig(
         image_size=data["image_size"],
         channels=data["channels"],
@@ -53,7 +57,9 @@ def run_of(clips: Clips, epochs: int) -> Run:
         base_dim=WIDTH,
         patch_size=data["image_size"] // _GRID,
     )
-    training = TrainConfig(epochs=epochs, batch_size=BATCH, learning_rate=LEARNING_RATE)
+    training = TrainConfig(
+        epochs=epochs, batch_size=BATCH, learning_rate=LEARNING_RATE, input_norm=input_norm
+    )
     network.validate()
     training.validate()
     folds = split("loso", clips, None)

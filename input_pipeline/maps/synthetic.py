@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from input_pipeline.core import face_frames
 from input_pipeline.core.clips import CLASS_NAMES, MAP_SIZE, Clips
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.map_form import FORMS, MapForm
@@ -94,10 +95,12 @@ def make(layout: str, size: str) -> Clips:
     The same bytes on every call. Raises InputError on an unknown layout or size.
     """
     if layout not in FORMS:
-        raise InputError(
-            f"the synthetic data set is made of flow and has no layout '{layout}'; allowed are "
-            f"{', '.join(FORMS)}. Clips with frames come from input_pipeline.fake_database."
-        )
+        if layout == face_frames.LAYOUT:
+            raise InputError(
+                "the synthetic data set is made of flow and has no frames; build a pretend "
+                "database of input_pipeline.fake_database with --faces."
+            )
+        raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(FORMS)}.")
     if size not in SIZES:
         raise InputError(f"unknown synthetic size '{size}'; allowed are {', '.join(SIZES)}.")
     rng = np.random.Generator(np.random.PCG64([_SEED, SIZES.index(size)]))

@@ -12,6 +12,7 @@ from small_problem import TRAINING, folds, inputs
 
 from ahmsa_jax import choices
 from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.networks.hsta import HSTAConfig
 from ahmsa_jax.training import losses, optimizers, step
 from ahmsa_jax.training.protocols import Job
 
@@ -106,7 +107,10 @@ def test_an_augmentation_changes_each_clip_by_its_own_key(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"loss": "hinge"}, "--loss=hinge: allowed are cross_entropy, focal and logit_adjusted"),
+        (
+            {"loss": "hinge"},
+            "--loss=hinge: allowed are cross_entropy, focal, logit_adjusted and mse",
+        ),
         ({"optimizer": "sgd"}, "--optimizer=sgd: allowed are adam, adamw and adan"),
         ({"weight_decay": 0.1}, "--weight_decay=0.1 is for --optimizer=adamw or adan"),
         ({"optimizer": "adamw", "weight_decay": -1.0}, "allowed are 0 to 10"),
@@ -121,3 +125,32 @@ def test_every_entry_of_the_tables_can_be_loaded():
     for table in (choices.LOSSES, choices.OPTIMIZERS):
         assert all(callable(choices.loaded(entry)) for entry in table.values())
     assert optimizers.adan(TrainConfig()).init({"x": jnp.zeros(2)})
+
+
+def test_the_squared_error_by_hand():
+    logits = jnp.array([[1.0, 0.0, 0.0], [0.5, -1.0, 2.0]])
+    found = losses.mse(logits, jnp.array([0, 1]))
+    # (0.5^2 + (-1 - 1)^2 + 2^2) / 3
+    np.testing.assert_allclose(found, [0.0, 8.25 / 3], rtol=1e-6)
+
+
+def test_lower_layers_learn_more_slowly():
+    network = HSTAConfig(size="tiny", modules=2)
+    config = TrainConfig(optimizer="adamw", weight_decay=0.05, layer_decay=0.9)
+    paths = {
+        ("patch_embed_0", "kernel"): 0.9**3,
+        ("blocks_0", "norm", "scale"): 0.9**2,
+        ("blocks_1", "norm", "scale"): 0.9,
+        ("cls_token_0",): 1.0,
+        ("head", "kernel"): 1.0,
+    }
+    rng = np.random.default_rng(0)
+    params = {path: jnp.asarray(rng.normal(size=(3, 2)), jnp.float32) for path in paths}
+    gradient = {path: jnp.asarray(rng.normal(size=(3, 2)), jnp.float32) for path in paths}
+    plain = optimizers.make_optimizer(dataclasses.replace(config, layer_decay=1.0), 10, network)
+    slower = optimizers.make_optimizer(config, 10, network)
+    first, _ = plain.update(gradient, plain.init(params), params)
+    second, _ = slower.update(gradient, slower.init(params), params)
+    for path, share in paths.items():
+        # Weight decay, too, goes with the layer's rate, as with the public code's groups.
+        np.testing.assert_allclose(second[path], share * first[path], rtol=1e-6)

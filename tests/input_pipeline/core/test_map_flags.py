@@ -1,4 +1,7 @@
-"""The flags of the maps' form in every command that chooses among stored data sets."""
+"""The flags of the maps' form in every command that chooses among stored data sets.
+
+Modules tried here without being imported: input_pipeline.core.map_flags.
+"""
 
 import pytest
 from command_runner import assert_mistake, run_command

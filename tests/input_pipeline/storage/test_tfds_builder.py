@@ -1,4 +1,9 @@
-"""Stored data sets: what is written comes back; poison is never stored, damage is noticed."""
+"""Stored data sets: what is written comes back; poison is never stored, damage is noticed.
+
+Modules tried here without being imported:
+input_pipeline.storage.stored_clips,
+input_pipeline.storage.arrays_loader.
+"""
 
 import dataclasses
 import json

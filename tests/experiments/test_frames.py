@@ -1,0 +1,164 @@
+"""Networks of frames through the commands: training, weights, no held-out picture in a fold."""
+
+import dataclasses
+import pathlib
+
+import made_once
+import made_up_faces
+import numpy as np
+import pytest
+from command_runner import assert_mistake, run_command
+
+from ahmsa_jax.networks.registry import NETWORKS
+from ahmsa_jax.training import step
+from experiments.files import fold_weights
+from experiments.run.prepared import FACE_INPUTS, Preparation
+from input_pipeline.core.clips import Clips
+from input_pipeline.storage import arrays_file
+
+# One subject has more clips than are predicted at once.
+COUNTS = {"006": step.PREDICTED_AT_ONCE + 2, "007": 3, "011": 3}
+FLAGS = ("--size=tiny", "--epochs=1", "--batch_size=8", "--learning_rate=1e-3", "--save_weights")
+NETWORK = {"hsta": ("--modules=1", "--warmup_epochs=0"), "mfdan": ()}
+
+
+def clips() -> Clips:
+    return made_up_faces.clips(COUNTS)
+
+
+def trained(folder: pathlib.Path, model: str, made: Clips, *flags: str) -> pathlib.Path:
+    """The folder of a run on these clips."""
+    arrays = folder / "faces.npz"
+    arrays_file.save_arrays(made, arrays)
+    run = folder / "run"
+    words = (f"--arrays={arrays}", f"--model={model}", f"--workdir={run}", *NETWORK[model])
+    finished = run_command("experiments.loso", *words, *FLAGS, *flags)
+    assert finished.status == 0, finished.err
+    return run
+
+
+def shared(model: str) -> pathlib.Path:
+    """The run of all three folds, and its arrays beside it."""
+    return made_once.folder(f"frames {model}", lambda folder: _made(folder, model))
+
+
+def _made(folder: pathlib.Path, model: str) -> None:
+    trained(folder, model, clips())
+
+
+def probabilities(run: pathlib.Path) -> dict[str, np.ndarray]:
+    """Of each clip, by its key."""
+    rows = [line.split(",") for line in (run / "predictions.csv").read_text().splitlines()[1:]]
+    return {"/".join(row[1:4]): np.array(row[6:], float) for row in rows}
+
+
+@pytest.mark.parametrize("model", sorted(NETWORK))
+def test_weights_predict_what_training_predicted(model, tmp_path):
+    folder = shared(model)
+    finished = run_command(
+        *("experiments.evaluate", f"--arrays={folder / 'faces.npz'}", f"--model={model}"),
+        *("--size=tiny", *NETWORK[model][:1], f"--weights_dir={folder / 'run/weights/seed-0'}"),
+        f"--workdir={tmp_path / 'given'}",
+    )
+    assert finished.status == 0, finished.err
+    first, second = probabilities(folder / "run"), probabilities(tmp_path / "given")
+    assert first.keys() == second.keys()
+    assert len(first) == sum(COUNTS.values())
+    for key, probability in first.items():
+        np.testing.assert_allclose(probability, second[key], atol=2e-5)
+
+
+@pytest.mark.parametrize("model", sorted(NETWORK))
+def test_a_fold_does_not_depend_on_what_runs_beside_it(model, tmp_path):
+    alone = trained(tmp_path, model, clips(), "--subjects=samm/007", "--folds_at_once=1")
+    together = probabilities(shared(model) / "run")
+    for key, probability in probabilities(alone).items():
+        np.testing.assert_allclose(probability, together[key], atol=1e-5)
+
+
+def weights(run: pathlib.Path, subject: str) -> dict[str, np.ndarray]:
+    (path,) = (
+        path
+        for path in (run / "weights" / "seed-0").iterdir()
+        if fold_weights.load(path).subject_key == f"samm/{subject}"
+    )
+    return fold_weights.load(path).params
+
+
+@pytest.mark.parametrize("model", sorted(NETWORK))
+def test_no_held_out_picture_is_read_in_training(model, tmp_path):
+    before = weights(shared(model) / "run", "007")
+    changed = {}
+    for subject in ("007", "011"):
+        poisoned = clips()
+        is_one_N = poisoned.subject_N == subject
+        faces = {name: column.copy() for name, column in poisoned.faces.items()}
+        faces["frames"][is_one_N] = 255 - faces["frames"][is_one_N]
+        faces["flow_px"][is_one_N] = 9
+        folder = tmp_path / subject
+        folder.mkdir()
+        made = dataclasses.replace(poisoned, faces=faces)
+        run = trained(folder, model, made, "--subjects=samm/007", "--folds_at_once=3")
+        after = weights(run, "007")
+        changed[subject] = max(np.abs(after[n] - leaf).max() for n, leaf in before.items())
+    assert changed["007"] < 1e-7
+    # Positive control: a subject that is trained on.
+    assert changed["011"] > 1e-5
+
+
+def test_frames_stay_as_they_are_stored():
+    made = clips()
+    (view,) = Preparation().views(made)
+    for name in FACE_INPUTS:
+        assert view[name] is made.faces[name]
+
+
+@pytest.mark.parametrize("model", sorted(NETWORK))
+def test_networks_of_frames_name_their_stored_layout(model):
+    network = NETWORKS[model]
+    assert network.layout == "rgb224"
+    assert set(network.inputs_of(network.config())) <= {*FACE_INPUTS}
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--model=hsta", "--layout=whole"), ("--model=hsta sees frames", "--faces")),
+        (("--model=mfdan",), ("no frames", "fake_database", "--faces")),
+        (("--model=mfdan", "--dataset=samm"), ("input_pipeline.build", "--faces")),
+        (("--model=hsta", "--layer_decay=0"), ("--layer_decay=0",)),
+        (("--model=ahmsa", "--layer_decay=0.9"), ("--layer_decay=0.9", "hsta")),
+        (("--model=ahmsa", "--size=tiny"), ("--size", "ahmsa")),
+        (("--model=mfdan", "--mergings=4"), ("--mergings=4",)),
+        (("--model=hsta", "--depths=1"), ("--depths=1",)),
+    ],
+)
+def test_mistakes_with_frames_are_one_line(flags, words, tmp_path):
+    place = (f"--data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}")
+    assert_mistake(run_command("experiments.loso", *flags, *place), *words)
+
+
+def test_what_changes_maps_is_refused(tmp_path):
+    arrays = f"--arrays={shared('mfdan') / 'faces.npz'}"
+    for flag in ("--input_norm=center", "--augment=mirror", "--fold_std", "--test_mirror"):
+        words = (arrays, "--model=mfdan", "--size=tiny", flag, f"--workdir={tmp_path / 'run'}")
+        name = flag.split("=")[0]
+        assert_mistake(run_command("experiments.loso", *words), name, "sees frames")
+
+
+@pytest.mark.parametrize("command", ["torch_loso", "benchmark"])
+def test_commands_of_maps_refuse_networks_of_frames(command, tmp_path):
+    finished = run_command(f"experiments.{command}", "--model=hsta")
+    assert_mistake(finished, "--model=hsta", "ahmsa, htnet, ststnet, small")
+
+
+def test_a_dry_run_of_the_full_network_runs_nothing(tmp_path):
+    arrays = f"--arrays={shared('hsta') / 'faces.npz'}"
+    flags = (arrays, "--model=hsta", "--dry_run", f"--workdir={tmp_path / 'run'}")
+    finished = run_command("experiments.loso", *flags)
+    assert finished.status == 0, finished.err
+    # 88.4 GFLOP forward, three times that for a step, 32 clips.
+    assert "a training step of 8.49 TFLOP" in finished.out
+    assert "nothing is compiled or run" in finished.out
+    assert "81,8" in finished.out
+    assert not (tmp_path / "run").exists()
