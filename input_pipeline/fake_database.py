@@ -14,6 +14,14 @@ flags.DEFINE_enum(
     "database", None, STORED_DATASETS, f"Database to imitate, one of {', '.join(STORED_DATASETS)}."
 )
 flags.DEFINE_string("output", None, "New or empty folder to write it to.")
+_SUBJECTS = flags.DEFINE_integer(
+    "subjects",
+    None,
+    "So many subjects of each database, each with one clip of each class and without the dirt of "
+    "the real releases; by default few clips with all of it.",
+    lower_bound=2,
+    upper_bound=999,
+)
 
 
 def main() -> int:
@@ -23,7 +31,7 @@ def main() -> int:
     from input_pipeline.pretend import database
 
     folder = pathlib.Path(output).expanduser()
-    database.write_database(name, folder)
+    database.write_database(name, folder, _SUBJECTS.value)
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     print(f"pretend {name}: {len(files)} files, {size / 1e6:.0f} MB in {folder}")

@@ -1,8 +1,9 @@
 """A pretend CASME II: three trees, three sheets, and the dirt of the real release."""
 
 import pathlib
+from collections.abc import Sequence
 
-from input_pipeline.pretend import film, workbooks
+from input_pipeline.pretend import film, regular, workbooks
 from input_pipeline.pretend.film import Film, PretendClip
 
 DATABASE = "casme2"
@@ -36,15 +37,24 @@ _DROPPED = ("others", "sadness", "fear")
 _BY_NAME = (("04", "EP12_01f"), ("05", "EP09_05f"))
 
 
-def write(root: pathlib.Path) -> None:
+def regular_clips(subjects: int) -> tuple[PretendClip, ...]:
+    """Clips without dirt, each class once a subject."""
+    return regular.clips(
+        subjects,
+        ("disgust", "happiness", "surprise"),
+        lambda subject, number, _: (f"{subject:02d}", f"EP{number:02d}_01"),
+    )
+
+
+def write(root: pathlib.Path, clips: Sequence[PretendClip] = CLIPS, first_face: int = 0) -> None:
     """Write the pretend database into `root`."""
-    drawn = Film(DATABASE, CLIPS, first_face=0)
-    for clip in CLIPS:
+    drawn = Film(DATABASE, clips, first_face)
+    for clip in clips:
         _write_clip(root, drawn, clip)
-    _write_sheets(root)
+    _write_sheets(root, clips)
     in_protocol = [
         clip
-        for clip in CLIPS
+        for clip in clips
         if clip.emotion not in _DROPPED and (clip.subject, clip.clip) not in _BY_NAME
     ]
     drawn.write_tables(root, in_protocol, lambda clip: (f"sub{clip.subject}", clip.clip))
@@ -66,25 +76,25 @@ def _write_clip(root: pathlib.Path, drawn: Film, clip: PretendClip) -> None:
     film.write_frames(root / "Cropped" / name, cropped, "reg_img{}.jpg")
 
 
-def _write_sheets(root: pathlib.Path) -> None:
+def _write_sheets(root: pathlib.Path, clips: Sequence[PretendClip]) -> None:
     header = ["Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None]
     header += ["Action Units", "Estimated Emotion"]
     rows = [
         [c.subject, c.clip, None, c.onset, c.cell("apex"), c.offset, None, c.action_units]
-        for c in CLIPS
+        for c in clips
     ]
-    old = [[*row, clip.emotion] for row, clip in zip(rows, CLIPS, strict=True)]
+    old = [[*row, clip.emotion] for row, clip in zip(rows, clips, strict=True)]
     workbooks.write_xlsx(
         root / "CASME2-coding-20140508.xlsx", {"Sheet1": [header, *old], "Sheet2": [], "Sheet3": []}
     )
     new = [
         [*row, "surprise" if clip is _MOVED else clip.emotion, 1 + place % 7]
-        for place, (row, clip) in enumerate(zip(rows, CLIPS, strict=True))
+        for place, (row, clip) in enumerate(zip(rows, clips, strict=True))
     ]
     workbooks.write_xlsx(
         root / "CASME2-coding-20190701.xlsx", {"Sheet1": [[*header, "Objective Classes"], *new]}
     )
-    classes = [[c.subject, c.clip, 7 - place % 7] for place, c in enumerate(CLIPS)]
+    classes = [[c.subject, c.clip, 7 - place % 7] for place, c in enumerate(clips)]
     workbooks.write_xlsx(
         root / "CASME2-ObjectiveClasses.xlsx",
         {"Sheet1": [["Subject", "Filename", "Objective Class"], *classes]},

@@ -1,10 +1,12 @@
 """A pretend CAS(ME)^3 Part A: long videos with depth, clip folders, and a sheet all of text."""
 
+import itertools
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from input_pipeline.pretend import film, workbooks
+from input_pipeline.pretend import film, regular, workbooks
 from input_pipeline.pretend.film import Film, PretendClip
 
 DATABASE = "casme3"
@@ -43,12 +45,21 @@ def names(clip: PretendClip) -> tuple[str, str]:
     return clip.subject, f"{clip.clip.lower()}_{clip.cell('onset')}"
 
 
-def write(root: pathlib.Path) -> None:
+def regular_clips(subjects: int) -> tuple[PretendClip, ...]:
+    """Clips without dirt, each class once a subject."""
+    return regular.clips(
+        subjects,
+        ("disgust", "happy", "surprise"),
+        lambda subject, number, _: (f"spNO.{subject}", "abc"[number - 1]),
+    )
+
+
+def write(root: pathlib.Path, clips: Sequence[PretendClip] = CLIPS, first_face: int = 36) -> None:
     """Write the pretend database into `root`."""
-    drawn = Film(DATABASE, CLIPS, first_face=36)
+    drawn = Film(DATABASE, clips, first_face)
     part = root / "part_A"
     videos = part / "data" / "part_A_split" / "part_A"
-    for clip in CLIPS:
+    for clip in clips:
         frames = list(drawn.frames(clip))
         folder = _FOLDER_OF.get(clip.subject, clip.subject)
         video = videos / folder / clip.clip.lower()
@@ -63,9 +74,10 @@ def write(root: pathlib.Path) -> None:
             film.write_frames(own / "frame" / name, frames, "{}.jpg")
             film.write_frames(own / "depth" / name, _depth(frames), "{}.png", stray=False)
     macro = root / "Part_A_MaE_clip" / "frame" / "spNO.1_b_97"
-    film.write_frames(macro, _depth(list(drawn.frames(CLIPS[1]))), "{}.png", stray=False)
-    _write_sheet(part / "annotation" / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx")
-    in_protocol = [clip for clip in CLIPS if clip.emotion.lower() != "others"]
+    film.write_frames(macro, _depth(list(drawn.frames(clips[1]))), "{}.png", stray=False)
+    sheet = part / "annotation" / "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
+    _write_sheet(sheet, clips)
+    in_protocol = [clip for clip in clips if clip.emotion.lower() != "others"]
     drawn.write_tables(root, in_protocol, names)
 
 
@@ -73,14 +85,14 @@ def _depth(frames: list[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]
     return [(n, picture[::8, ::8, 0].astype(np.uint16) * 16) for n, picture in frames]
 
 
-def _write_sheet(path: pathlib.Path) -> None:
+def _write_sheet(path: pathlib.Path, clips: Sequence[PretendClip]) -> None:
     header = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class", "emotion"]
     rows = [
         [
             *(clip.subject, clip.clip, *(str(clip.cell(n)) for n in ("onset", "apex", "offset"))),
             *(clip.action_units, objective, clip.emotion),
         ]
-        for clip, objective in zip(CLIPS, _OBJECTIVE, strict=True)
+        for clip, objective in zip(clips, itertools.cycle(_OBJECTIVE), strict=False)
     ]
     # By subject as text, as delivered: 1, 12, 149, ..., 3, 40, 77.
     rows.sort(key=lambda row: (row[0], row[1], int(str(row[2]))))

@@ -6,19 +6,21 @@ import pathlib
 from input_pipeline.core.errors import InputError
 from input_pipeline.databases import reading
 from input_pipeline.databases.registry import DATABASES_OF
-from input_pipeline.pretend import casme2, casme3, samm, smic
+from input_pipeline.pretend import casme2, casme3, regular, samm, smic
 
-_WRITERS = {each.DATABASE: each.write for each in (casme2, samm, smic, casme3)}
+_PRETEND = {each.DATABASE: each for each in (casme2, samm, smic, casme3)}
 _LIST = "combined_3class_gt.csv"
 # The second official list lacks this clip.
 _NOT_IN_SECOND = "032_3_1"
 
 
-def write_database(database: str, output: pathlib.Path) -> None:
+def write_database(database: str, output: pathlib.Path, subjects: int | None = None) -> None:
     """Write the pretend database; a composite is others, megc2019 with its list as well.
 
-    The same bytes on every call. Faces are a free portrait's, numbers are invented. Raises
-    InputError where `output` holds something already.
+    With `subjects` (below 1000) so many of each database, each with one clip of each class, and
+    none of the real releases' dirt; else few clips with all of it. The same bytes on every call.
+    Faces are a free portrait's, numbers are invented. Raises InputError where `output` holds
+    something already.
     """
     if output.exists() and (not output.is_dir() or any(os.scandir(output))):
         raise InputError(f"'{output}' holds something already; name a new or empty folder.")
@@ -26,7 +28,11 @@ def write_database(database: str, output: pathlib.Path) -> None:
     for name in databases:
         root = output if databases == (database,) else output / name
         root.mkdir(parents=True, exist_ok=True)
-        _WRITERS[name](root)
+        if subjects is None:
+            _PRETEND[name].write(root)
+        else:
+            face = regular.first_face(list(_PRETEND).index(name))
+            _PRETEND[name].write(root, _PRETEND[name].regular_clips(subjects), face)
     if database == "megc2019":
         _write_list(output)
 

@@ -1,8 +1,9 @@
 """A pretend SAMM: grey frames with four or five digits, a sheet below its own preamble."""
 
 import pathlib
+from collections.abc import Sequence
 
-from input_pipeline.pretend import film, workbooks
+from input_pipeline.pretend import film, regular, workbooks
 from input_pipeline.pretend.film import Film, PretendClip
 
 DATABASE = "samm"
@@ -41,10 +42,19 @@ _HEADER = ("Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame"
 _FURTHER = ("Duration", "Micro", "Action Units", "Estimated Emotion", "Objective Classes", "Notes")
 
 
-def write(root: pathlib.Path) -> None:
+def regular_clips(subjects: int) -> tuple[PretendClip, ...]:
+    """Clips without dirt, each class once a subject."""
+    return regular.clips(
+        subjects,
+        ("Anger", "Happiness", "Surprise"),
+        lambda subject, number, _: (f"{subject:03d}", f"{subject:03d}_{number}_1"),
+    )
+
+
+def write(root: pathlib.Path, clips: Sequence[PretendClip] = CLIPS, first_face: int = 12) -> None:
     """Write the pretend database into `root`."""
-    drawn = Film(DATABASE, CLIPS, first_face=12)
-    for clip in CLIPS:
+    drawn = Film(DATABASE, clips, first_face)
+    for clip in clips:
         grey = [(n, picture[..., 1]) for n, picture in drawn.frames(clip)]
         cropped = [(n, film.cropped(picture, clip)) for n, picture in grey]
         digits = 5 if clip.clip.rsplit("_", 1)[0] in _WIDE else 4
@@ -52,15 +62,15 @@ def write(root: pathlib.Path) -> None:
         inside = pathlib.Path(clip.subject, clip.clip)
         film.write_frames(root / "SAMM" / "SAMM" / inside, grey, name)
         film.write_frames(root / "SAMM_CROP" / inside, cropped, name, stray=False)
-    _write_sheet(root)
-    in_protocol = [clip for clip in CLIPS if clip.emotion != "Other"]
+    _write_sheet(root, clips)
+    in_protocol = [clip for clip in clips if clip.emotion != "Other"]
     drawn.write_tables(root, in_protocol, lambda clip: (clip.subject, clip.clip))
 
 
-def _write_sheet(root: pathlib.Path) -> None:
+def _write_sheet(root: pathlib.Path, clips: Sequence[PretendClip]) -> None:
     rows: list[list[object]] = [list(row) for row in (*_PREAMBLE, (*_HEADER, *_FURTHER))]
     values = {}
-    for place, clip in enumerate(CLIPS):
+    for place, clip in enumerate(clips):
         number = len(rows) + 1
         onset, apex, offset = (int(str(clip.cell(name))) for name in ("onset", "apex", "offset"))
         # A formula with the value that the spreadsheet program stored.

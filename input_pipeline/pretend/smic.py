@@ -1,11 +1,12 @@
 """A pretend SMIC-HS: no sheet, large bitmaps, classes in folder names, numbers of any width."""
 
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
-from input_pipeline.pretend import film
+from input_pipeline.pretend import film, regular
 from input_pipeline.pretend.film import Film, PretendClip
 
 DATABASE = "smic"
@@ -32,12 +33,22 @@ def names(clip: PretendClip) -> tuple[str, str]:
     return subject, f"{subject}_{clip.clip.split('_', 1)[1]}"
 
 
-def write(root: pathlib.Path) -> None:
+def regular_clips(subjects: int) -> tuple[PretendClip, ...]:
+    """Clips without dirt, each class once a subject."""
+    short = {"negative": "ne", "positive": "po", "surprise": "sur"}
+    return regular.clips(
+        subjects,
+        tuple(short),
+        lambda subject, _, emotion: (f"s{subject}", f"s{subject}_{short[emotion]}_01"),
+    )
+
+
+def write(root: pathlib.Path, clips: Sequence[PretendClip] = CLIPS, first_face: int = 24) -> None:
     """Write the pretend database into `root`."""
-    drawn = Film(DATABASE, CLIPS, first_face=24)
+    drawn = Film(DATABASE, clips, first_face)
     raw = root / "SMIC_all_raw" / "SMIC_all_raw" / "HS"
     cropped = root / "SMIC_all_cropped" / "HS"
-    for clip in CLIPS:
+    for clip in clips:
         # Three quarters of the size: bitmaps are large.
         full = list(drawn.frames(clip))
         frames = [(number, _smaller(picture)) for number, picture in full]
@@ -47,12 +58,12 @@ def write(root: pathlib.Path) -> None:
         faces = [] if clip.clip == _EMPTY_WHEN_CROPPED else faces
         film.write_frames(cropped / inside, faces, "reg_image{:06d}.bmp")
     # Neutral clips, and another camera's: both must be left alone.
-    first = [(n, picture[::4, ::4]) for n, picture in list(drawn.frames(CLIPS[0]))[:2]]
+    first = [(n, picture[::4, ::4]) for n, picture in list(drawn.frames(clips[0]))[:2]]
     neutral = raw / "s1" / "non_micro" / "s1_n1"
     film.write_frames(neutral, first, "image{:06d}.bmp")
     visible = raw.parent / "VIS" / "s1" / "micro" / "negative" / "s1_ne_01"
     film.write_frames(visible, first, "image{:06d}.bmp")
-    drawn.write_tables(root, CLIPS, names)
+    drawn.write_tables(root, clips, names)
 
 
 def _smaller(picture: np.ndarray) -> np.ndarray:

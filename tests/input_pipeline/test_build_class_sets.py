@@ -33,7 +33,7 @@ def test_clips_of_each_class_set_stand_beside_the_published_ones():
 def test_megc2018_is_written_by_fake_database(tmp_path, monkeypatch):
     written = []
     for name in ("casme2", "samm"):
-        monkeypatch.setitem(database._WRITERS, name, written.append)
+        monkeypatch.setattr(database._PRETEND[name], "write", written.append)
     database.write_database("megc2018", tmp_path / "raw")
     assert written == [tmp_path / "raw" / "casme2", tmp_path / "raw" / "samm"]
     # The composite list is of three classes.

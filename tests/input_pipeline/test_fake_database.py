@@ -1,7 +1,7 @@
 """Pretend databases: native layout and dirt, readable by the readers, with known true motion.
 
 Modules tried here without being imported:
-input_pipeline.pretend.film, input_pipeline.pretend.casme2, input_pipeline.pretend.casme3,
+input_pipeline.pretend.casme2, input_pipeline.pretend.casme3,
 input_pipeline.pretend.samm, input_pipeline.pretend.smic.
 """
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from input_pipeline.databases import expected_counts
 from input_pipeline.databases.reading import read_databases
-from input_pipeline.pretend import database, portraits
+from input_pipeline.pretend import database, film, portraits, regular
 
 NAME = "input_pipeline.fake_database"
 
@@ -247,3 +247,45 @@ def test_help():
     finished = run_command(NAME, "--help")
     assert finished.status == 0
     assert "--database" in finished.out
+
+
+@pytest.mark.parametrize("name", ["casme2", "samm", "smic", "casme3"])
+def test_so_many_subjects_as_asked_for_without_dirt(name, tmp_path, monkeypatch):
+    # The pictures do not matter here, and take their time.
+    face = np.full((480, 640, 3), 90, np.uint8)
+    monkeypatch.setattr(film, "_identity", lambda number: face)
+    monkeypatch.setattr(portraits, "moved", lambda face, motions: (face, None))
+    database.write_database(name, tmp_path / "raw", subjects=3)
+    result = read_databases(name, tmp_path / "raw")
+    assert result.faults == ()
+    assert result.deviations == ()
+    assert sorted(clip.label for clip in result.clips) == [0] * 3 + [1] * 3 + [2] * 3
+    assert len({clip.subject for clip in result.clips}) == 3
+    # Onset, apex, offset and their frames are there.
+    for clip in result.clips:
+        numbers = {number for number, _ in clip.frames}
+        assert {clip.onset, clip.offset} <= numbers
+
+
+def test_no_two_regular_databases_share_a_face(tmp_path, monkeypatch):
+    seen: dict[str, set[int]] = {}
+
+    def writer(name):
+        def write(root, clips, first_face):
+            drawn = film.Film(name, clips, first_face)
+            seen[name] = set(drawn._identity_of.values())
+
+        return write
+
+    for name, pretend in database._PRETEND.items():
+        monkeypatch.setattr(pretend, "write", writer(name))
+        database.write_database(name, tmp_path / name, subjects=999)
+    everyone = [number for faces in seen.values() for number in faces]
+    assert len(everyone) == len(set(everyone)) == 4 * 999
+    assert min(everyone) >= regular.FIRST_FACE
+
+
+def test_mistakes_in_subjects_are_one_line(tmp_path):
+    flags = ("--database=samm", f"--output={tmp_path / 'raw'}")
+    for number in ("1", "1000", "x"):
+        assert_mistake(run_command(NAME, *flags, f"--subjects={number}"), "--subjects")
