@@ -78,7 +78,7 @@ def shadowing() -> list[pathlib.Path]:
     """Folders (or files) that `python -m` started here takes for NAMES instead of ours."""
     here = [] if sys.flags.safe_path else [_current_folder()]
     places = (_place(name, [*here, *sys.path]) for name in NAMES)
-    return [place for place in places if _is_foreign(place)]
+    return [place for place in places if place and _is_foreign(place)]
 
 
 def prefer_own() -> list[pathlib.Path]:

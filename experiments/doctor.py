@@ -114,7 +114,7 @@ def start() -> None:
         from input_pipeline.core.errors import InputError
     except ImportError as error:
         print(
-            f"{_NAME}: error: not even this command can start ({error}); from the checkout run: "
+            f"{_NAME}: error: this command cannot start ({error}); from the checkout run: "
             "python -m pip install -c constraints.txt -e .",
             file=sys.stderr,
         )
