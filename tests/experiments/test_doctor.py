@@ -1,4 +1,7 @@
-"""experiments.doctor as a command: exit statuses, faults of JAX, the trial."""
+"""experiments.doctor as a command: exit statuses, faults of JAX, the trial.
+
+The trial is experiments.health.trial, its training experiments.health.tiny_training.
+"""
 
 import os
 import signal
