@@ -9,10 +9,13 @@ import os
 import pathlib
 import runpy
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 ROOT = pathlib.Path(__file__).absolute().parents[1]
-NAMES = ("experiments", "input_pipeline")
+# Each with a module that lies in it.
+_INSIDE = {"experiments": "experiments.run", "input_pipeline": "input_pipeline.core"}
+NAMES = tuple(_INSIDE)
 # The module that each script runs as `python -m` does.
 SCRIPTS = {
     "ahmsa-ablation": "experiments.ablation",
@@ -59,25 +62,23 @@ def main() -> None:
         print(f"{script}: error: {error}", file=sys.stderr)
         sys.exit(2)
     if shadowing:
-        print(f"{script}: note: {warning(shadowing)}", file=sys.stderr)
+        print(f"{script}: note: {warning(shadowing)}.", file=sys.stderr)
     runpy.run_module(SCRIPTS[script], run_name="__main__", alter_sys=True)
 
 
 def warning(shadowing: Sequence[pathlib.Path]) -> str:
     """What to say of the folders that shadowing() gave: one sentence, and what to do."""
-    named = " and ".join(f"'{path}'" for path in shadowing)
-    modules = " and ".join(dict.fromkeys(f"`python -m {path.stem}...`" for path in shadowing))
+    named = " and ".join(f"`python -m {path.stem}...` finds '{path}'" for path in shadowing)
     return (
-        f"{named} has the name of a package of this project, and {modules} from here finds it "
-        f"instead of '{ROOT}'; rename it, start elsewhere, take it off PYTHONPATH, or keep to the "
-        "ahmsa- scripts, which run this project's."
+        f"started here, {named} instead of this project's in '{ROOT}'; rename that, start "
+        "elsewhere, take it off PYTHONPATH, or keep to the ahmsa- scripts, which run this project's"
     )
 
 
 def shadowing() -> list[pathlib.Path]:
     """Folders (or files) that `python -m` started here takes for NAMES instead of ours."""
     here = [] if sys.flags.safe_path else [_current_folder()]
-    places = (_place(name, [*here, *sys.path]) for name in NAMES)
+    places = (_place(name, [*here, *sys.path], everywhere=True) for name in NAMES)
     return [place for place in places if place and _is_foreign(place)]
 
 
@@ -88,8 +89,10 @@ def prefer_own() -> list[pathlib.Path]:
     """
     for name in NAMES:
         module = sys.modules.get(name)
-        place = _place_of(module.__spec__) if module and module.__spec__ else None
-        if _is_foreign(place):
+        spec = module.__spec__ if module else None
+        place = _place_of(spec)
+        # A folder without __init__.py says nothing of where its modules come from.
+        if spec and spec.origin and _is_foreign(place):
             raise ShadowedError(
                 f"'{place}' is loaded already under the name {name}, which is a package of this "
                 f"project too ('{ROOT / name}'); rename it, or take what loads it off PYTHONPATH."
@@ -102,7 +105,7 @@ def prefer_own() -> list[pathlib.Path]:
     if found:
         # Children started by `python -m` take no folder from where they are started.
         os.environ["PYTHONSAFEPATH"] = "1"
-    if any(_is_foreign(_place(name, sys.path)) for name in NAMES):
+    if any(_is_foreign(_place(name, sys.path, everywhere=True)) for name in NAMES):
         _put_before_others()
     return found
 
@@ -122,8 +125,29 @@ def _put_before_others() -> None:
     os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{variable}" if variable else str(ROOT)
 
 
-def _place(name: str, path: Iterable[str]) -> pathlib.Path | None:
-    return _place_of(importlib.machinery.PathFinder.find_spec(name, list(path)))
+def _place(name: str, path: Sequence[str], *, everywhere: bool = False) -> pathlib.Path | None:
+    """Where Python would find a name on a path; with `everywhere` by an editable install too."""
+    finders = sys.meta_path if everywhere else [importlib.machinery.PathFinder]
+    kept = sys.path
+    # An editable install asks Python's path itself, or none.
+    sys.path = list(path)
+    try:
+        spec = _asked(finders, name, None)
+        if everywhere and spec and spec.origin is None:
+            # What a folder without __init__.py lacks may still be found by an editable install.
+            inside = _asked(finders, _INSIDE[name], list(spec.submodule_search_locations or ()))
+            if inside and (place := _place_of(inside)):
+                return place.parent
+        return _place_of(spec)
+    finally:
+        sys.path = kept
+
+
+def _asked(
+    finders: Sequence[Any], name: str, path: list[str] | None
+) -> importlib.machinery.ModuleSpec | None:
+    found = (finder.find_spec(name, path) for finder in finders)
+    return next((spec for spec in found if spec is not None), None)
 
 
 def _place_of(spec: importlib.machinery.ModuleSpec | None) -> pathlib.Path | None:

@@ -54,6 +54,6 @@ def _verdict(parts: Mapping[str, Sequence[Line]]) -> str:
     counts = {state: states.count(state) for state in State}
     first = "something installed does not work" if failed(parts) else "what is installed works"
     return (
-        f"{first}: {counts[State.FAILED]} failed, {counts[State.WARNING]} warnings, "
-        f"{counts[State.MISSING]} missing"
+        f"{first}: failed {counts[State.FAILED]}, warnings {counts[State.WARNING]}, "
+        f"missing {counts[State.MISSING]}"
     )

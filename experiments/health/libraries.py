@@ -150,10 +150,13 @@ def _extra_line(name: str, extra: Extra, missing: list[str]) -> Line:
             for part in missing:
                 extras.folder_of(part)
         except InputError as error:
-            mend = str(error)
-    if name == "cuda12":
-        mend = f"{mend}, where there is such a GPU"
+            mend = command_in(error)
     return Line(State.MISSING, f"{shown}: {releases} not installed", mend)
+
+
+def command_in(error: InputError) -> str:
+    """The command that extras tells of; all that it says where none helps on this Python."""
+    return extras.INSTALL if extras.INSTALL in str(error) else str(error)
 
 
 def _broken(names: list[str]) -> dict[str, str]:

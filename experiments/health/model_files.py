@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
+from experiments.health.libraries import command_in
 from experiments.health.lines import Line, State, install
 from input_pipeline.core import extras
 from input_pipeline.core.errors import InputError
@@ -48,7 +49,7 @@ def _line(model: ModelFile) -> Line:
     try:
         path = extras.folder_of(model.library) / model.place
     except InputError as error:
-        return Line(State.MISSING, f"{name}: {model.library} is not installed", str(error))
+        return Line(State.MISSING, f"{name}: {model.library} is not installed", command_in(error))
     if not path.is_file():
         return Line(State.FAILED, f"{name}: {model.library} lacks it", again)
     try:

@@ -1,5 +1,6 @@
 """Console scripts run this project's commands, whatever folders of the user's have their names."""
 
+import importlib.machinery
 import os
 import pathlib
 import subprocess
@@ -63,7 +64,8 @@ def test_a_script_works_and_names_the_shadowing_folders(tmp_path, on_path):
     done = run_script("ahmsa-report", "--workdir=", folder=tmp_path, cwd=cwd, path=path)
     note, error = done.stderr.splitlines()
     assert note.startswith("ahmsa-report: note: ")
-    assert f"'{taken / 'experiments'}' and '{taken / 'input_pipeline'}'" in note
+    for name in console.NAMES:
+        assert f"`python -m {name}...` finds '{taken / name}'" in note
     # The command itself was reached.
     assert error.startswith("experiments.report: error: --workdir is missing")
     assert done.returncode == 2
@@ -110,13 +112,30 @@ def test_names_that_lead_to_ours_shadow_nothing(tmp_path, monkeypatch):
     assert console.shadowing() == []
 
 
+class Editable:
+    """A finder as an editable install brings one along."""
+
+    @staticmethod
+    def find_spec(name, path, target=None):
+        inside = path is not None
+        where = ROOT / name.partition(".")[0] if inside else ROOT
+        return importlib.machinery.PathFinder.find_spec(name, [str(where)])
+
+
 def test_a_file_and_a_folder_without_init_are_seen(tmp_path, monkeypatch):
-    # What an editable install finds last, since its finder comes after the path.
     (tmp_path / "experiments").mkdir()
     (tmp_path / "input_pipeline.py").write_text("")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(sys, "meta_path", [importlib.machinery.PathFinder])
     assert console.shadowing() == [tmp_path / "experiments", tmp_path / "input_pipeline.py"]
+    # An editable install that is asked first finds ours all the same.
+    monkeypatch.setattr(sys, "meta_path", [Editable, importlib.machinery.PathFinder])
+    assert console.shadowing() == []
+    # Asked last, it finds what the folder without __init__.py lacks.
+    monkeypatch.setattr(sys, "meta_path", [importlib.machinery.PathFinder, Editable])
+    assert console.shadowing() == [tmp_path / "input_pipeline.py"]
+    monkeypatch.setattr(sys, "meta_path", [importlib.machinery.PathFinder])
     # Python takes a whole package anywhere on the path before a folder without __init__.py.
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(ROOT)])
     assert console.shadowing() == [tmp_path / "input_pipeline.py"]
@@ -136,7 +155,7 @@ def test_ours_goes_before_the_foreign_entry_alone(tmp_path, monkeypatch):
 def test_what_is_loaded_already_or_not_there_is_an_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["/anywhere/ahmsa-loso"])
     place = foreign(tmp_path, "experiments") / "experiments" / "__init__.py"
-    spec = console.importlib.machinery.ModuleSpec("experiments", None, origin=str(place))
+    spec = importlib.machinery.ModuleSpec("experiments", None, origin=str(place))
     spec.submodule_search_locations = [str(place.parent)]
     with monkeypatch.context() as inside:
         inside.setitem(sys.modules, "experiments", type(sys)("experiments"))

@@ -103,7 +103,7 @@ def test_what_works_exits_0_and_a_missing_extra_is_a_line():
     finished = run_command(NAME, prepare=without_torch)
     told = block_of(finished)
     assert finished.status == 0, told
-    assert "\nwhat is installed works: 0 failed" in told
+    assert "\nwhat is installed works: failed 0" in told
     assert "missing  extra baselines, to compare with PyTorch: torch not installed\n" in told
     assert "-> python -m pip install -c constraints.txt -e '.[baselines]'\n" in told
     for step in ("devices: 1 x cpu (cpu)", "compile: AHMSA-Net of width 12", "train: 20 epochs"):
@@ -128,7 +128,7 @@ def test_what_does_not_work_exits_3_and_the_rest_is_told(fault, line):
     told = block_of(finished)
     assert finished.status == 3, told
     assert f"  {line}" in told
-    assert "\nsomething installed does not work: 1 failed" in told
+    assert "\nsomething installed does not work: failed 1" in told
     assert "  ok       Python 3." in told
 
 
