@@ -113,13 +113,15 @@ def prefer_own() -> list[pathlib.Path]:
 def _put_before_others() -> None:
     """Put ROOT on the path before the first entry that holds another package of the names.
 
-    Not always in front: installed packages would then come before Python's own library.
+    Not always in front: installed packages would then come before Python's own library. Another
+    project's editable install is asked after the whole path.
     """
-    index = next(
+    taken = (
         index
         for index, entry in enumerate(sys.path)
         if any(_is_foreign(_place(name, [entry])) for name in NAMES)
     )
+    index = next(taken, len(sys.path))
     sys.path.insert(index, str(ROOT))
     variable = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{variable}" if variable else str(ROOT)

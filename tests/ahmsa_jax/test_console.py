@@ -152,6 +152,25 @@ def test_ours_goes_before_the_foreign_entry_alone(tmp_path, monkeypatch):
     assert os.environ["PYTHONPATH"] == os.pathsep.join([str(ROOT), taken])
 
 
+def test_ours_goes_before_another_project_s_editable_install(tmp_path, monkeypatch):
+    taken = foreign(tmp_path / "theirs", "experiments")
+
+    class Theirs:
+        @staticmethod
+        def find_spec(name, path, target=None):
+            return importlib.machinery.PathFinder.find_spec(name, [str(taken)])
+
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    monkeypatch.setattr(sys, "path", ["nothing"])
+    monkeypatch.setattr(sys, "meta_path", [importlib.machinery.PathFinder, Theirs])
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    assert console.prefer_own() == [taken / "experiments"]
+    assert sys.path == ["nothing", str(ROOT)]
+    assert console.shadowing() == []
+
+
 def test_what_is_loaded_already_or_not_there_is_an_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["/anywhere/ahmsa-loso"])
     place = foreign(tmp_path, "experiments") / "experiments" / "__init__.py"
