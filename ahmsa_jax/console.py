@@ -16,6 +16,8 @@ ROOT = pathlib.Path(__file__).absolute().parents[1]
 # Each with a module that lies in it.
 _INSIDE = {"experiments": "experiments.run", "input_pipeline": "input_pipeline.core"}
 NAMES = tuple(_INSIDE)
+# What prefer_own() found in this process; once it has mended the path, shadowing() may not.
+NOTICED: list[pathlib.Path] = []
 # The module that each script runs as `python -m` does.
 SCRIPTS = {
     "ahmsa-ablation": "experiments.ablation",
@@ -102,6 +104,7 @@ def prefer_own() -> list[pathlib.Path]:
                 f"the package {name} does not lie in '{ROOT}'; install the project again."
             )
     found = shadowing()
+    NOTICED.extend(found)
     if found:
         # Children started by `python -m` take no folder from where they are started.
         os.environ["PYTHONSAFEPATH"] = "1"

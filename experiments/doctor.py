@@ -106,8 +106,10 @@ def start() -> None:
         with contextlib.suppress(ImportError):
             from ahmsa_jax import console
 
-            with contextlib.suppress(console.ShadowedError):
+            try:
                 console.prefer_own()
+            except console.ShadowedError as error:
+                print(f"{_NAME}: note: {error}", file=sys.stderr)
         from absl import flags
 
         from input_pipeline.core import command

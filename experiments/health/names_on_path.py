@@ -6,7 +6,7 @@ from experiments.health.lines import Line, State
 
 def check() -> list[Line]:
     """A warning for folders that `python -m` started here takes for packages of this project."""
-    shadowing = console.shadowing()
+    shadowing = list(dict.fromkeys([*console.NOTICED, *console.shadowing()]))
     if not shadowing:
         names = " and ".join(console.NAMES)
         return [Line(State.OK, f"`python -m` finds {names} in '{console.ROOT}'")]

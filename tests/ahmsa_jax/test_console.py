@@ -18,6 +18,11 @@ SCRIPT = "import sys\nfrom ahmsa_jax.console import main\nsys.exit(main())\n"
 FOREIGN = "raise SystemExit('the foreign package was run')\n"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_noticed_before(monkeypatch):
+    monkeypatch.setattr(console, "NOTICED", [])
+
+
 def run_script(name, *words, folder, cwd, path=()):
     """Run a script as installed in `folder`/bin, started in `cwd` with `path` on PYTHONPATH."""
     file = folder / "bin" / name
@@ -169,6 +174,7 @@ def test_ours_goes_before_another_project_s_editable_install(tmp_path, monkeypat
     assert console.prefer_own() == [taken / "experiments"]
     assert sys.path == ["nothing", str(ROOT)]
     assert console.shadowing() == []
+    assert console.NOTICED == [taken / "experiments"]
 
 
 def test_what_is_loaded_already_or_not_there_is_an_error(tmp_path, monkeypatch, capsys):

@@ -14,6 +14,7 @@ import tomllib
 import numpy as np
 from command_runner import ROOT
 
+from ahmsa_jax import console
 from experiments.health import (
     apart,
     block,
@@ -203,6 +204,7 @@ def test_a_broken_library_fails(monkeypatch):
 
 def test_a_shadowing_folder_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(console, "NOTICED", [])
     assert [line.state for line in names_on_path.check()] == [State.OK]
     (tmp_path / "input_pipeline").mkdir()
     (tmp_path / "input_pipeline" / "__init__.py").touch()
@@ -211,6 +213,10 @@ def test_a_shadowing_folder_is_a_warning(tmp_path, monkeypatch):
     assert line.state is State.WARNING
     assert f"`python -m input_pipeline...` finds '{tmp_path / 'input_pipeline'}'" in line.found
     assert "ahmsa- scripts" in line.mend
+    # Mended since, as a script does; told all the same.
+    monkeypatch.setattr(console, "NOTICED", [tmp_path / "input_pipeline"])
+    monkeypatch.chdir(ROOT)
+    assert names_on_path.check() == [line]
 
 
 def test_versions_name_project_python_system_and_variables(monkeypatch):
