@@ -174,7 +174,7 @@ def test_ours_goes_before_another_project_s_editable_install(tmp_path, monkeypat
     assert console.prefer_own() == [taken / "experiments"]
     assert sys.path == ["nothing", str(ROOT)]
     assert console.shadowing() == []
-    assert console.NOTICED == [taken / "experiments"]
+    assert [taken / "experiments"] == console.NOTICED
 
 
 def test_what_is_loaded_already_or_not_there_is_an_error(tmp_path, monkeypatch, capsys):
