@@ -34,7 +34,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
     "experiments": (
         ("run",),
         ("baselines", "classical_methods", "weighing"),
-        ("files",),
+        ("files", "health"),
         ("schedule", "scores"),
         ("cluster", "timing"),
         ("measuring", "recording"),

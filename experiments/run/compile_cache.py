@@ -21,6 +21,7 @@ import filelock
 import jax
 
 from ahmsa_jax.config import ConfigError
+from experiments.run import cache_folder
 
 MOST_BYTES = 2 * 2**30
 # JAX's variable for the same; a user's own setting wins over our default.
@@ -45,7 +46,7 @@ def use(wanted: str | None) -> None:
     if wanted == "off":
         jax.config.update("jax_enable_compilation_cache", False)
         return
-    base = pathlib.Path(wanted).expanduser() if wanted else _users_folder()
+    base = pathlib.Path(wanted).expanduser() if wanted else cache_folder.users_folder()
     folder = base / f"{_processor()}-jaxlib-{importlib.metadata.version('jaxlib')}"
     if reason := _unusable(folder) or _odd_entry(folder):
         _note(folder, reason)
@@ -67,13 +68,6 @@ def hits() -> int:
 def _count(event: str, **_: str | int) -> None:
     global _hits
     _hits += event == _HIT
-
-
-def _users_folder() -> pathlib.Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The standard asks that a relative path be ignored.
-    folder = pathlib.Path(base) if os.path.isabs(base) else pathlib.Path("~/.cache").expanduser()
-    return folder / "ahmsa-jax" / "programs"
 
 
 def _processor() -> str:

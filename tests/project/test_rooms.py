@@ -20,6 +20,7 @@ COMMANDS = {
         "classical",
         "compare",
         "convert_weights",
+        "doctor",
         "evaluate",
         "jitter",
         "kill_test",

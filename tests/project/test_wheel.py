@@ -13,6 +13,8 @@ import pytest
 from command_runner import ROOT
 from test_golden import assert_same_bytes, probabilities
 
+from ahmsa_jax import console
+
 COMMANDS = sorted(
     f"{package}.{path.stem}"
     for package in ("input_pipeline", "experiments")
@@ -92,6 +94,15 @@ def test_every_command_has_its_help(installed):
         done = installed("-m", name, "--help")
         assert done.returncode == 0, (name, done.stderr)
         assert f"usage: python -m {name}" in done.stdout
+
+
+def test_console_scripts_are_installed(installed):
+    # The folder of the environment's python, which knows its scripts by their entry points.
+    shown = installed("-c", "import sys; print(sys.prefix)")
+    folder = pathlib.Path(shown.stdout.strip()) / "bin"
+    assert {path.name for path in folder.glob("ahmsa-*")} == set(console.SCRIPTS)
+    done = installed(folder / "ahmsa-report", "--help")
+    assert "usage: python -m experiments.report" in done.stdout, done.stderr
 
 
 def test_a_pretend_database_is_written_and_built(installed, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from command_runner import assert_mistake, run_command
 from small_runs import KEYS, SHALLOW
 
-from experiments.run import compile_cache
+from experiments.run import cache_folder, compile_cache
 
 TINY = (*SHALLOW, "--epochs=1", f"--subjects={','.join(KEYS[:2])}")
 
@@ -86,10 +86,10 @@ def test_half_written_programs_are_dropped_and_others_kept(tmp_path):
 
 def test_the_default_lies_below_the_users_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert compile_cache._users_folder() == tmp_path / "ahmsa-jax" / "programs"
+    assert cache_folder.users_folder() == tmp_path / "ahmsa-jax" / "programs"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert compile_cache._users_folder() == tmp_path / ".cache" / "ahmsa-jax" / "programs"
+    assert cache_folder.users_folder() == tmp_path / ".cache" / "ahmsa-jax" / "programs"
 
 
 def test_an_empty_folder_name_is_a_mistake():
