@@ -195,6 +195,12 @@ def sinusoid(tokens: int, width: int) -> torch.Tensor:
     return torch.where(channel_D % 2 == 0, angle_TxD.sin(), angle_TxD.cos()).float()
 
 
+def _normalised(x: torch.Tensor) -> torch.Tensor:
+    """Pictures (..., C, P, P) in 0..1 by ImageNet's mean and deviation."""
+    mean, deviation = (x.new_tensor(values).reshape(3, 1, 1) for values in (_MEAN, _DEVIATION))
+    return (x - mean) / deviation
+
+
 class TorchHSTA(nn.Module):
     """The network: frames (B, 8, S, S, 3) uint8 -> logits (B, K).
 
@@ -232,15 +238,15 @@ class TorchHSTA(nn.Module):
     ) -> torch.Tensor:
         """Return logits (B, classes)."""
         side = self.config.shape.pixels
-        pixels = torch_frames.pictures(frames_BxFxSxSxC, side) / 255
-        mean, deviation = (pixels.new_tensor(x).reshape(3, 1, 1) for x in (_MEAN, _DEVIATION))
-        pixels_BxFxCxPxP = (pixels - mean) / deviation
+        pixels_BxFxCxPxP = _normalised(torch_frames.pictures(frames_BxFxSxSxC, side) / 255)
         video = pixels_BxFxCxPxP[:, : BRANCH_FRAMES[VIDEO]]
         special = pixels_BxFxCxPxP[:, [torch_frames.ONSET, torch_frames.APEX]]
         if self.config.special == "flow":
             if flow_BxSxSxC is None:
                 raise TypeError("the special branch sees the flow, and none was given.")
-            special = torch_frames.min_max(torch_frames.flow(flow_BxSxSxC, side)).unsqueeze(1)
+            flow_BxCxPxP = torch_frames.min_max(torch_frames.flow(flow_BxSxSxC, side))
+            # As one picture, like the frames.
+            special = _normalised(flow_BxCxPxP).unsqueeze(1)
         z = [self._tokens(branch, x) for branch, x in ((SPECIAL, special), (VIDEO, video))]
         for module in self.blocks:
             z = module(*z)

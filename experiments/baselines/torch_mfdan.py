@@ -78,9 +78,7 @@ class FlowDrivenLayer(nn.Module):
         self.mlp = FeedForward(width)
         self.norm2 = nn.LayerNorm(width, _EPS)
 
-    def forward(
-        self, z_BxGxGxD: torch.Tensor, flow_BxGxGxD: torch.Tensor | None
-    ) -> torch.Tensor:
+    def forward(self, z_BxGxGxD: torch.Tensor, flow_BxGxGxD: torch.Tensor | None) -> torch.Tensor:
         """Map (B, G, G, D) to the same shape, guided by the flow's tokens where they are given."""
         z_BxGxGxD = self.norm1(self.attn(z_BxGxGxD, flow_BxGxGxD)) + z_BxGxGxD
         return self.norm2(self.mlp(z_BxGxGxD)) + z_BxGxGxD
@@ -111,7 +109,12 @@ class FlowEncoder(nn.Module):
         self.pools = []
         for number, parts in enumerate(config.encoder, 1):
             convolution = nn.Conv2d(
-                channels, parts.filters, parts.side, parts.stride, parts.padding, groups=parts.groups
+                channels,
+                parts.filters,
+                parts.side,
+                parts.stride,
+                parts.padding,
+                groups=parts.groups,
             )
             self.add_module(f"conv{number}", convolution)
             self.pools.append((parts.pool, parts.pool_stride))

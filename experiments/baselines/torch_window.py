@@ -93,9 +93,7 @@ class WindowAttention(nn.Module):
         added_WxHxTxT = table_HxTxT + mask_WxTxT[:, None]
         if self.training and self.dropkey:
             tokens = table_HxTxT.shape[-1]
-            draw = torch.rand(
-                windows_of_all, self.heads, tokens, tokens, device=table_HxTxT.device
-            )
+            draw = torch.rand(windows_of_all, self.heads, tokens, tokens, device=table_HxTxT.device)
             added_WxHxTxT = added_WxHxTxT + (draw < self.dropkey) * _LOST
         return added_WxHxTxT
 
