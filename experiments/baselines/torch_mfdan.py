@@ -108,14 +108,8 @@ class FlowEncoder(nn.Module):
         channels, size = 3, config.shape.pixels
         self.pools = []
         for number, parts in enumerate(config.encoder, 1):
-            convolution = nn.Conv2d(
-                channels,
-                parts.filters,
-                parts.side,
-                parts.stride,
-                parts.padding,
-                groups=parts.groups,
-            )
+            shape = (channels, parts.filters, parts.side, parts.stride, parts.padding)
+            convolution = nn.Conv2d(*shape, groups=parts.groups)
             self.add_module(f"conv{number}", convolution)
             self.pools.append((parts.pool, parts.pool_stride))
             channels, size = parts.filters, parts.sizes(size)[1]

@@ -48,6 +48,9 @@ def shift_mask(grid: int, shift: int) -> torch.Tensor:
 class WindowAttention(nn.Module):
     """Attention of the image's tokens, and of the flow's queries to the image's keys, summed."""
 
+    mask: torch.Tensor  # (N, T, T), or zeros (1, 1, 1)
+    index: torch.Tensor  # (T, T)
+
     def __init__(self, config: MFDANConfig, block: int, shifted: bool) -> None:
         super().__init__()
         width, self.heads = config.widths[block], config.shape.heads[block]
@@ -88,8 +91,7 @@ class WindowAttention(nn.Module):
     def bias(self, windows_of_all: int) -> torch.Tensor:
         """What both attentions add to their logits, (W, H, T, T): places, shift and lost keys."""
         table_HxTxT = self.relative_position_bias_table[self.index].permute(2, 0, 1)
-        mask_NxTxT = self.mask
-        mask_WxTxT = mask_NxTxT.repeat(windows_of_all // mask_NxTxT.shape[0], 1, 1)
+        mask_WxTxT = self.mask.repeat(windows_of_all // self.mask.shape[0], 1, 1)
         added_WxHxTxT = table_HxTxT + mask_WxTxT[:, None]
         if self.training and self.dropkey:
             tokens = table_HxTxT.shape[-1]

@@ -27,10 +27,10 @@ def inputs(config, count=2):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"depths": (1, 2), "modules": 2},
+        {"depths": (1, 2)},
         {"depths": (1, 1), "csta": "off"},
         {"depths": (2, 2), "special": "flow"},
-        {"depths": (1, 2), "usta": "described"},
+        {"depths": (1, 1), "usta": "described", "modules": 2},
         {"depths": (1, 1), "usta": "described", "special": "flow", "csta": "off"},
     ],
     ids=["published", "no_csta", "flow", "described", "described_flow"],
