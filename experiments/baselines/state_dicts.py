@@ -52,6 +52,15 @@ _ENDS = {
     "head/kernel": "mlp_head.2.weight",
     "head/bias": "mlp_head.2.bias",
 }
+# Swin's names of MFDAN's parts, by patterns in a row.
+_SWIN_PARTS = (
+    (r"^block_(\d)_layer_(\d)\.", r"layers.\1.blocks.\2."),
+    (r"\.attention\.", ".attn."),
+    (r"\.bias_table$", ".relative_position_bias_table"),
+    (r"\.(fc\d)\.(?=\w+$)", r".mlp.\1."),
+    (r"^(flow_)?embed\.merging_(\d)\.", r"\1downsamples.\2."),
+    (r"^(flow_)?embed\.", r"\1patch_embed."),
+)
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 
 
@@ -70,6 +79,21 @@ def htnet_name(path: str) -> str:
     if found := re.fullmatch(r"level_(\d+)_pos_emb", path):
         return f"layers.{found[1]}.0.pos_emb"
     return _ENDS[path]
+
+
+def hsta_name(path: str) -> str:
+    """The published name of a part of HSTA: there each number is a step of its own."""
+    *parts, leaf = re.sub(r"_(?=\d)", ".", path).split("/")
+    return ".".join([*parts, _LEAVES.get(leaf, leaf)])
+
+
+def mfdan_name(path: str) -> str:
+    """The twin's name of a part of MFDAN, in the manner of Swin Transformer v1."""
+    *parts, leaf = path.split("/")
+    name = ".".join([*parts, _LEAVES.get(leaf, leaf)])
+    for ours, theirs in _SWIN_PARTS:
+        name = re.sub(ours, theirs, name)
+    return name
 
 
 def flax_shapes(config: NetworkConfig) -> Shapes:
@@ -108,7 +132,10 @@ def to_torch(params: Arrays, name_of: NameOf, shapes: Shapes) -> dict[str, np.nd
     """The arrays of a state dict with these shapes that compute what the Flax parameters do."""
     state = {}
     for name, paths in _paths_by_name(params, name_of).items():
-        turned = [params[path].transpose(_torch_axes(params[path].shape)) for path in paths]
+        turned = []
+        for path in paths:
+            flax_shape = _spread(path, params[path].shape, shapes[name])
+            turned.append(params[path].reshape(flax_shape).transpose(_torch_axes(path, flax_shape)))
         state[name] = np.concatenate(turned).reshape(shapes[name]).astype(np.float32)
     return dict(sorted(state.items()))
 
@@ -118,9 +145,11 @@ def from_torch(state: Arrays, name_of: NameOf, shapes: Shapes) -> dict[str, np.n
     params = {}
     for name, paths in _paths_by_name(shapes, name_of).items():
         for path, value in zip(paths, np.split(state[name], len(paths)), strict=True):
-            axes = _torch_axes(shapes[path])
-            turned = value.reshape([shapes[path][axis] for axis in axes])
-            params[path] = np.array(turned.transpose(np.argsort(axes)), order="C")
+            flax_shape = _spread(path, shapes[path], value.shape)
+            axes = _torch_axes(path, flax_shape)
+            turned = value.reshape([flax_shape[axis] for axis in axes])
+            flax = turned.transpose(np.argsort(axes)).reshape(shapes[path])
+            params[path] = np.array(flax, order="C")
     return dict(sorted(params.items()))
 
 
@@ -132,6 +161,19 @@ def _paths_by_name(paths: Iterable[str], name_of: NameOf) -> dict[str, list[str]
     return found
 
 
-def _torch_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _spread(path: str, shape: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
+    """A convolution that is a matrix of patches on the Flax side: (3 * 3 * in, out) ->
+    (3, 3, in, out)."""
+    if path.endswith("/kernel") and len(shape) == 2 and len(theirs) > 3:
+        return (*theirs[2:], theirs[1], shape[1])
+    return shape
+
+
+def _torch_axes(path: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """(3, 3, in, out) -> (out, in, 3, 3), (in, out) -> (out, in)."""
-    return (3, 2, 0, 1) if len(shape) == 4 else tuple(reversed(range(len(shape))))
+    if path.endswith("/bias_table"):
+        return (0, 1)
+    if len(shape) < 4:
+        return tuple(reversed(range(len(shape))))
+    *window, _, _ = range(len(shape))
+    return (len(shape) - 1, len(shape) - 2, *window)

@@ -14,12 +14,16 @@ from torch import nn
 
 from ahmsa_jax.config import NetworkConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.hsta import HSTAConfig
 from ahmsa_jax.networks.htnet import HTNetConfig
+from ahmsa_jax.networks.mfdan import MFDANConfig
 from ahmsa_jax.networks.small import SmallConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.baselines import state_dicts, torch_ahmsa
 from experiments.baselines.torch_ahmsa import Form
+from experiments.baselines.torch_hsta import TorchHSTA
 from experiments.baselines.torch_htnet import TorchHTNet
+from experiments.baselines.torch_mfdan import TorchMFDAN
 from experiments.baselines.torch_small import TorchSmall
 from experiments.baselines.torch_ststnet import TorchSTSTNet
 
@@ -43,11 +47,13 @@ TWINS: dict[type, Twin] = {
     HTNetConfig: Twin(lambda config, form: TorchHTNet(config), state_dicts.htnet_name),
     STSTNetConfig: Twin(lambda config, form: TorchSTSTNet(config), state_dicts.same_name),
     SmallConfig: Twin(lambda config, form: TorchSmall(config), state_dicts.same_name),
+    HSTAConfig: Twin(lambda config, form: TorchHSTA(config), state_dicts.hsta_name),
+    MFDANConfig: Twin(lambda config, form: TorchMFDAN(config), state_dicts.mfdan_name),
 }
 
 
 def build(config: NetworkConfig, form: Form = "eager") -> nn.Module:
-    """The twin with PyTorch's own initial parameters: maps (B, 28, 28, 3) -> logits (B, K)."""
+    """The twin with initial parameters of its own: the network's inputs -> logits (B, K)."""
     return TWINS[type(config)].build(config, form)
 
 
