@@ -12,7 +12,6 @@ from absl import flags
 from ahmsa_jax.config import ConfigError, plain
 from experiments.baselines import torch_extra
 from experiments.files import fold_weights
-from experiments.run import exclusions
 from experiments.run import flags as run_flags
 from input_pipeline.core import command, tasks
 from input_pipeline.core.errors import InputError
@@ -38,7 +37,6 @@ def main() -> int:
     if values.to == "torch" and not (values.classes or values.dataset):
         told = fold_weights.load(paths[0]).model_config.get("num_classes", count)
         count = told if isinstance(told, int) else count
-    exclusions.refuse_networks_of_frames(values.model, "has no state dict here")
     config, _, _ = run_flags.settings(values, "", {"num_classes": count})
     # JAX takes a second to load; help and mistakes do without.
     from experiments.files import given_weights

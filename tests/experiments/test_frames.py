@@ -106,6 +106,24 @@ def test_no_held_out_picture_is_read_in_training(model, tmp_path):
     assert changed["011"] > 1e-5
 
 
+@pytest.mark.parametrize("model", sorted(NETWORK))
+def test_weights_go_to_pytorch_and_back(model, tmp_path):
+    there, back = tmp_path / "torch", tmp_path / "back"
+    words = ("experiments.convert_weights", f"--model={model}", "--size=tiny", *NETWORK[model][:1])
+    source = shared(model) / "run" / "weights" / "seed-0"
+    for name, start, end in (("torch", source, there), ("safetensors", there, back)):
+        flags = (f"--to={name}", f"--weights_dir={start}", f"--output={end}")
+        finished = run_command(*words, *flags)
+        assert finished.status == 0, finished.err
+    names = sorted(path.name for path in source.iterdir())
+    assert sorted(path.name for path in (back / "seed-0").iterdir()) == names
+    for name in names:
+        first, second = (fold_weights.load(f / name).params for f in (source, back / "seed-0"))
+        assert first.keys() == second.keys()
+        for path, leaf in first.items():
+            np.testing.assert_array_equal(second[path], leaf)
+
+
 def test_frames_stay_as_they_are_stored():
     made = clips()
     (view,) = Preparation().views(made)
