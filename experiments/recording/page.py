@@ -72,7 +72,7 @@ _IMPOSSIBLE = """
 The UAR over all clips is the mean over classes of recalls that the databases' recalls
 determine, weighed by their clips of the class; with a database's UAR given, the largest share
 it can add puts its recalls where it has most of a class
-(`experiments/recording/impossible.py`). A composite figure beyond the bound was not computed
+(`experiments/scores/attainable.py`). A composite figure beyond the bound was not computed
 from the predictions that gave the three columns.
 """
 _CONTRADICTED = """

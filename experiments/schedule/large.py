@@ -1,9 +1,13 @@
 """Networks too large to try on a CPU: what a dry run says of them without compiling anything."""
 
+from typing import TYPE_CHECKING
+
 from ahmsa_jax.networks.arithmetic import forward_products
-from experiments.run.request import Run
 from experiments.schedule import plan
 from experiments.schedule.memory import Device
+
+if TYPE_CHECKING:
+    from experiments.run.request import Run
 
 # Operations of a training step, multiplications and additions counted apart.
 MOST_FLOP = 1e12
@@ -11,19 +15,19 @@ MOST_FLOP = 1e12
 _FLOP_PER_PRODUCT = 6
 
 
-def step_flop(run: Run) -> float:
+def step_flop(run: "Run") -> float:
     """Operations of one fold's training step."""
     rows = run.train_config.batch_size
     products = sum(forward_products(run.network_config).values())
     return float(_FLOP_PER_PRODUCT * products * rows)
 
 
-def is_too_large(run: Run, device: Device) -> bool:
+def is_too_large(run: "Run", device: Device) -> bool:
     """Whether a dry run here neither allocates nor runs the network."""
     return device.platform == "cpu" and step_flop(run) > MOST_FLOP
 
 
-def describe(run: Run, available: int) -> list[str]:
+def describe(run: "Run", available: int) -> list[str]:
     """Lines on memory and arithmetic, from the settings alone; `available` in bytes."""
     network, training = run.network_config, run.train_config
     largest = max(int(fold.train_N.sum()) for fold in run.folds_here)

@@ -1,16 +1,17 @@
 """Rows of the comparison: our measured runs, and what papers print for the same data sets."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ahmsa_jax.choices import SELECTIONS
-from experiments.scores import published
+from experiments.scores import attainable, published
 from experiments.scores.summary import Records, summarise
 from experiments.scores.tables import NOT_STATED, epoch_rule
 from input_pipeline.core import escaping, tasks
 from input_pipeline.core.tables import Table, csv_text
 from input_pipeline.databases.names import in_order, in_words
+from input_pipeline.databases.registry import DATABASES_OF
 
 POOLED = "pooled"
 COMPOSITE, _SINGLE = "megc2019", ("casme2", "samm", "smic")
@@ -57,6 +58,7 @@ class Row:
     seeds: int = 0
     classes: str = "3"  # the class set
     warning: str = ""  # of our run's split
+    note: str = ""  # what speaks against a published figure
     optimistic: Score | None = None
 
 
@@ -118,6 +120,7 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
                 name=rows[0]["method"],
                 origin=f"{paper}, {place}",
                 scores={row["part"]: Score(row["uf1"], row["uar"]) for row in rows},
+                note=_against(dataset, classes, {row["part"]: row["uar"] for row in rows}),
                 selection=rows[0]["selection"],
                 # Of all parts together as the paper counts them, where it has scores of them.
                 clips=next((row["clips"] for row in rows if row["part"] == POOLED), ""),
@@ -131,6 +134,20 @@ def published_lines(datasets: Sequence[str]) -> list[Row]:
         return shown.index(row.dataset), row.classes, rule, -uf1, row.source
 
     return sorted(found, key=order)
+
+
+def _against(dataset: str, classes: str, uar_of: Mapping[str, str]) -> str:
+    """That a composite's UAR cannot come with its databases' UARs, where that is so."""
+    databases = DATABASES_OF.get(dataset, ())
+    if classes != "3" or len(databases) < 2 or not {POOLED, *databases} <= set(uar_of):
+        return ""
+    bounds = attainable.beyond(uar_of[POOLED], {name: uar_of[name] for name in databases})
+    if bounds is None:
+        return ""
+    return (
+        f"; its UAR of all clips cannot come from one set of predictions with those of its "
+        f"databases ({bounds.low:.4f} to {bounds.high:.4f} can)"
+    )
 
 
 def parts_of(rows: Sequence[Row]) -> list[str]:
@@ -151,7 +168,7 @@ def comparison_table(rows: Sequence[Row]) -> Table:
             *_scores(row, parts),
             row.selection,
             row.optimistic.cell() if row.optimistic else "",
-            row.source + (f", {row.seeds} seed(s)" if row.is_ours else ""),
+            row.source + (f", {row.seeds} seed(s)" if row.is_ours else row.note),
         )
         for row in rows
     ]
@@ -168,7 +185,13 @@ def latex_tables(rows: Sequence[Row]) -> list[Table]:
         pretend, parts = group[0].pretend, parts_of(group)
         if any(POOLED in row.scores for row in group):
             cells = [
-                (row.method, row.clips, *_scores(row, [POOLED]), row.selection, row.source)
+                (
+                    row.method,
+                    row.clips,
+                    *_scores(row, [POOLED]),
+                    row.selection,
+                    row.source + row.note,
+                )
                 for row in group
             ]
             columns = ("method", "clips", "UF1 / UAR", "epoch chosen by", "source")
