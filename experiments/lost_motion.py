@@ -47,7 +47,8 @@ def main() -> int:
     # What may vary within one folder is left out.
     config = {"study": "lost_motion", "subjects": given.subjects, "epochs": given.epochs}
     config |= {"flow": given.flow}
-    with Interruption(NAME) as interruption, claimed(output, config, {"pretend": True}):
+    facts = {"folds": [], "subjects_in_data_set": given.subjects, "notes": [], "pretend": True}
+    with Interruption(NAME) as interruption, claimed(output, config, facts):
         methods = _methods(chosen, given.epochs, Execution(output), interruption)
         tried = lost_motion.conditions(noises, jitters)
         found = lost_motion.measured(output, tried, methods, given.subjects, settings, processes)

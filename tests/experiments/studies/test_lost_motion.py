@@ -1,11 +1,16 @@
 """The study of lost motion: its conditions, its forms, going on where it stopped, its command."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import Scores
+from experiments.run.spec import Execution
+from experiments.run.workdir import read_config
+from experiments.schedule.interruption import Interruption
 from experiments.studies import lost_motion, lost_motion_picture, lost_motion_scores
 from experiments.studies.lost_motion import FORMS, Condition, Line
 from input_pipeline.flow.clip_maps import MapSettings
@@ -103,6 +108,27 @@ def test_the_network_s_run_is_one_over_all_subjects(layout):
     assert run.facts()["pretend"]
 
 
+def test_the_network_is_scored_by_its_held_out_clips(tmp_path, monkeypatch):
+    clips = synthetic.make("whole", "small")
+    clips = clips.rows(np.flatnonzero(np.isin(clips.subject_N, ["a06", "a07", "a08"])))
+    whole = lost_motion_scores.run_of
+
+    def small(*arguments):
+        run = whole(*arguments)
+        network = dataclasses.replace(run.network_config, base_dim=6, blocks=(0, 0, 0))
+        return dataclasses.replace(run, network_config=network)
+
+    monkeypatch.setattr(lost_motion_scores, "run_of", small)
+    with Interruption("test") as interruption:
+        score = lost_motion_scores.of_network(1, "center", Execution(tmp_path), interruption)
+        found = score(clips, tmp_path / "run")
+        # The run stays in its folder, with its input norm.
+        stored = read_config(tmp_path / "run")["config"]
+        assert stored["train_config"]["input_norm"] == "center"
+        assert found.n == len(clips)
+        assert score(clips, tmp_path / "run") == found
+
+
 def test_a_damaged_table_is_not_overwritten(tmp_path):
     path = tmp_path / lost_motion.FILE
     path.write_text("somebody's notes\n")
@@ -114,7 +140,7 @@ def test_a_damaged_table_is_not_overwritten(tmp_path):
 def test_the_command_from_nothing_to_its_picture(tmp_path):
     flags = ("--subjects=2", "--noises=1", "--jitters=6", "--flow=farneback", "--epochs=1")
     asked = (COMMAND, f"--output={tmp_path / 'study'}", *flags)
-    finished = run_command(*asked, "--methods=svm_maps")
+    finished = run_command(*asked, "--methods=svm_maps", pictures=True)
     assert finished.status == 0, finished.err
     assert "PRETEND" in finished.out
     assert "no claim about real faces" in finished.out
@@ -122,11 +148,12 @@ def test_the_command_from_nothing_to_its_picture(tmp_path):
     assert len(found) == 2 * len(FORMS)
     assert {one.subjects for one in found} == {2}
     assert (tmp_path / "study" / lost_motion_picture.FILE).stat().st_size > 10_000
-    # The network beside it, in the same folder.
-    more = run_command(*asked, "--jitters=0", "--methods=ahmsa")
+    # Another condition beside it, in the same folder; what is there is not scored again.
+    more = run_command(*asked, "--noises=2", "--methods=svm_maps")
     assert more.status == 0, more.err
-    found = lost_motion.read(tmp_path / "study")
-    assert [one.method for one in found].count("ahmsa") == len(FORMS)
+    assert "noise-2-jitter-0: 5 scores to find" in more.out
+    assert "noise-1" not in more.out
+    assert len(lost_motion.read(tmp_path / "study")) == 3 * len(FORMS)
     other = run_command(*asked, "--subjects=3")
     assert_mistake(other, "subjects: stored 2, now 3")
 
