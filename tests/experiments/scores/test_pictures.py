@@ -19,6 +19,7 @@ from experiments.scores import (
 )
 from experiments.scores.comparison_rows import LAST, NOT_STATED, PICKED, POOLED, Row, Score
 from experiments.scores.summary import read_records, summarise
+from input_pipeline.core.map_form import NORMALISATIONS, MapForm
 from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.flow.clip_maps import ClipMaps, Quality
 from input_pipeline.maps import layouts
@@ -226,7 +227,8 @@ def test_no_motion_is_white_and_signs_are_told_apart():
     assert right.sum() < left.sum()
 
 
-def test_the_sheet_of_faces_shows_where_no_motion_is(tmp_path):
+@pytest.mark.parametrize("normalise", NORMALISATIONS)
+def test_the_sheet_of_faces_shows_where_no_motion_is(tmp_path, normalise):
     flow_SxSxC = np.zeros((224, 224, 3), np.float32)
     flow_SxSxC[:112, :, 0], flow_SxSxC[112:, :, 0] = 3, -1
     flow_SxSxC[:, 100:120, :2] = 0
@@ -250,7 +252,8 @@ def test_the_sheet_of_faces_shows_where_no_motion_is(tmp_path):
         label=0,
         frames=(),
     )
-    (path,) = face_pages.write_pages("whole", [record], lambda _: maps, tmp_path, pretend=False)
+    form = MapForm("whole", normalise)
+    (path,) = face_pages.write_pages(form, [record], lambda _: maps, tmp_path, pretend=False)
     with Image.open(path) as page:
         pixels = np.asarray(page.convert("RGB")).astype(int)
     top, left = face_pages.GRID.place(0, 4)
