@@ -34,7 +34,7 @@ SLOWEST = (
     "test_native_build.py",
     "test_benchmark.py",
     "test_engine.py",
-    "test_frames.py",
+    "test_frame_networks.py",
     "test_ablation.py",
     "test_nested.py",
     "test_ablation.py",

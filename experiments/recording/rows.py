@@ -274,14 +274,17 @@ def refuse_other(row: Row, spec: RunSpec) -> None:
 
     With inner selection, what is chosen may be any, and so may the settings.
     """
-    wanted: dict[str, Any] = {} if row.select == INNER else row.settings
+    # What it is of first: of another network every setting differs.
+    whole = ("model", "split", "select", "shuffled_labels", "train_share")
+    wanted: dict[str, Any] = {name: getattr(row, name) for name in whole}
+    found = {name: getattr(spec, name) for name in whole}
+    wanted |= {"dataset": DATASET, "subjects": None}
+    found |= {"dataset": spec.dataset, "subjects": spec.subjects}
     # A run leaves settings of later versions out of its files where they stand at their default.
     stored = {**defaults_of(spec.model), **spec.network, **spec.training, "layout": spec.layout}
-    found = {name: stored.get(name) for name in wanted}
-    for name in ("model", "split", "select", "shuffled_labels", "train_share"):
-        wanted[name], found[name] = getattr(row, name), getattr(spec, name)
-    wanted["dataset"], found["dataset"] = DATASET, spec.dataset
-    wanted["subjects"], found["subjects"] = None, spec.subjects
+    settings = {} if row.select == INNER else row.settings
+    wanted |= settings
+    found |= {name: stored.get(name) for name in settings}
     differing = [
         f"{name} is {_plain(found[name])}, not {_plain(value)}"
         for name, value in wanted.items()

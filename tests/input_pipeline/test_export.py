@@ -12,7 +12,7 @@ from stored_clips import few
 
 from input_pipeline.core.errors import InputError
 from input_pipeline.maps import synthetic
-from input_pipeline.storage import arrays_file, loader, tfds_builder
+from input_pipeline.storage import arrays_file, arrays_loader, loader, tfds_builder
 
 
 def test_export_round_trip_and_same_bytes(tmp_path):
@@ -223,6 +223,6 @@ def test_archives_that_promise_more_than_they_hold(exported):
 
 
 def test_archive_bomb(exported, monkeypatch):
-    monkeypatch.setattr(loader, "_MOST_BYTES", 10_000)
+    monkeypatch.setattr(arrays_loader, "_MOST_BYTES", 10_000)
     with pytest.raises(InputError, match="allowed are 10000"):
         loader.load_arrays(exported)

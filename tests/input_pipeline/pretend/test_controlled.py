@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from input_pipeline.faces.frames import read_frame
 from input_pipeline.pretend import controlled
 from input_pipeline.pretend.controlled import APEX, OFFSET, ONSET
 
@@ -14,7 +14,7 @@ def test_clips_name_frames_that_are_there(tmp_path):
     assert [record.label for record in records] == [0, 1, 2] * 2
     for record in records:
         assert [number for number, _ in record.frames] == [ONSET, APEX, OFFSET]
-        assert all(Image.open(path).size == (640, 480) for _, path in record.frames)
+        assert all(read_frame(path).shape == (480, 640, 3) for _, path in record.frames)
     # Again: the same files, untouched.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
     assert controlled.records(tmp_path, 2, noise=1.0, jitter=0) == records
