@@ -22,13 +22,14 @@ from experiments.scores import drawing
 from input_pipeline.core.clips import COLUMNS, Clips, entitled
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import read_text
+from input_pipeline.core.map_form import MapForm
 from input_pipeline.core.tables import Table, csv_text
 from input_pipeline.databases.apex import wanted_apex
 from input_pipeline.databases.rows import ClipRecord, ReadResult
-from input_pipeline.flow import normalisations, workers
+from input_pipeline.flow import workers
 from input_pipeline.flow.cache import MapCache
-from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
-from input_pipeline.maps import sample
+from input_pipeline.flow.clip_maps import MapSettings
+from input_pipeline.maps import from_frames
 
 FILE = "jitter.csv"
 PICTURE = "jitter.png"
@@ -142,27 +143,15 @@ def _joined(first: Clips, second: Clips) -> Clips:
 def _clips(
     dataset: str, records: Sequence[ClipRecord], cache: MapCache, found: ReadResult
 ) -> Clips:
-    return sample.to_clips(
-        (_sample(record, cache.load(record)) for record in records),
+    return from_frames.in_form(
+        records,
+        cache,
+        MapForm(LAYOUT),
         where=f"{dataset} with moved frames",
         dataset=dataset,
-        layout=LAYOUT,
         provenance={},
         pretend=found.pretend,
         class_names=found.class_names,
-    )
-
-
-def _sample(record: ClipRecord, maps: ClipMaps | None) -> sample.MapSample:
-    if maps is None:
-        raise InputError(f"the stored maps of {record.key} are gone; run the same command again.")
-    return sample.MapSample(
-        database=record.database,
-        subject=record.subject,
-        clip=record.clip,
-        label=record.label,
-        map_HxWxC=normalisations.minmax(maps.flow_SxSxC),
-        landmarks_5x2=maps.landmarks_5x2,
     )
 
 
