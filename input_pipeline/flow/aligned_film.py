@@ -19,7 +19,7 @@ def aligned_film(record: ClipRecord) -> tuple[np.ndarray, list[str]]:
     """
     onset = apex.nearest_frame(record, record.onset, "onset")
     onset_HxW = frames.grey(frames.read_frame(onset.path))
-    face = detection.place(onset_HxW, detection.detect(onset_HxW))
+    face = detection.find_face(onset_HxW)
     crops, left_out = [], []
     for number, path in record.frames:
         if onset.number <= number <= record.offset:

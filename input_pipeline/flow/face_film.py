@@ -64,7 +64,7 @@ def make(record: ClipRecord, first: ClipMaps) -> Film:
     onset = frames.read_frame(path_of[first.quality.onset_frame])
     onset_HxW = frames.grey(onset)
     optical.check_contrast("onset", onset_HxW)
-    face = detection.place(onset_HxW, detection.detect(onset_HxW))
+    face = detection.find_face(onset_HxW)
     crop_of = {
         n: _coloured(detection.crop(frames.read_frame(path_of[n]), face)) for n in {*numbers}
     }

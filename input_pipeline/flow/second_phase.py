@@ -46,7 +46,7 @@ def make(record: ClipRecord, settings: MapSettings, first: ClipMaps) -> SecondPh
 def _crop(record: ClipRecord, onset_frame: int, offset: apex.Chosen) -> np.ndarray:
     """The aligned grey crop of the offset: the onset's face is found once more, which is quick."""
     onset_HxW = _grey(record, onset_frame, "onset")
-    face = detection.place(onset_HxW, detection.detect(onset_HxW))
+    face = detection.find_face(onset_HxW)
     return detection.crop(_grey(record, offset.number, "offset"), face)
 
 
