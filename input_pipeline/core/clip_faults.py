@@ -44,6 +44,11 @@ REASONS = {
     "apex_face_lost": "the apex frame shows no face where the onset frame does",
     "no_face_mesh": "the face mesh found no face in the aligned apex",
     "mesh_implausible": "the face mesh's points do not lie as on a face",
+    # An own clip, of experiments.predict.
+    "no_such_clip": "there is no video or folder of that name",
+    "video_unreadable": "the file is no video that OpenCV can decode, or it is cut off or damaged",
+    "too_long": "the clip is longer than a window, and nothing says where in it to look",
+    "too_short": "the window has a single frame",
     # The process.
     "worker_died": "the process that worked on the clip was killed (memory, or a harmful file)",
     # The flow.

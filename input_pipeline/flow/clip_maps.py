@@ -7,7 +7,7 @@ import dataclasses
 import importlib.metadata
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.faces import detection, frames, mesh
 from input_pipeline.flow import optical, strain
 
+# From a frame's path to its picture, HxW or HxWx3 uint8.
+Read = Callable[[pathlib.Path], np.ndarray]
 # The face may not wander farther between onset and apex than this share of the crop.
 _MOST_SHIFT = 0.15
 # Spotting compares many frames; at half the size it takes a quarter of the time.
@@ -107,13 +109,17 @@ class ClipMaps:
     seconds: dict[str, float] = dataclasses.field(default_factory=dict, compare=False)
 
 
-def make_maps(record: ClipRecord, settings: MapSettings) -> ClipMaps:
+def make_maps(
+    record: ClipRecord, settings: MapSettings, read: Read = frames.read_frame
+) -> ClipMaps:
     """Read, align and compare a clip's onset and apex; raises ClipFault where it cannot be used.
+
+    `read` gives the picture at a frame's path.
 
     The result depends on the record's files and the settings alone, not on the process or on
     what it did before. Raises InputError where a library or model of the extra is missing.
     """
-    return _Clip(record, settings).maps()
+    return _Clip(record, settings, read).maps()
 
 
 def check_clip(record: ClipRecord, settings: MapSettings) -> Quality:
@@ -128,8 +134,10 @@ def check_clip(record: ClipRecord, settings: MapSettings) -> Quality:
 class _Clip:
     """The steps of one clip, with the onset's face at hand and the time of each stage."""
 
-    def __init__(self, record: ClipRecord, settings: MapSettings) -> None:
-        self._record, self._settings = record, settings
+    def __init__(
+        self, record: ClipRecord, settings: MapSettings, read: Read = frames.read_frame
+    ) -> None:
+        self._record, self._settings, self._read_frame = record, settings, read
         self._seconds: dict[str, float] = {}
         self._rules: list[str] = []
 
@@ -237,7 +245,7 @@ class _Clip:
 
     def _read(self, path: pathlib.Path, role: str) -> np.ndarray:
         with self._stage("reading"):
-            grey_HxW = frames.grey(frames.read_frame(path))
+            grey_HxW = frames.grey(self._read_frame(path))
             optical.check_contrast(role, grey_HxW)
         return grey_HxW
 

@@ -12,7 +12,7 @@ from input_pipeline.databases import trees
 from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.faces import detection, frames
 from input_pipeline.flow import optical
-from input_pipeline.flow.clip_maps import ClipMaps
+from input_pipeline.flow.clip_maps import ClipMaps, Read
 
 # What frame_numbers says where a picture stands a second time.
 REPEATED = -1
@@ -54,20 +54,18 @@ def chosen(record: ClipRecord, first: ClipMaps) -> tuple[list[int], list[int], t
     return found + special, stored + special, tuple(rules)
 
 
-def make(record: ClipRecord, first: ClipMaps) -> Film:
+def make(record: ClipRecord, first: ClipMaps, read: Read = frames.read_frame) -> Film:
     """The eight frames in colour; raises ClipFault where one of them cannot be read.
 
-    Grey frames have three equal channels.
+    `read` gives the picture at a frame's path. Grey frames have three equal channels.
     """
     numbers, stored, rules = chosen(record, first)
     path_of = dict(record.frames)
-    onset = frames.read_frame(path_of[first.quality.onset_frame])
+    onset = read(path_of[first.quality.onset_frame])
     onset_HxW = frames.grey(onset)
     optical.check_contrast("onset", onset_HxW)
     face = detection.find_face(onset_HxW)
-    crop_of = {
-        n: _coloured(detection.crop(frames.read_frame(path_of[n]), face)) for n in {*numbers}
-    }
+    crop_of = {n: _coloured(detection.crop(read(path_of[n]), face)) for n in {*numbers}}
     return Film(np.stack([crop_of[n] for n in numbers]), np.array(stored, np.int64), rules)
 
 

@@ -13,7 +13,7 @@ from input_pipeline.databases.registry import DATABASES
 from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.faces import detection, frames
 from input_pipeline.flow import optical, strain
-from input_pipeline.flow.clip_maps import ClipMaps, MapSettings
+from input_pipeline.flow.clip_maps import ClipMaps, MapSettings, Read
 
 
 class SecondPhase(NamedTuple):
@@ -24,15 +24,19 @@ class SecondPhase(NamedTuple):
     rules: tuple[str, ...]
 
 
-def make(record: ClipRecord, settings: MapSettings, first: ClipMaps) -> SecondPhase:
+def make(
+    record: ClipRecord, settings: MapSettings, first: ClipMaps, read: Read = frames.read_frame
+) -> SecondPhase:
     """The flow from the apex that `first` took to the annotated offset.
+
+    `read` gives the picture at a frame's path.
 
     It is zero, and counted, where the offset is not after the apex or holds its pixels. The result
     depends on the record's files and the settings alone. Raises ClipFault as clip_maps.make_maps.
     """
     offset = apex.nearest_frame(record, record.offset, "offset")
     if offset.number > first.quality.apex_frame:
-        offset_SxS = _crop(record, first.quality.onset_frame, offset)
+        offset_SxS = _crop(record, first.quality.onset_frame, offset, read)
         if not np.array_equal(offset_SxS, first.apex_SxS):
             flow_SxSx2 = optical.optical_flow(first.apex_SxS, offset_SxS, settings.flow)
             u_SxS, v_SxS = flow_SxSx2[..., 0], flow_SxSx2[..., 1]
@@ -43,15 +47,15 @@ def make(record: ClipRecord, settings: MapSettings, first: ClipMaps) -> SecondPh
     return SecondPhase(still_SxSxC, offset.number, (*offset.rules, "second_phase_still"))
 
 
-def _crop(record: ClipRecord, onset_frame: int, offset: apex.Chosen) -> np.ndarray:
+def _crop(record: ClipRecord, onset_frame: int, offset: apex.Chosen, read: Read) -> np.ndarray:
     """The aligned grey crop of the offset: the onset's face is found once more, which is quick."""
-    onset_HxW = _grey(record, onset_frame, "onset")
+    onset_HxW = _grey(record, onset_frame, "onset", read)
     face = detection.find_face(onset_HxW)
-    return detection.crop(_grey(record, offset.number, "offset"), face)
+    return detection.crop(_grey(record, offset.number, "offset", read), face)
 
 
-def _grey(record: ClipRecord, number: int, role: str) -> np.ndarray:
-    grey_HxW = frames.grey(frames.read_frame(dict(record.frames)[number]))
+def _grey(record: ClipRecord, number: int, role: str, read: Read = frames.read_frame) -> np.ndarray:
+    grey_HxW = frames.grey(read(dict(record.frames)[number]))
     optical.check_contrast(role, grey_HxW)
     return grey_HxW
 

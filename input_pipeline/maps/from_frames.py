@@ -14,6 +14,8 @@ from input_pipeline.databases.rows import ClipRecord
 from input_pipeline.flow import normalisations
 from input_pipeline.flow.cache import MapCache
 from input_pipeline.flow.clip_maps import ClipMaps
+from input_pipeline.flow.face_film import Film
+from input_pipeline.flow.second_phase import SecondPhase
 from input_pipeline.maps import from_faces
 from input_pipeline.maps.sample import MapSample, to_clips
 
@@ -26,11 +28,16 @@ def cached(cache: MapCache, record: ClipRecord, phases: int) -> ClipMaps:
     found = cache.load(record)
     if found is not None and phases == 2:
         second = cache.load_second(record)
-        both = None if second is None else np.concatenate([found.flow_SxSxC, second.flow_SxSxC], -1)
-        found = None if both is None else dataclasses.replace(found, flow_SxSxC=both)
+        found = None if second is None else with_second(found, second)
     if found is None:
         raise _gone(record)
     return found
+
+
+def with_second(first: ClipMaps, second: SecondPhase) -> ClipMaps:
+    """The maps with the way back's flow behind their own."""
+    both = np.concatenate([first.flow_SxSxC, second.flow_SxSxC], -1)
+    return dataclasses.replace(first, flow_SxSxC=both)
 
 
 def _gone(record: ClipRecord) -> InputError:
@@ -48,18 +55,22 @@ def in_form(
     """
 
     def sample(record: ClipRecord) -> MapSample:
-        maps = cached(cache, record, form.phases)
-        return MapSample(
-            database=record.database,
-            subject=record.subject,
-            clip=record.clip,
-            label=record.label,
-            map_HxWxC=normalisations.RULES[form.normalise](maps.flow_SxSxC),
-            landmarks_5x2=maps.landmarks_5x2,
-            extras=_extras(record, maps),
-        )
+        return sample_of(record, cached(cache, record, form.phases), form)
 
     return to_clips(map(sample, records), where=where, layout=form.layout, **facts)
+
+
+def sample_of(record: ClipRecord, maps: ClipMaps, form: MapForm) -> MapSample:
+    """A clip's whole face, normalised as the form says; `maps` has all phases' flow."""
+    return MapSample(
+        database=record.database,
+        subject=record.subject,
+        clip=record.clip,
+        label=record.label,
+        map_HxWxC=normalisations.RULES[form.normalise](maps.flow_SxSxC),
+        landmarks_5x2=maps.landmarks_5x2,
+        extras=_extras(record, maps),
+    )
 
 
 def _extras(record: ClipRecord, maps: ClipMaps) -> dict[str, Any]:
@@ -79,20 +90,28 @@ def as_faces(records: Sequence[ClipRecord], cache: MapCache, *, where: str, **fa
         maps, film = cached(cache, record, 1), cache.load_film(record)
         if film is None:
             raise _gone(record)
-        landmarks_5x2 = maps.landmarks_5x2 * (MAP_SIZE / face_frames.SIDE)
-        rows.append(
-            {
-                "frames": film.frames_FxSxSx3,
-                "frame_numbers": film.numbers_F,
-                "flow_px": maps.flow_SxSxC.astype(np.float16),
-                "label": record.label,
-                "database": record.database,
-                "subject": record.subject,
-                "clip": record.clip,
-                "landmarks": landmarks_5x2.astype(np.float32),
-                **_extras(record, maps),
-            }
-        )
+        rows.append(face_row(record, maps, film))
+    return faces_of(rows, where=where, **facts)
+
+
+def face_row(record: ClipRecord, maps: ClipMaps, film: Film) -> dict[str, Any]:
+    """A clip of a data set of faces: each column's value."""
+    landmarks_5x2 = maps.landmarks_5x2 * (MAP_SIZE / face_frames.SIDE)
+    return {
+        "frames": film.frames_FxSxSx3,
+        "frame_numbers": film.numbers_F,
+        "flow_px": maps.flow_SxSxC.astype(np.float16),
+        "label": record.label,
+        "database": record.database,
+        "subject": record.subject,
+        "clip": record.clip,
+        "landmarks": landmarks_5x2.astype(np.float32),
+        **_extras(record, maps),
+    }
+
+
+def faces_of(rows: Sequence[dict[str, Any]], *, where: str, **facts: Any) -> Clips:
+    """The clips of a data set of faces from their rows; arguments as `in_form`."""
     columns = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
     columns |= dict.fromkeys(("flow", "flow_whole"), from_faces.maps_of(columns))
     clips = Clips.of_columns(columns, layout=face_frames.LAYOUT, **facts)

@@ -1,0 +1,173 @@
+"""Where the frames of an own clip come from: a video file, or a folder of pictures.
+
+Both number their frames and give them as uint8, HxW grey or HxWx3 RGB. Letters in array names:
+H rows, W columns.
+"""
+
+import math
+import os
+import pathlib
+import re
+import stat
+from typing import Protocol
+
+import numpy as np
+
+from input_pipeline.core import extras
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.faces import frames
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
+# Decoded frames of a window that are kept, so that each is decoded once; later ones are decoded
+# again.
+_MOST_KEPT_BYTES = 160 * 2**20
+
+
+class Source(Protocol):
+    """Frames by number, ascending; `rate` is in frames per second, None where nobody knows."""
+
+    path: pathlib.Path
+    numbers: tuple[int, ...]
+    rate: float | None
+
+    def read(self, number: int) -> np.ndarray:
+        """The frame with this number; raises ClipFault where it cannot be read."""
+
+    def begin(self, number: int) -> None:
+        """Frames before this one will not be asked for again."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def opened(path: pathlib.Path) -> Source:
+    """The frames at a path; raises ClipFault no_such_clip, no_frames or video_unreadable."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ClipFault("no_such_clip", f"{path.name!a} cannot be found ({reason}).") from None
+    if stat.S_ISDIR(mode):
+        return Folder(path)
+    if not stat.S_ISREG(mode):
+        raise ClipFault(
+            "no_such_clip",
+            f"{path.name!a} is a pipe or a device; allowed are a video file and a folder of "
+            "pictures.",
+        )
+    if path.suffix.lower() in PICTURES:
+        raise ClipFault(
+            "too_short", f"{path.name!a} is one picture; name the folder of the clip's frames."
+        )
+    return Video(path)
+
+
+class Folder:
+    """Pictures of a folder, by the numbers that end their names, else counted from 0 by name."""
+
+    rate = None
+
+    def __init__(self, path: pathlib.Path) -> None:
+        """List the folder; raises ClipFault no_frames or frame_unreadable."""
+        self.path = path
+        try:
+            names = sorted(
+                entry.name
+                for entry in os.scandir(path)
+                if os.path.splitext(entry.name)[1].lower() in PICTURES
+                and not entry.name.startswith(".")
+            )
+        except OSError as error:
+            raise ClipFault(
+                "frame_unreadable", f"{path.name!a} cannot be listed ({error.strerror})."
+            ) from None
+        if not names:
+            raise ClipFault("no_frames", f"{path.name!a} holds no picture ({', '.join(PICTURES)}).")
+        self._path_of = {number: path / name for number, name in _numbered(names)}
+        self.numbers = tuple(sorted(self._path_of))
+
+    def read(self, number: int) -> np.ndarray:
+        """As Source.read."""
+        return frames.read_frame(self._path_of[number])
+
+    def begin(self, number: int) -> None:
+        """As Source.begin; pictures are read when they are asked for."""
+
+    def close(self) -> None:
+        """As Source.close."""
+
+
+def _numbered(names: list[str]) -> list[tuple[int, str]]:
+    found = [re.search(r"(\d{1,9})\D*$", os.path.splitext(name)[0], re.ASCII) for name in names]
+    numbers = [int(match[1]) for match in found if match]
+    if len(set(numbers)) < len(names):
+        numbers = list(range(len(names)))
+    return list(zip(numbers, names, strict=True))
+
+
+class Video:
+    """A video file, decoded by OpenCV from its beginning; frames count from 0."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        """Read the first frame; raises ClipFault video_unreadable."""
+        # Else FFmpeg writes its notes beside the command's own lines.
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        self.path = path
+        self._cv2 = extras.opencv()
+        self._kept: dict[int, np.ndarray] = {}
+        self._start()
+        rate = float(self._capture.get(self._cv2.CAP_PROP_FPS))
+        self.rate = rate if math.isfinite(rate) and 0 < rate <= 100_000 else None
+        count = int(self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT))
+        self.numbers = tuple(range(count if count > 0 else self._counted()))
+        self.read(0)
+
+    def read(self, number: int) -> np.ndarray:
+        """As Source.read."""
+        if number in self._kept:
+            return self._kept[number]
+        if number < self._next:
+            self._start()
+        while self._next < number and self._capture.grab():
+            self._next += 1
+        is_there, frame = self._capture.read() if self._next == number else (False, None)
+        if not is_there or frame is None:
+            raise ClipFault(
+                "video_unreadable",
+                f"{self.path.name!a} cannot be decoded beyond frame {self._next - 1} of the "
+                f"{len(self.numbers)} that it says it has; it is damaged or cut off.",
+            )
+        self._next += 1
+        if frame.shape[0] * frame.shape[1] > frames.MOST_PIXELS:
+            raise ClipFault("frame_too_large", f"{self.path.name!a} has frames of 2^24 pixels.")
+        if frame.ndim == 3:
+            frame = np.ascontiguousarray(frame[..., ::-1])
+        if sum(kept.nbytes for kept in self._kept.values()) < _MOST_KEPT_BYTES:
+            self._kept[number] = frame
+        return frame
+
+    def begin(self, number: int) -> None:
+        """As Source.begin."""
+        self._kept = {n: frame for n, frame in self._kept.items() if n >= number}
+
+    def close(self) -> None:
+        """As Source.close."""
+        self._capture.release()
+
+    def _start(self) -> None:
+        # The absolute path: a name with a colon would be taken for a protocol.
+        self._capture = self._cv2.VideoCapture(str(self.path.absolute()), self._cv2.CAP_FFMPEG)
+        self._next = 0
+        if not self._capture.isOpened():
+            raise ClipFault(
+                "video_unreadable",
+                f"{self.path.name!a} is no video that OpenCV can decode, or it is damaged.",
+            )
+
+    def _counted(self) -> int:
+        """Frames, of a container that does not say how many it has."""
+        count = 0
+        while self._capture.grab():
+            count += 1
+        self._start()
+        return count

@@ -1,0 +1,65 @@
+"""The apex of an own clip: the frame whose flow against the onset is the largest on average.
+
+Farneback at 112 pixels: a few milliseconds a frame, and the pair alone is asked for; its flow is
+then computed as the build does. Letters in array names: F frames behind the onset.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.faces import detection, frames
+from input_pipeline.flow import optical
+from input_pipeline.own_clips.source import Source
+from input_pipeline.own_clips.windows import Window
+
+_SHRINK = 2
+_METHOD = "farneback"
+
+
+class Spotted(NamedTuple):
+    """Frame numbers (F,), mean flow inside the face (F,) in pixels of the crop, and the apex."""
+
+    numbers_F: np.ndarray
+    flow_px_F: np.ndarray
+    apex: int
+
+
+def spot(source: Source, window: Window, tell: Callable[[], object] = lambda: None) -> Spotted:
+    """Compare every frame of the window with its onset; the first of equal ones is the apex.
+
+    `tell` is called after each frame. Raises ClipFault as the build does on frames and faces, and
+    no_motion where every frame holds the onset's pixels.
+    """
+    onset_HxW = _grey(source, window.onset, "onset")
+    face = detection.find_face(onset_HxW)
+    onset_SxS = detection.crop(onset_HxW, face)
+    is_face_hxw = detection.face_mask(face)[::_SHRINK, ::_SHRINK]
+    found = []
+    for number in window.numbers[1:]:
+        crop_SxS = detection.crop(_grey(source, number, "candidate"), face)
+        found.append(_mean_flow(onset_SxS, crop_SxS, is_face_hxw))
+        tell()
+    flow_px_F = np.array(found)
+    if flow_px_F.max() <= 0:
+        raise ClipFault(
+            "no_motion", f"all {len(found)} frames after the onset {window.onset} hold its pixels."
+        )
+    numbers_F = np.array(window.numbers[1:])
+    return Spotted(numbers_F, flow_px_F, int(numbers_F[flow_px_F.argmax()]))
+
+
+def _mean_flow(onset_SxS: np.ndarray, crop_SxS: np.ndarray, is_face_hxw: np.ndarray) -> float:
+    if np.array_equal(onset_SxS, crop_SxS):
+        return 0.0
+    onset_hxw, crop_hxw = (optical.shrunk(crop, _SHRINK) for crop in (onset_SxS, crop_SxS))
+    flow_hxwx2 = optical.optical_flow(onset_hxw, crop_hxw, _METHOD)
+    return _SHRINK * float(np.hypot(flow_hxwx2[..., 0], flow_hxwx2[..., 1])[is_face_hxw].mean())
+
+
+def _grey(source: Source, number: int, role: str) -> np.ndarray:
+    grey_HxW = frames.grey(source.read(number))
+    optical.check_contrast(role, grey_HxW)
+    return grey_HxW
