@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -97,3 +97,23 @@ def plain(config: Settings) -> dict[str, Any]:
                 value = value[0] if is_one_word else list(value)
             kept[field.name] = value
     return kept
+
+
+Stored = TypeVar("Stored", bound=Settings)
+
+
+def from_plain(config: type[Stored], stored: Mapping[str, Any]) -> Stored:
+    """The settings that `plain` gave, checked; raises ConfigError where they are none of these."""
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    if unknown := sorted(stored.keys() - fields.keys()):
+        raise ConfigError(f"{config.__name__} has no setting {unknown[0]!r}.")
+    values = dict(stored)
+    for name, value in values.items():
+        if isinstance(fields[name].default, tuple):
+            values[name] = tuple(value) if isinstance(value, list) else (value,)
+    try:
+        found = config(**values)
+        found.validate()
+    except TypeError as error:
+        raise ConfigError(f"{config.__name__}: {error}.") from None
+    return found

@@ -13,13 +13,14 @@ from absl import flags
 from ahmsa_jax.config import ConfigError, NetworkConfig, Settings, TrainConfig
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.training.protocols import K_SPLITS, SPLITS
+from experiments.run import seed_flags
 from experiments.run.flag_values import IntegersParser, ShardParser, WordsParser, is_cluster
+from experiments.run.given import Values as Values
 from experiments.run.recipes import FROM_DATA, RECIPES, SYNTHETIC_PRESET, presets, setting_names
 from experiments.run.spec import Execution, RunSpec, config_hash
 from input_pipeline.core import tasks
 from input_pipeline.databases.registry import DATASETS
 
-Values = flags.FlagValues
 DEFAULT_PARTS = 5
 
 
@@ -149,9 +150,7 @@ def define_training_flags() -> None:
     define_workdir_flags()
     define_split_flags()
     define_shuffle_flag()
-    flags.DEFINE_integer("seed", 0, "First seed of parameters and batch orders.")
-    seeds_help = "Seeds to run: seed, seed + 1, ..."
-    flags.DEFINE_integer("num_seeds", 1, seeds_help, lower_bound=1, upper_bound=10_000)
+    seed_flags.define_flags()
     flags.DEFINE_bool(
         "average_seeds",
         False,
@@ -270,14 +269,6 @@ def _refuse_foreign(given: Values) -> None:
                 f"--{name} is no setting of --model={given.model}; its own are "
                 f"{', '.join(other for other in setting_names() if other in own)}."
             )
-
-
-def seeds(given: Values) -> tuple[int, ...]:
-    """The seeds to run; raises ConfigError where they leave 0..2^32-1."""
-    first, count = given.seed, given.num_seeds
-    if not 0 <= first <= 2**32 - count:
-        raise ConfigError(f"--seed={first} is out of range; allowed are 0 to {2**32 - count}.")
-    return tuple(range(first, first + count))
 
 
 def parts(given: Values) -> int | None:

@@ -13,7 +13,7 @@ from ahmsa_jax.training.protocols import (
     split,
     vanished_classes,
 )
-from experiments.run import exclusions, inner_selection, train_share
+from experiments.run import exclusions, inner_selection, seed_flags, train_share
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.recipes import presets
@@ -174,8 +174,14 @@ def from_data(clips: Clips, model: str) -> dict[str, int]:
 
 def read_run(given: Values, kind: Kind) -> Run:
     """Read flags and data set; raises ConfigError or InputError where either is unfit."""
-    seeds = run_flags.seeds(given)
-    clips = read_clips(given)
+    # Refused before the data set is read.
+    seed_flags.seeds(given)
+    return run_of(given, kind, read_clips(given))
+
+
+def run_of(given: Values, kind: Kind, clips: Clips) -> Run:
+    """The run of these clips that is asked for; raises ConfigError where it cannot be."""
+    seeds = seed_flags.seeds(given)
     # Before labels are shuffled: the folds follow from the clips, not from --seed.
     parts = run_flags.parts(given)
     share = train_share.of_flags(given)

@@ -32,8 +32,16 @@ class SplitWords(NamedTuple):
     warning: str = ""
 
 
+# Of experiments.fit: one training on everything.
+ALL_CLIPS = "all_clips"
 # {folds} is what --folds says.
 _SPLIT_WORDS = {
+    ALL_CLIPS: SplitWords(
+        "training on all clips; nothing is held out",
+        "trained on all clips",
+        ", on the clips it was trained on",
+        "scores on the clips trained on",
+    ),
     "loso": SplitWords(
         "subjects; each fold holds one subject out and trains on all others",
         "leave one subject out",

@@ -29,6 +29,7 @@ _RUN_FILE = re.compile(
     r"(config|environment|plan|summary)\.json|metrics\.jsonl|flags\.txt|summary\.md"
     r"|(predictions|folds|scores|subjects|candidates|ablation)\.csv|scores\.tex|ablation\.md"
     r"|(confusion_matrix|curves|subjects|choices|ablation)\.(png|pdf)"
+    r"|model\.json|clips\.csv|model_card\.md|reliability\.(png|pdf)"
     r"|chunk-\d{4,}\.npz(\.sha256)?|[^/]+\.(safetensors|pth)"
 )
 

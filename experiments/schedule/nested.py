@@ -123,11 +123,11 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     inner_of = {fold.key: inner_folds(fold, run.clips, parts) for fold in run.folds_here}
     scores: dict[JobKey, list[Choice]] = {}
     for candidate in candidates:
-        _tell(candidate, len(candidates), INNER)
+        tell(candidate, len(candidates), INNER)
         inner = inner_run(candidate, parts)
         workdir = execution.workdir / INNER / str(candidate.number)
         finished = trained(inner, execution, workdir, interruption, execution.workdir)
-        curves = {(job.seed, job.fold.key): curve for job, curve, _ in _curves(finished)}
+        curves = {(job.seed, job.fold.key): curve for job, curve, _ in curves_of(finished)}
         for job in planning.jobs_of(run):
             own = [(fold, curves[job.seed, fold.key]) for fold in inner_of[job.fold.key]]
             scored = _best_of_candidate(candidate, own, run.clips, run.spec.select_by or "")
@@ -135,7 +135,7 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     chosen = {key: best([choice.score for choice in choices]) for key, choices in scores.items()}
     outer: list[Finished] = []
     for candidate in candidates:
-        _tell(candidate, len(candidates), "all folds")
+        tell(candidate, len(candidates), "all folds")
         workdir = execution.workdir / OUTER / str(candidate.number)
         finished = trained(candidate.run, execution, workdir, interruption, execution.workdir)
         run_files.write_run_files(workdir, run.clips, finished)
@@ -144,12 +144,13 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     return _chosen_results(outer, chosen, scores, run.clips)
 
 
-def _tell(candidate: Candidate, count: int, what: str) -> None:
+def tell(candidate: Candidate, count: int, what: str) -> None:
+    """Say which candidate is trained, on what."""
     line = candidate.line or "the settings given"
     print(f"candidate {candidate.number + 1} of {count}, {what}: {line}", flush=True)
 
 
-def _curves(finished: Finished) -> Iterator[tuple[Job, Curve, tuple[Chunk, ChunkResult, int]]]:
+def curves_of(finished: Finished) -> Iterator[tuple[Job, Curve, tuple[Chunk, ChunkResult, int]]]:
     """Each job with its curve, and the chunk, its results and the job's row in them."""
     for chunk, result in finished:
         counts = [len(job.fold.test_index) for job in chunk.jobs]
@@ -168,14 +169,21 @@ def _best_of_candidate(
     candidate: Candidate, inner: Sequence[tuple[Fold, Curve]], clips: Clips, select_by: str
 ) -> Choice:
     """The candidate's best epoch by the inner folds pooled; one that diverged is never chosen."""
-    epochs_V = inner[0][1].epochs_V
+    scores_V = scores_of(inner, clips, select_by)
+    place = best(scores_V) if np.isfinite(scores_V).all() else -1
+    return Choice(int(inner[0][1].epochs_V[place]), candidate.line, float(scores_V[place]))
+
+
+def scores_of(inner: Sequence[tuple[Fold, Curve]], clips: Clips, select_by: str) -> list[float]:
+    """The score of each epoch that can be chosen, of the inner folds pooled.
+
+    Minus infinity throughout where one of them diverged.
+    """
     if not all(curve.is_finite for _, curve in inner):
-        return Choice(int(epochs_V[-1]), candidate.line, float("-inf"))
+        return [float("-inf")] * len(inner[0][1].epochs_V)
     label_T = clips.label_N[np.concatenate([fold.test_index for fold, _ in inner])]
     pooled_VxTxK = np.concatenate([curve.probability_VxTxK for _, curve in inner], axis=1)
-    scores = [SELECT_BY[select_by](pooled_TxK, label_T) for pooled_TxK in pooled_VxTxK]
-    place = best(scores)
-    return Choice(int(epochs_V[place]), candidate.line, float(scores[place]))
+    return [float(SELECT_BY[select_by](pooled_TxK, label_T)) for pooled_TxK in pooled_VxTxK]
 
 
 def _chosen_results(
@@ -187,7 +195,7 @@ def _chosen_results(
     """A chunk of its own for each job, with what the chosen candidate gives at its epoch."""
     found: Finished = []
     for number, finished in enumerate(outer):
-        for job, curve, (chunk, result, row) in _curves(finished):
+        for job, curve, (chunk, result, row) in curves_of(finished):
             key = (job.seed, job.fold.key)
             if chosen[key] != number:
                 continue

@@ -19,13 +19,15 @@ from input_pipeline.core.clips import Clips
 from input_pipeline.core.errors import InputError
 
 Params = dict[str, np.ndarray]  # by path joined with '/', running statistics among them
+# From parameters and inputs by name, (N, ...) each, to probabilities (N, K).
+Predict = Callable[[Params, Mapping[str, np.ndarray]], np.ndarray]
 
 
 def predict_all(
     clips: Clips, folds: list[Fold], weights: GivenWeights
 ) -> list[tuple[Chunk, ChunkResult]]:
     """One chunk a fold and seed, with its probabilities; raises InputError naming all faults."""
-    predict = _predictor(weights.config, max(len(fold.test_index) for fold in folds))
+    predict = predictor(weights.config, max(len(fold.test_index) for fold in folds))
     classes = weights.config.num_classes
     finished: list[tuple[Chunk, ChunkResult]] = []
     faults: list[str] = []
@@ -50,10 +52,8 @@ def predict_all(
     return finished
 
 
-def _predictor(
-    config: NetworkConfig, places: int
-) -> Callable[[Params, Mapping[str, np.ndarray]], np.ndarray]:
-    """A function from parameters and inputs (T, ...) to probabilities (T, K); T up to places."""
+def predictor(config: NetworkConfig, places: int) -> Predict:
+    """What predicts clips with any weights of a network, so many at once by one program."""
     model, names = step.make_model(config, TrainConfig()), network_of(config).inputs_of(config)
     # Pictures of many clips at once take much memory.
     places = min(places, step.PREDICTED_AT_ONCE) if "frames" in names else places

@@ -1,0 +1,1 @@
+"""Training on all clips: the model folder that predicts clips from outside the data set."""
