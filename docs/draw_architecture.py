@@ -39,7 +39,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("schedule", "scores"),
         ("cluster", "timing"),
         ("measuring", "recording", "fitting"),
-        ("studies",),
+        ("studies", "predicting"),
         ("",),
     ),
 }

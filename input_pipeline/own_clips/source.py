@@ -65,7 +65,7 @@ def opened(path: pathlib.Path) -> Source:
 class Folder:
     """Pictures of a folder, by the numbers that end their names, else counted from 0 by name."""
 
-    rate = None
+    rate: float | None = None
 
     def __init__(self, path: pathlib.Path) -> None:
         """List the folder; raises ClipFault no_frames or frame_unreadable."""

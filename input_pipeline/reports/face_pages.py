@@ -85,19 +85,20 @@ def _pictures(form: MapForm, maps: ClipMaps) -> list[np.ndarray]:
     if form.normalise == "symmetric":
         zeros = [normalisations.STILL] * 2
     return [
-        *map(_grey, (maps.onset_SxS, maps.apex_SxS)),
-        _coloured_flow(maps.flow_SxSxC),
-        _grey(face_SxSxC[..., 2]),
+        *map(grey_picture, (maps.onset_SxS, maps.apex_SxS)),
+        coloured_flow(maps.flow_SxSxC),
+        grey_picture(face_SxSxC[..., 2]),
         *(signed_colours(enlarged[..., channel], zero) for channel, zero in enumerate(zeros)),
-        _grey(enlarged[..., 2]),
+        grey_picture(enlarged[..., 2]),
     ]
 
 
-def _grey(map_HxW: np.ndarray) -> np.ndarray:
+def grey_picture(map_HxW: np.ndarray) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of a map in 0..255."""
     return np.repeat(np.rint(map_HxW).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def _coloured_flow(flow_SxSxC: np.ndarray) -> np.ndarray:
+def coloured_flow(flow_SxSxC: np.ndarray) -> np.ndarray:
     """Hue shows the direction, brightness the size relative to the clip's largest."""
     cv2 = extras.opencv()
     u, v = flow_SxSxC[..., 0], flow_SxSxC[..., 1]

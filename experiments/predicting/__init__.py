@@ -1,0 +1,1 @@
+"""A fitted model on clips from outside its data set: videos and folders of frames."""

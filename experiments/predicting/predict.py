@@ -1,0 +1,82 @@
+"""Predicts windows of own clips with a fitted model: the same maps as a build, then the network."""
+
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from experiments.fitting import calibration
+from experiments.fitting.model_folder import Model
+from experiments.predicting import model_maps, picture
+from experiments.predicting.asked import ClipAsked
+from experiments.predicting.outcome import FILE, Outcome, picture_name, table
+from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.core.files import write_whole
+from input_pipeline.own_clips import source, to_maps, windows
+from input_pipeline.own_clips.source import Source
+from input_pipeline.own_clips.windows import Window
+
+
+def of_clip(model: Model, maps: model_maps.ModelMaps, clip: ClipAsked) -> Iterator[Outcome]:
+    """What comes of each window of a clip, one refusal where it has none."""
+    try:
+        frames = source.opened(clip.path)
+    except ClipFault as fault:
+        yield Outcome(clip, 1, code=fault.code, detail=fault.detail)
+        return
+    try:
+        found = windows.of_clip(frames.numbers, frames.rate, clip.asked)
+    except ClipFault as fault:
+        frames.close()
+        yield Outcome(clip, 1, code=fault.code, detail=fault.detail)
+        return
+    try:
+        for number, window in enumerate(found, start=1):
+            frames.begin(window.onset)
+            yield of_window(model, maps, clip, number, frames, window)
+    finally:
+        frames.close()
+
+
+def of_window(
+    model: Model,
+    maps: model_maps.ModelMaps,
+    clip: ClipAsked,
+    number: int,
+    frames: Source,
+    window: Window,
+) -> Outcome:
+    """The prediction of one window, or why there is none."""
+    try:
+        made = to_maps.made(frames, window, maps.settings, model.layout, model.class_names)
+    except ClipFault as fault:
+        return Outcome(clip, number, window, code=fault.code, detail=fault.detail)
+    probability_SxNxK = model.probabilities(made.clips)
+    single_SxNxK = calibration.tempered(probability_SxNxK, model.temperature)
+    return Outcome(
+        clip,
+        number,
+        window,
+        made,
+        probability_K=model.averaged(probability_SxNxK)[0],
+        deviation_K=single_SxNxK[:, 0].std(axis=0),
+        notes=maps.notes,
+    )
+
+
+def write(model: Model, clips: Sequence[ClipAsked], output: pathlib.Path) -> Iterator[Outcome]:
+    """Predict the clips one after the other; table and pictures in `output` grow with them."""
+    maps = model_maps.of_model(model)
+    # Damaged weights are said before the first clip is read.
+    assert model.weights
+    output.mkdir(parents=True, exist_ok=True)
+    outcomes: list[Outcome] = []
+    pictures: list[str] = []
+    for clip in clips:
+        for outcome in of_clip(model, maps, clip):
+            name = ""
+            if outcome.made is not None:
+                name = picture_name(len(outcomes) + 1, outcome)
+                write_whole(output / name, picture.drawn(model, outcome))
+            outcomes.append(outcome)
+            pictures.append(name)
+            write_whole(output / FILE, table(outcomes, model.class_names, pictures))
+            yield outcome
