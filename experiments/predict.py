@@ -3,7 +3,6 @@
 python -m experiments.predict --model_dir=models/megc2019 --clip=clip.mp4 --output=predictions
 """
 
-import os
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -55,9 +54,6 @@ def main() -> int:
     given = command.values()
     model_dir, output = command.required(model_dir="DIR", output="DIR")
     clips = _clips()
-    folder = pathlib.Path(output).expanduser()
-    if folder.exists() and (not folder.is_dir() or any(os.scandir(folder))):
-        raise ConfigError(f"--output='{output}' holds something already; name a new folder.")
     extras.require()
     from experiments.fitting import model_folder
 
@@ -65,6 +61,7 @@ def main() -> int:
     jax_settings.local_devices(given.compile_cache)
     from experiments.predicting import model_maps, predict
 
+    folder = predict.new_folder(pathlib.Path(output).expanduser())
     for note in model_maps.of_model(model).notes:
         print(f"note: {note}", flush=True)
     outcomes: list[Outcome] = []

@@ -61,6 +61,7 @@ EXTRAS = {
     ),
     "baselines": Extra("to compare with PyTorch", {"torch": "torch"}),
     "cuda12": Extra("for NVIDIA GPUs", {"jax_cuda12_plugin": "jax-cuda12-plugin"}),
+    "notebook": Extra("for tables in Python (experiments.api)", {"pandas": "pandas"}),
     "cluster": Extra("for --cluster", {"pyarrow": "pyarrow", "ray": "ray"}),
     "test": Extra(
         "to run the tests",

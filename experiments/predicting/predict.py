@@ -3,6 +3,7 @@
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from ahmsa_jax.config import ConfigError
 from experiments.fitting import calibration
 from experiments.fitting.model_folder import Model
 from experiments.predicting import model_maps, picture
@@ -60,6 +61,15 @@ def of_window(
         deviation_K=single_SxNxK[:, 0].std(axis=0),
         notes=maps.notes,
     )
+
+
+def new_folder(output: pathlib.Path) -> pathlib.Path:
+    """The folder for predictions; raises ConfigError where it holds something."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(
+            f"--output='{output}' holds something already; name a new or empty folder."
+        )
+    return output
 
 
 def write(model: Model, clips: Sequence[ClipAsked], output: pathlib.Path) -> Iterator[Outcome]:

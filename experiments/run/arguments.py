@@ -1,0 +1,82 @@
+"""The arguments of a Python call, checked and typed as a command's flags are."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.networks.registry import NETWORKS
+from experiments.run.given import Arguments
+from experiments.run.recipes import FROM_DATA
+
+# What experiments.loso takes besides the settings of networks and training, as its flags default.
+USUAL: dict[str, Any] = {
+    "arrays": None,
+    "autotune_file": None,
+    "average_seeds": False,
+    "candidates": None,
+    "checkpoint_minutes": 5.0,
+    "classes": None,
+    "cluster": None,
+    "compile_cache": None,
+    "dataset": "synthetic",
+    "dry_run": False,
+    "eval_every": 0,
+    "folds": None,
+    "folds_at_once": 0,
+    "inner_folds": 5,
+    "model": "ahmsa",
+    "num_seeds": 1,
+    "parallel": "folds",
+    "recipe": None,
+    "save_weights": False,
+    "seed": 0,
+    "select": "last",
+    "select_by": "logloss",
+    "shard": None,
+    "shuffle_labels": False,
+    "split": "loso",
+    "subjects": None,
+    "target": None,
+    "train_share": 1.0,
+    "workdir": None,
+}
+
+
+def of_call(given: Mapping[str, Any]) -> Arguments:
+    """What was given, by the names of the flags; raises ConfigError on a name or type of none.
+
+    Numbers and sequences become of the settings' own types, so that 1 and 1.0 are one run.
+    """
+    settings = {
+        field.name: field.default
+        for config in (*(network.config for network in NETWORKS.values()), TrainConfig)
+        for field in dataclasses.fields(config)
+        if field.name not in FROM_DATA
+    }
+    usual = settings | USUAL
+    for name in given:
+        if name not in usual:
+            near = difflib.get_close_matches(name, usual, n=3)
+            raise ConfigError(
+                f"{name}={given[name]!r:.40} is no argument; allowed are the names of "
+                "experiments.loso's flags" + (f", such as {', '.join(near)}." if near else ".")
+            )
+    return Arguments(usual, {name: _typed(name, given[name], usual[name]) for name in given})
+
+
+def _typed(name: str, value: Any, usual: Any) -> Any:
+    """The value in the type of the usual one; raises ConfigError where it has none."""
+    kind = type(usual)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if usual is None or type(value) is kind:
+        return value
+    if kind is float and is_number:
+        return float(value)
+    if kind is int and is_number and float(value).is_integer():
+        return int(value)
+    if kind is tuple and isinstance(value, Iterable):
+        # A single word may stand for a sequence of one.
+        return (value,) if isinstance(value, str) else tuple(value)
+    raise ConfigError(f"{name}={value!r:.40} is {type(value).__name__}; needed is {kind.__name__}.")
