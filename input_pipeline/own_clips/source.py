@@ -22,6 +22,11 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 # again.
 _MOST_KEPT_BYTES = 160 * 2**20
 
+# Of a video with so many frames each is counted; containers other than these guess their number.
+_MOST_COUNTED = 3000
+_SAY_EXACTLY = (".avi", ".mp4", ".m4v", ".mov")
+_MISCOUNTED = 2
+
 
 class Source(Protocol):
     """Frames by number, ascending; `rate` is in frames per second, None where nobody knows."""
@@ -118,8 +123,7 @@ class Video:
         self._start()
         rate = float(self._capture.get(self._cv2.CAP_PROP_FPS))
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 100_000 else None
-        count = int(self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT))
-        self.numbers = tuple(range(count if count > 0 else self._counted()))
+        self.numbers = tuple(range(self._count()))
         self.read(0)
 
     def read(self, number: int) -> np.ndarray:
@@ -164,8 +168,26 @@ class Video:
                 f"{self.path.name!a} is no video that OpenCV can decode, or it is damaged.",
             )
 
+    def _count(self) -> int:
+        """Frames that can be decoded; of a long video what its container says.
+
+        Raises ClipFault video_unreadable where a shorter one lacks some: the last frame of a video
+        that is cut off is decoded with its missing half in grey, which is no motion of anybody's.
+        """
+        said = int(self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT))
+        if said > _MOST_COUNTED:
+            return said
+        found = self._counted()
+        exact = self.path.suffix.lower() in _SAY_EXACTLY
+        if found < 1 or (said > 0 and found < said - (0 if exact else _MISCOUNTED)):
+            raise ClipFault(
+                "video_unreadable",
+                f"{self.path.name!a} has {said} frames by what it says and {found} can be decoded; "
+                "it is damaged or cut off.",
+            )
+        return found
+
     def _counted(self) -> int:
-        """Frames, of a container that does not say how many it has."""
         count = 0
         while self._capture.grab():
             count += 1
