@@ -124,7 +124,8 @@ class Model:
 
     def averaged(self, probability_SxNxK: np.ndarray) -> np.ndarray:
         """The seeds' mean under the model's temperature, (N, K)."""
-        return calibration.tempered(probability_SxNxK.mean(axis=0), self.temperature)
+        mean_NxK = probability_SxNxK.mean(axis=0, dtype=np.float64)
+        return calibration.tempered(mean_NxK, self.temperature)
 
     @functools.cached_property
     def _predict(self) -> prediction.Predict:
