@@ -36,7 +36,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("baselines", "classical_methods", "weighing"),
         ("files", "health"),
         ("schedule", "scores"),
-        ("cluster", "timing"),
+        ("cluster", "looking", "timing"),
         ("measuring", "recording"),
         ("studies",),
         ("",),
