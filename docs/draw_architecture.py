@@ -37,7 +37,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("baselines", "classical_methods", "weighing"),
         ("files", "health"),
         ("schedule", "scores"),
-        ("cluster", "timing"),
+        ("cluster", "looking", "timing"),
         ("measuring", "recording", "fitting"),
         ("studies", "predicting"),
         ("",),

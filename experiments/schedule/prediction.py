@@ -63,10 +63,7 @@ def predictor(config: NetworkConfig, places: int) -> Predict:
         return jax.nn.softmax(model.apply(variables, *inputs)[0])
 
     def predict(params: Params, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        paths = {tuple(name.split("/")): jnp.asarray(leaf) for name, leaf in params.items()}
-        statistics = {path[1:]: leaf for path, leaf in paths.items() if path[0] == "batch_stats"}
-        live = {path: leaf for path, leaf in paths.items() if path[0] != "batch_stats"}
-        variables = step.variables_of(live, {}, statistics)
+        variables = variables_of(params)
         count = len(inputs[names[0]])
         parts = []
         for first in range(0, count, places):
@@ -77,6 +74,14 @@ def predictor(config: NetworkConfig, places: int) -> Predict:
         return np.concatenate(parts)[:count]
 
     return predict
+
+
+def variables_of(params: Params) -> dict[str, Any]:
+    """Parameters and running statistics by path as the network's module takes them."""
+    paths = {tuple(name.split("/")): jnp.asarray(leaf) for name, leaf in params.items()}
+    statistics = {path[1:]: leaf for path, leaf in paths.items() if path[0] == "batch_stats"}
+    live = {path: leaf for path, leaf in paths.items() if path[0] != "batch_stats"}
+    return step.variables_of(live, {}, statistics)
 
 
 def _filled(array: np.ndarray, places: int) -> np.ndarray:

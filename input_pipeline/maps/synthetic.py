@@ -6,6 +6,7 @@ Strain, normalisation and layout come from the same functions as for real clips.
 """
 
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -103,20 +104,8 @@ def make(layout: str, size: str) -> Clips:
         raise InputError(f"unknown layout '{layout}'; allowed are {', '.join(FORMS)}.")
     if size not in SIZES:
         raise InputError(f"unknown synthetic size '{size}'; allowed are {', '.join(SIZES)}.")
-    rng = np.random.Generator(np.random.PCG64([_SEED, SIZES.index(size)]))
-    label_N = rng.permutation(np.repeat(np.arange(len(CLASS_NAMES)), _CLASS_SIZES[size]))
-    samples: list[MapSample] = []
-    for database, subject_sizes in _SUBJECT_SIZES[size].items():
-        for number, clips_of_subject in enumerate(subject_sizes, start=1):
-            subject_name = f"{database[-1]}{number:02d}"
-            landmarks_5x2 = layouts.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2))
-            habit = (tuple(_MOTIONS)[rng.integers(len(_MOTIONS))], rng.normal(0.0, _HABIT))
-            for clip_number in range(1, clips_of_subject + 1):
-                ids = (database, subject_name, f"{subject_name}_{clip_number:02d}")
-                label = int(label_N[len(samples)])
-                samples.append(_new_clip(rng, landmarks_5x2, habit, ids, label, FORMS[layout]))
     return to_clips(
-        samples,
+        (drawn.sample for drawn in _drawn(FORMS[layout], size)),
         where=f"the synthetic data set ({size})",
         dataset=DATASET,
         layout=layout,
@@ -126,6 +115,42 @@ def make(layout: str, size: str) -> Clips:
     )
 
 
+def true_motion(size: str) -> dict[str, np.ndarray]:
+    """How far each point of the face is moved by its clip's expression alone, by the clip's key.
+
+    28x28 float32, in pixels of the 28-pixel face. Habits, passing and head motion are left out:
+    they say nothing of the class. `size` is one of SIZES.
+    """
+    return {
+        drawn.sample.key: layouts.area_average(
+            np.hypot(drawn.own_SxSx2[..., :1], drawn.own_SxSx2[..., 1:]), MAP_SIZE, MAP_SIZE
+        )[..., 0]
+        for drawn in _drawn(FORMS["whole"], size)
+    }
+
+
+class _Drawn(NamedTuple):
+    """A clip, and the flow of its expression alone."""
+
+    sample: MapSample
+    own_SxSx2: np.ndarray
+
+
+def _drawn(form: MapForm, size: str) -> Iterator[_Drawn]:
+    """All clips of a size in the order in which they are drawn, whatever the form."""
+    rng = np.random.Generator(np.random.PCG64([_SEED, SIZES.index(size)]))
+    label_N = rng.permutation(np.repeat(np.arange(len(CLASS_NAMES)), _CLASS_SIZES[size]))
+    labels = iter(label_N.tolist())
+    for database, subject_sizes in _SUBJECT_SIZES[size].items():
+        for number, clips_of_subject in enumerate(subject_sizes, start=1):
+            subject_name = f"{database[-1]}{number:02d}"
+            landmarks_5x2 = layouts.MEAN_LANDMARKS_5x2 + rng.normal(0.0, 0.5, (5, 2))
+            habit = (tuple(_MOTIONS)[rng.integers(len(_MOTIONS))], rng.normal(0.0, _HABIT))
+            for clip_number in range(1, clips_of_subject + 1):
+                ids = (database, subject_name, f"{subject_name}_{clip_number:02d}")
+                yield _new_clip(rng, landmarks_5x2, habit, ids, next(labels), form)
+
+
 def _new_clip(
     rng: np.random.Generator,
     subject_5x2: np.ndarray,
@@ -133,7 +158,7 @@ def _new_clip(
     ids: tuple[str, str, str],
     label: int,
     form: MapForm,
-) -> MapSample:
+) -> _Drawn:
     """A clip of a subject with these landmarks and a habitual motion of this strength."""
     wanted = CLASS_NAMES[label]
     names = [name for name, (class_name, _) in _EXPRESSIONS.items() if class_name == wanted]
@@ -143,6 +168,7 @@ def _new_clip(
     intensity = rng.lognormal(-0.15, 0.55)
     for motion in _EXPRESSIONS[emotion][1]:
         flow_SxSx2 += _motion(rng, motion, landmarks_5x2, intensity * rng.uniform(0.3, 1.3))
+    own_SxSx2 = flow_SxSx2.copy()
     motion, strength = habit
     flow_SxSx2 += _motion(rng, motion, landmarks_5x2, strength * rng.uniform(0.5, 1.5))
     passing = tuple(_MOTIONS)[rng.integers(len(_MOTIONS))]
@@ -161,13 +187,14 @@ def _new_clip(
         face_SxSxC = np.rint(face_SxSxC)
     landmarks_5x2 = np.round(landmarks_5x2, 3).astype(np.float32)
     flow_max = np.float32(np.round(np.hypot(*np.moveaxis(flow_SxSx2, -1, 0)).max(), 3))
-    return MapSample(
+    sample = MapSample(
         *ids,
         label=label,
         map_HxWxC=face_SxSxC,
         landmarks_5x2=landmarks_5x2 * (_FACE_SIZE / MAP_SIZE),
         extras={"emotion": emotion, "flow_max": flow_max},
     )
+    return _Drawn(sample, own_SxSx2)
 
 
 def _way_back(flow_SxSx2: np.ndarray, ids: tuple[str, str, str]) -> np.ndarray:

@@ -62,13 +62,13 @@ def recover(
     found_SxSx2 = optical.optical_flow(
         detection.crop(grey(onset_HxWx3), face), detection.crop(grey(frame_HxWx3), face), method
     )
-    true_SxSx2 = _in_crop(true_HxWx2, face)
+    true_SxSx2 = in_crop(true_HxWx2, face)
     is_moving_SxS = np.hypot(true_SxSx2[..., 0], true_SxSx2[..., 1]) > 0.5 * pixels
     return Recovered(true_SxSx2, found_SxSx2, is_moving_SxS & detection.face_mask(face))
 
 
-def _in_crop(flow_HxWx2: np.ndarray, face: detection.Face) -> np.ndarray:
-    """A flow of the frame as seen in the face crop: moved there, turned and scaled."""
+def in_crop(flow_HxWx2: np.ndarray, face: detection.Face) -> np.ndarray:
+    """A flow of the frame as seen in the face crop: moved there, turned and scaled; SxSx2."""
     cv2 = extras.opencv()
     in_place_SxSx2 = cv2.warpAffine(
         flow_HxWx2,

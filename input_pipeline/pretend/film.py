@@ -17,6 +17,7 @@ from input_pipeline.databases import expected_counts, labels
 from input_pipeline.pretend import portraits
 
 MOTION_TABLE = "pretend_motions.csv"
+MOTION_COLUMNS = ("database", "subject", "clip", "identity", "motion", "pixels")
 # The motion's strength goes in steps, so that a clip needs few warps.
 _STEPS = 3
 _LEFT_AT_OFFSET = 1 / 3
@@ -120,8 +121,7 @@ class Film:
                 motions.append(
                     (self._database, subject, clip_name, self._identity_of[clip.subject], *motion)
                 )
-        columns = ("database", "subject", "clip", "identity", "motion", "pixels")
-        (root / MOTION_TABLE).write_text(csv_text(columns, motions), encoding="utf-8")
+        (root / MOTION_TABLE).write_text(csv_text(MOTION_COLUMNS, motions), encoding="utf-8")
         rows = [(self._database, s, 1, *counts[s], "pretend database") for s in sorted(counts)]
         text = csv_text(expected_counts.COLUMNS, rows)
         (root / expected_counts.PRETEND_TABLE).write_text(text, encoding="utf-8")
