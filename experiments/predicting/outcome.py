@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from experiments.looking.seen_maps import SeenMaps
 from experiments.predicting.asked import ClipAsked
 from input_pipeline.core import escaping
 from input_pipeline.core.tables import csv_text
@@ -38,6 +39,7 @@ class Outcome:
     made: Made | None = None
     probability_K: np.ndarray | None = None
     deviation_K: np.ndarray | None = None
+    seen: SeenMaps | None = None  # where the network looks; None of networks of frames
     code: str = ""  # of clip_faults.REASONS
     detail: str = ""
     notes: tuple[str, ...] = ()

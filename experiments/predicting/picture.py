@@ -36,6 +36,8 @@ def drawn(model: Model, outcome: Outcome) -> bytes:
         axis.imshow(pixels_SxS, cmap="gray", vmin=0, vmax=255)
     _flow(figure.add_subplot(grid[0, 2]), made)
     _strain(figure.add_subplot(grid[0, 3]), made, model.layout)
+    if outcome.seen is not None:
+        _looked_at(figure.add_subplot(grid[0, 4]), made, outcome.seen.occlusion_NxSxS[0])
     _classes(figure.add_subplot(grid[1, :2]), outcome, model.class_names)
     _curve(figure.add_subplot(grid[1, 2:]), made)
     name = outcome.class_of(model.class_names)
@@ -77,6 +79,23 @@ def _strain(axis: Axes, made: Made, layout: str) -> None:
         sides = (scale * window.width, scale * window.height)
         colour = _REGION_COLOURS[window.name]
         axis.add_patch(Rectangle(corner, *sides, fill=False, edgecolor=colour, linewidth=1.5))
+
+
+def _looked_at(axis: Axes, made: Made, occlusion_SxS: np.ndarray) -> None:
+    """Red where hiding the motion makes the class less likely, blue where more."""
+    side = made.maps.onset_SxS.shape[0]
+    _picture(axis, "what decides (motion hidden)")
+    axis.imshow(made.maps.onset_SxS, cmap="gray", vmin=0, vmax=255, extent=(0, side, side, 0))
+    most = float(np.nanmax(np.abs(occlusion_SxS), initial=1e-9))
+    axis.imshow(
+        occlusion_SxS,
+        cmap="RdBu_r",
+        vmin=-most,
+        vmax=most,
+        alpha=0.6,
+        interpolation="bilinear",
+        extent=(0, side, side, 0),
+    )
 
 
 def _classes(axis: Axes, outcome: Outcome, class_names: tuple[str, ...]) -> None:

@@ -4,11 +4,14 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from ahmsa_jax.config import ConfigError
+from ahmsa_jax.networks.registry import network_of
 from experiments.fitting import calibration
 from experiments.fitting.model_folder import Model
+from experiments.looking.seen_maps import SeenMaps, Weights, maps_of
 from experiments.predicting import model_maps, picture
 from experiments.predicting.asked import ClipAsked
 from experiments.predicting.outcome import FILE, Outcome, picture_name, table
+from experiments.run.prepared import Preparation
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.core.files import write_whole
 from input_pipeline.own_clips import source, to_maps, windows
@@ -59,8 +62,17 @@ def of_window(
         made,
         probability_K=model.averaged(probability_SxNxK)[0],
         deviation_K=single_SxNxK[:, 0].std(axis=0),
+        seen=_seen(model, made),
         notes=maps.notes,
     )
+
+
+def _seen(model: Model, made: to_maps.Made) -> SeenMaps | None:
+    """Where the seeds' networks look for the class predicted; networks of frames are not asked."""
+    if network_of(model.config).inputs_of(model.config) != ("flow",):
+        return None
+    weights = [Weights(one.params, Preparation.from_json(one.preparation)) for one in model.weights]
+    return maps_of(model.config, weights, made.clips)
 
 
 def new_folder(output: pathlib.Path) -> pathlib.Path:

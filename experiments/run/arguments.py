@@ -49,12 +49,12 @@ def of_call(given: Mapping[str, Any]) -> Arguments:
 
     Numbers and sequences become of the settings' own types, so that 1 and 1.0 are one run.
     """
-    settings = {
-        field.name: field.default
-        for config in (*(network.config for network in NETWORKS.values()), TrainConfig)
-        for field in dataclasses.fields(config)
-        if field.name not in FROM_DATA
-    }
+    settings: dict[str, Any] = {}
+    for config in (*(network.config for network in NETWORKS.values()), TrainConfig):
+        for field in dataclasses.fields(config):
+            if field.name not in FROM_DATA:
+                # As with the flags, the first network's default is the one shown.
+                settings.setdefault(field.name, field.default)
     usual = settings | USUAL
     for name in given:
         if name not in usual:
