@@ -2,17 +2,19 @@
 
 import dataclasses
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import pooled_scores
 from experiments.fitting import calibration
-from experiments.run.request import Run
 from experiments.run.spec import RunSpec, differences
 from experiments.scores import spread
 from experiments.scores.summary import Records, read_records
+
+if TYPE_CHECKING:
+    from experiments.run.request import Run
 
 # Settings that decide nothing of a fold's result, or that a fitted model has in its own way.
 _FREE = (
@@ -38,7 +40,7 @@ class Estimate:
     log_loss_cross_fitted: float
 
 
-def read(workdir: pathlib.Path, run: Run) -> Estimate:
+def read(workdir: pathlib.Path, run: "Run") -> Estimate:
     """The estimate of a run's settings; raises ConfigError where the workdir's are others.
 
     Averaged over as many of its seeds as the run has.

@@ -44,7 +44,15 @@ def test_the_walk_over_the_sources_found_them():
 def test_extras_are_those_of_the_documentation():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
-    assert set(extras) == {"preprocess", "baselines", "cuda12", "cluster", "test", "dev"}
+    assert set(extras) == {
+        "preprocess",
+        "baselines",
+        "cuda12",
+        "cluster",
+        "notebook",
+        "test",
+        "dev",
+    }
 
 
 @pytest.mark.parametrize(
@@ -80,6 +88,7 @@ def is_synthetic(words: list[str]) -> bool:
 # test_golden: the programs of other small runs, and a third of the time.
 SMALLER = {
     "experiments.loso": (*SHALLOW, "--folds_at_once=3"),
+    "experiments.fit": SHALLOW,
     "input_pipeline.build": ("--flow=farneback",),
 }
 SYNTHETIC = [words for words in OURS if is_synthetic(words) and len(words) > 1]

@@ -40,6 +40,7 @@ def _own_modules() -> list[str]:
     left_out = ("torch", ".baselines.", ".timing.", ".cluster.")
     left_out += ("_flags", ".request", ".header", ".planning", ".elsewhere", ".nested", ".starts")
     left_out += (".part_runs", ".lost_motion_scores", ".setting_runs")
+    left_out += (".all_clips", ".fitted", ".fitting.choice")
     return [name for name in names if not any(word in name for word in left_out)]
 
 
