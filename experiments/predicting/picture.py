@@ -126,6 +126,6 @@ def _curve(axis: Axes, made: Made) -> None:
         quality.apex_frame, color=drawing.VERMILLION, linestyle="--", label="apex, spotted"
     )
     axis.set_xlabel("frame")
-    axis.set_ylabel("mean flow against the onset (px)")
+    axis.set_ylabel("mean flow, less the head's (px)")
     axis.set_ylim(bottom=0)
     axis.legend(frameon=False, fontsize=8)

@@ -1,6 +1,7 @@
-"""The apex of an own clip: the frame whose flow against the onset is the largest on average.
+"""The apex of an own clip: the frame whose face has moved the most against the onset.
 
-Farneback at 112 pixels: a few milliseconds a frame, and the pair alone is asked for; its flow is
+The head's own motion, the median of the flow inside the face, is taken off first: a head that
+drifts would else make the last frame the apex. Farneback at 112 pixels: a few milliseconds a frame, and the pair alone is asked for; its flow is
 then computed as the build does. Letters in array names: F frames behind the onset.
 """
 
@@ -20,7 +21,10 @@ _METHOD = "farneback"
 
 
 class Spotted(NamedTuple):
-    """Frame numbers (F,), mean flow inside the face (F,) in pixels of the crop, and the apex."""
+    """Frame numbers (F,), mean flow inside the face (F,), and the apex.
+
+    The flow is in pixels of the crop, less its median over the face.
+    """
 
     numbers_F: np.ndarray
     flow_px_F: np.ndarray
@@ -56,7 +60,9 @@ def _mean_flow(onset_SxS: np.ndarray, crop_SxS: np.ndarray, is_face_hxw: np.ndar
         return 0.0
     onset_hxw, crop_hxw = (optical.shrunk(crop, _SHRINK) for crop in (onset_SxS, crop_SxS))
     flow_hxwx2 = optical.optical_flow(onset_hxw, crop_hxw, _METHOD)
-    return _SHRINK * float(np.hypot(flow_hxwx2[..., 0], flow_hxwx2[..., 1])[is_face_hxw].mean())
+    inside_Px2 = flow_hxwx2[is_face_hxw]
+    own_Px2 = inside_Px2 - np.median(inside_Px2, axis=0)
+    return _SHRINK * float(np.hypot(own_Px2[:, 0], own_Px2[:, 1]).mean())
 
 
 def _grey(source: Source, number: int, role: str) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import own_videos
 import pretend_clips
 import pytest
+from scipy import ndimage
 
 from input_pipeline.core.clip_faults import ClipFault
 from input_pipeline.core.clips import CLASS_NAMES
@@ -42,6 +43,16 @@ def test_the_apex_is_spotted(folder):
     # It rises to the apex and falls behind it.
     assert (np.diff(found.flow_px_F[:5]) > 0).all()
     assert (np.diff(found.flow_px_F[5:]) < 0).all()
+
+
+def test_a_drifting_head_does_not_make_the_last_frame_the_apex(tmp_path):
+    """Each frame stands half a pixel farther to the right and lower than the one before."""
+    shown = [
+        ndimage.shift(frame, (place / 2, place / 2, 0), order=1, mode="nearest")
+        for place, frame in enumerate(own_videos.frames())
+    ]
+    clip = source.opened(own_videos.write_folder(tmp_path / "drift", shown))
+    assert spotting.spot(clip, window_of(clip)).apex == 5
 
 
 def test_a_clip_without_motion_is_refused(tmp_path):
