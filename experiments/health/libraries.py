@@ -62,6 +62,7 @@ EXTRAS = {
     "baselines": Extra("to compare with PyTorch", {"torch": "torch"}),
     "cuda12": Extra("for NVIDIA GPUs", {"jax_cuda12_plugin": "jax-cuda12-plugin"}),
     "cluster": Extra("for --cluster", {"pyarrow": "pyarrow", "ray": "ray"}),
+    "tensorboard": Extra("for --tensorboard", {"tensorboardX": "tensorboardX"}),
     "test": Extra(
         "to run the tests",
         {
@@ -69,6 +70,7 @@ EXTRAS = {
             "pytest": "pytest",
             "xdist": "pytest-xdist",
             "setuptools": "setuptools",
+            "tensorboardX": "tensorboardX",
         },
     ),
     "dev": Extra(
@@ -80,7 +82,7 @@ EXTRAS = {
 _NOT_LOADED = (
     "jax",
     "face_recognition_models",
-    *EXTRAS["test"].libraries,
+    *(EXTRAS["test"].libraries.keys() - EXTRAS["tensorboard"].libraries.keys()),
     *EXTRAS["dev"].libraries,
 )
 

@@ -179,6 +179,10 @@ def define_training_flags() -> None:
         "Keep each fold's final parameters under WORKDIR/weights/seed-<seed>, for "
         "experiments.evaluate.",
     )
+    watching = (
+        "Keep curves and pictures for TensorBoard in WORKDIR/tensorboard (extra tensorboard)."
+    )
+    flags.DEFINE_bool("tensorboard", False, watching)
     define_settings(TrainConfig)
 
 

@@ -44,7 +44,15 @@ def test_the_walk_over_the_sources_found_them():
 def test_extras_are_those_of_the_documentation():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
-    assert set(extras) == {"preprocess", "baselines", "cuda12", "cluster", "test", "dev"}
+    assert set(extras) == {
+        "preprocess",
+        "baselines",
+        "cuda12",
+        "cluster",
+        "tensorboard",
+        "test",
+        "dev",
+    }
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ FORBIDDEN = {
 # Packages of extras, and TFDS: imported where they are used, since they may be missing or slow.
 OPTIONAL = {
     *("tensorflow_datasets", "torch", "ray", "cv2", "dlib", "mediapipe"),
-    *("skimage", "openpyxl", "xlrd", "defusedxml", "matplotlib"),
+    *("skimage", "openpyxl", "xlrd", "defusedxml", "matplotlib", "tensorboardX"),
 }
 
 
