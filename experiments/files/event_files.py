@@ -7,6 +7,7 @@ of earlier starts in the folder no longer count.
 import contextlib
 import importlib.util
 import pathlib
+import sys
 import time
 from typing import Any
 
@@ -91,13 +92,20 @@ class Writer:
 
 
 def add_pictures(workdir: pathlib.Path, step: int) -> None:
-    """Write the pictures of the run's report into an event file."""
-    writer = Writer(workdir, _PICTURES_SUFFIX)
+    """Write the pictures of the run's report into an event file; says on stderr if it cannot."""
+    writer = None
     try:
+        writer = Writer(workdir, _PICTURES_SUFFIX)
         for name in _PICTURES:
             if (path := workdir / f"{name}.png").is_file():
                 writer.picture(name, step, path)
         writer.close()
-    except OSError:
-        writer.abandon()
-        raise
+    except OSError as error:
+        if writer is not None:
+            writer.abandon()
+        print(
+            f"'{workdir / FOLDER}' cannot be written ({error.strerror or error}); the run's own "
+            "files are whole",
+            file=sys.stderr,
+            flush=True,
+        )

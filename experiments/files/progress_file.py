@@ -36,7 +36,10 @@ class Writer:
 
     def append(self, lines: Sequence[Line]) -> None:
         """Write further lines, at once; raises OSError."""
-        self._file.write(_text(lines).encode())
+        data = _text(lines).encode()
+        # A disk that fills up takes a part first, and raises at the rest.
+        while data:
+            data = data[self._file.write(data) :]
 
     def close(self) -> None:
         """Leave the file as it is."""

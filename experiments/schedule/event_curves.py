@@ -75,10 +75,10 @@ class EventCurves(Report):
 
     def close(self) -> None:
         """Bring the rest to the disk."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
+        if self._writer is not None:
             with self._failing():
-                writer.close()
+                self._writer.close()
+            self._writer = None
 
     def _show(self, number: int, history: History) -> None:
         self._history[number] = history

@@ -136,7 +136,10 @@ class ProgressLines(Report):
         try:
             yield
         except OSError as error:
-            self._writer = None
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                with contextlib.suppress(OSError):
+                    writer.close()
             self._say(
                 f"'{self._workdir / progress_file.FILE}' cannot be written "
                 f"({error.strerror or error}); training goes on without it"

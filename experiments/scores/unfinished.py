@@ -42,9 +42,11 @@ def tell(workdirs: Sequence[pathlib.Path]) -> bool:
                 continue
             if found is not None:
                 lines = described(found, time.time(), pretend=is_pretend(read_config(workdir)))
-                print("\n".join([f"unfinished: {folder}", *lines, ""]), flush=True)
+                print("\n".join([f"unfinished: {folder}", *lines]), flush=True)
                 told += 1
-    return nothing_else and told > 0
+    if told and not nothing_else:
+        print()
+    return told > 0 and nothing_else
 
 
 def described(found: Unfinished, now: float, *, pretend: bool) -> list[str]:
@@ -85,7 +87,9 @@ def _scores(found: Unfinished) -> list[str]:
 def _times(found: Unfinished, now: float) -> list[str]:
     began = datetime.datetime.fromtimestamp(found.started).strftime("%Y-%m-%d %H:%M:%S")
     so_far = tqdm.format_interval(max(0.0, found.last - found.started))
-    left = "not known yet" if found.left is None else f"about {tqdm.format_interval(found.left)}"
+    left = "time left not known yet"
+    if found.left is not None:
+        left = f"about {tqdm.format_interval(found.left)} left to train"
     # Clocks of two machines differ.
     silent = max(0.0, now - found.last)
     ago = tqdm.format_interval(silent)
@@ -101,4 +105,4 @@ def _times(found: Unfinished, now: float) -> list[str]:
         life = f"it seems to run: last heard of {ago} ago{waits}"
     if found.stopped or silent > patience:
         life += "; the command that started it goes on from what is saved"
-    return [f"this start: {began}, {so_far} so far, {left} left to train", life]
+    return [f"this start: {began}, {so_far} so far, {left}", life]
