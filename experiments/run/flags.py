@@ -179,9 +179,7 @@ def define_training_flags() -> None:
         "Keep each fold's final parameters under WORKDIR/weights/seed-<seed>, for "
         "experiments.evaluate.",
     )
-    watching = (
-        "Keep curves and pictures for TensorBoard in WORKDIR/tensorboard (extra tensorboard)."
-    )
+    watching = "Keep curves for TensorBoard in WORKDIR/tensorboard; needs the extra tensorboard."
     flags.DEFINE_bool("tensorboard", False, watching)
     define_settings(TrainConfig)
 
