@@ -6,6 +6,7 @@ python -m experiments.loso --dataset=casme3
 from typing import TYPE_CHECKING
 
 from ahmsa_jax.config import ConfigError
+from experiments.files import event_files
 from experiments.run import exclusions, header, inner_selection, jax_settings, train_share
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
@@ -50,7 +51,12 @@ def carry_out(run: Run, execution: Execution, given: Values, interruption: Inter
 
 
 def check_devices(execution: Execution) -> None:
-    """Ask JAX for its devices before anything is written: an unavailable one is a user error."""
+    """Ask for devices, and a library of --tensorboard, before anything is written.
+
+    An unavailable one is a user error.
+    """
+    if execution.tensorboard:
+        event_files.require()
     if execution.target is not None:
         jax_settings.load_for_cards_elsewhere()
         return
@@ -156,8 +162,14 @@ def _train_and_report(
     if waiting:
         forecast.print_plan(place.needs, planned)
         place.needs.start = starts.starts(run, workdir, interruption)
-    executor.train_all(place.executor, planned, stored, workdir, run.clips, interruption)
-    return reporting.report([workdir], workdir)
+    # A finished run is not written again each time that it is shown.
+    watched = execution.tensorboard and (waiting or not event_files.are_there(workdir))
+    trains = (place.executor, planned, stored, workdir, run.clips, interruption)
+    executor.train_all(*trains, tensorboard=watched)
+    status = reporting.report([workdir], workdir)
+    if watched:
+        event_files.add_pictures(workdir, run.spec.epochs)
+    return status
 
 
 def _choose_and_report(
@@ -174,7 +186,10 @@ def _choose_and_report(
     header.store_surroundings(run, given, execution.workdir, place.devices, {})
     finished = nested.train(run, execution, interruption)
     run_files.write_run_files(execution.workdir, run.clips, finished)
-    return reporting.report([execution.workdir], execution.workdir)
+    status = reporting.report([execution.workdir], execution.workdir)
+    if execution.tensorboard and not event_files.are_there(execution.workdir):
+        event_files.add_pictures(execution.workdir, run.spec.epochs)
+    return status
 
 
 def define_flags() -> None:

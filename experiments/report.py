@@ -18,15 +18,17 @@ WRITTEN = (*_TABLES, *(f"{picture}.{kind}" for picture in _PICTURES for kind in 
 
 
 def main() -> int:
-    """Report on --workdir; 3 where folds failed, else 0."""
+    """Report on --workdir; 3 where folds failed, else 0, also where no fold has ended yet."""
     named = output_folder.named_folders(command.values().workdir)
     if not named:
         raise ConfigError("--workdir is missing; name one folder of a run, or several with commas.")
     if len(named) > 1 and command.values().output is None:
         raise ConfigError("several workdirs need --output, the folder for the merged report.")
     output = output_folder.chosen(command.values().output, named[0], WRITTEN, workdirs=named)
-    from experiments.scores import reporting
+    from experiments.scores import reporting, unfinished
 
+    if unfinished.tell(named):
+        return 0
     return reporting.report(named, output)
 
 

@@ -9,6 +9,7 @@ import pathlib
 
 from ahmsa_jax.config import ConfigError, TrainConfig
 from experiments.baselines import torch_extra
+from experiments.files import event_files
 from experiments.run import exclusions, header
 from experiments.run import flags as run_flags
 from experiments.run.flags import Values
@@ -49,6 +50,8 @@ def main() -> int:
             f"--save_weights and --{changed[0]} exclude each other here: a state dict cannot "
             "say how the maps were prepared for it; use experiments.loso, whose files do."
         )
+    if given.tensorboard:
+        event_files.require()
     workdir = run_flags.workdir(given, run.spec)
     with claimed(workdir, run.spec.to_json(), run.facts()):
         return _train_and_report(run, workdir, given)
@@ -76,10 +79,16 @@ def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:
         header.print_header(run, workdir, network=how, precision=precision, devices=[])
         more = {"devices": [str(trainer.device)], "torch": torch.__version__}
         header.store_surroundings(run, given, workdir, [], more)
+    waiting = len(stored) < len(planned.chunks)
+    watched = given.tensorboard and (waiting or not event_files.are_there(workdir))
     with Interruption(NAME) as interruption:
         trains = executor.LocalExecutor(trainer.train, interruption, epochs=run.train_config.epochs)
-        executor.train_all(trains, planned, stored, workdir, run.clips, interruption)
-    return reporting.report([workdir], workdir)
+        parts = (trains, planned, stored, workdir, run.clips, interruption)
+        executor.train_all(*parts, tensorboard=watched)
+    status = reporting.report([workdir], workdir)
+    if watched:
+        event_files.add_pictures(workdir, run.spec.epochs)
+    return status
 
 
 def start() -> None:

@@ -31,6 +31,7 @@ SLOWEST = (
     "test_ray_cluster.py",
     "test_measure.py",
     "test_restart.py",
+    "test_watched_runs.py",
     "test_native_build.py",
     "test_benchmark.py",
     "test_engine.py",

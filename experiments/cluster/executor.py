@@ -13,7 +13,7 @@ from ahmsa_jax.training.protocols import EpochShape
 from experiments.cluster import tasks
 from experiments.cluster.ray_cluster import Cluster, LostError, NoMemoryError
 from experiments.cluster.tasks import News, Work
-from experiments.run.chunk import Chunk, ChunkResult, OutOfMemory, Plan
+from experiments.run.chunk import Chunk, ChunkResult, History, OutOfMemory, Plan
 from experiments.run.request import Run
 from experiments.run.spec import Execution
 from experiments.run.workdir import code_version
@@ -94,8 +94,9 @@ class ClusterExecutor:
         self._interruption = interruption
         self._board: ActorHandle | None = None
         self._tasks: dict[ObjectRef[Any], Chunk] = {}
-        # The latest news of each chunk in training.
+        # Of each chunk in training: the latest news, and all that was heard.
         self._news: dict[int, News] = {}
+        self._heard: dict[int, History] = {}
 
     def outcomes(self, chunks: Sequence[Chunk], report: Report) -> Iterator[Outcome]:
         """Train these chunks side by side; yields each as it comes back.
@@ -150,19 +151,25 @@ class ClusterExecutor:
 
     def _hear(self, news: News, report: Report) -> None:
         """Report a worker's news; a chunk that begins again has lost its epochs."""
-        before = self._news.get(news.number)
-        self._news[news.number] = news
+        number, before = news.number, self._news.get(news.number)
         report.restart_clock()
         if news.epoch:
-            report.advance(news.number, news.epoch, news.loss_S)
+            heard = self._heard.get(number)
+            # News of a lost worker may come late.
+            if heard is not None and heard.epoch == news.before:
+                self._news[number] = news
+                heard.extend(news.later)
+                report.advance(number, heard)
             return
+        self._news[number] = news
+        self._heard[number] = news.later
         if before is not None:
-            report.give_up(news.number)
+            report.give_up(number)
             report.note(
-                f"chunk {news.number} was lost with its worker ({before.where}) at epoch "
+                f"chunk {number} was lost with its worker ({before.where}) at epoch "
                 f"{before.epoch} and is trained again ({news.where})"
             )
-        report.begin(news.number, len(news.loss_S))
+        report.begin(number, len(news.later.loss_SxE))
 
     def _outcome(self, task: "ObjectRef[Any]", chunk: Chunk) -> ChunkResult | OutOfMemory:
         try:

@@ -12,11 +12,10 @@ import time
 from typing import TYPE_CHECKING
 
 import jax
-import numpy as np
 
 from ahmsa_jax.training.protocols import EpochShape
 from experiments.run import compile_cache, jax_settings
-from experiments.run.chunk import Chunk, ChunkResult, OutOfMemory
+from experiments.run.chunk import Chunk, ChunkResult, History, OutOfMemory, empty_history
 from experiments.run.spec import Execution
 from experiments.run.workdir import code_version, differences
 from experiments.schedule import forecast
@@ -60,12 +59,17 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class News:
-    """Where a chunk in training stands; epoch 0 says that a task has begun it."""
+    """What a chunk in training has trained since the news before; epoch 0 says that it begins."""
 
     number: int
-    epoch: int
-    loss_S: np.ndarray
+    before: int  # epochs told of earlier
+    later: History
     where: str
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained."""
+        return self.before + self.later.epoch
 
 
 class Board:
@@ -97,23 +101,25 @@ class _Notes(Report):
 
 
 class _Reporter(Report):
-    def __init__(self, board: "ActorHandle") -> None:
+    def __init__(self, board: "ActorHandle", num_classes: int) -> None:
         self._board = board
+        self._num_classes = num_classes
         self._told = 0.0
+        self._epoch = 0
 
-    def begin(self, number: int, jobs: int, epoch: int = 0) -> None:
-        self._tell(number, epoch, np.zeros(jobs, np.float32))
+    def begin(self, number: int, jobs: int, history: History | None = None) -> None:
+        self._epoch = 0
+        self._tell(number, history or empty_history(jobs, self._num_classes))
 
-    def advance(
-        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
-    ) -> None:
+    def advance(self, number: int, history: History) -> None:
         if time.monotonic() - self._told >= _TELL_SECONDS:
-            self._tell(number, epoch, loss_S)
+            self._tell(number, history)
 
-    def _tell(self, number: int, epoch: int, loss_S: np.ndarray) -> None:
+    def _tell(self, number: int, history: History) -> None:
         self._told = time.monotonic()
         where = f"{platform.node()}, process {os.getpid()}"
-        self._board.tell.remote(News(number, epoch, loss_S, where))
+        self._board.tell.remote(News(number, self._epoch, history.since(self._epoch), where))
+        self._epoch = history.epoch
 
 
 def describe_worker(tasks_beside: int) -> WorkerDevice:
@@ -145,7 +151,7 @@ def train_chunk(work: Work, chunk: Chunk, board: "ActorHandle") -> ChunkResult |
     # No run's files lie here, and none are written: the driver does that.
     settings = TrainerSettings(workdir=None, automatic=not work.execution.folds_at_once)
     trainer = Trainer(_programs(work), settings, Interruption("worker"))
-    return trainer.train(chunk, _Reporter(board))
+    return trainer.train(chunk, _Reporter(board, work.problem.model_config.num_classes))
 
 
 @functools.cache

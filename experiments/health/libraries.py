@@ -63,6 +63,7 @@ EXTRAS = {
     "cuda12": Extra("for NVIDIA GPUs", {"jax_cuda12_plugin": "jax-cuda12-plugin"}),
     "notebook": Extra("for tables in Python (experiments.api)", {"pandas": "pandas"}),
     "cluster": Extra("for --cluster", {"pyarrow": "pyarrow", "ray": "ray"}),
+    "tensorboard": Extra("for --tensorboard", {"tensorboardX": "tensorboardX"}),
     "test": Extra(
         "to run the tests",
         {
@@ -70,6 +71,7 @@ EXTRAS = {
             "pytest": "pytest",
             "xdist": "pytest-xdist",
             "setuptools": "setuptools",
+            "tensorboardX": "tensorboardX",
         },
     ),
     "dev": Extra(
@@ -81,7 +83,7 @@ EXTRAS = {
 _NOT_LOADED = (
     "jax",
     "face_recognition_models",
-    *EXTRAS["test"].libraries,
+    *(EXTRAS["test"].libraries.keys() - EXTRAS["tensorboard"].libraries.keys()),
     *EXTRAS["dev"].libraries,
 )
 

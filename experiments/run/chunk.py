@@ -5,6 +5,7 @@ K classes.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -64,11 +65,34 @@ class History:
             [self.confusion_SxVxKxK, confusion_SxKxK[:, None]], axis=1
         )
 
+    def since(self, epoch: int) -> "History":
+        """What came after an epoch, without the curve."""
+        later_V = self.evaluated_V > epoch
+        return History(
+            loss_SxE=self.loss_SxE[:, epoch:],
+            evaluated_V=self.evaluated_V[later_V],
+            confusion_SxVxKxK=self.confusion_SxVxKxK[:, later_V],
+            seconds=self.seconds,
+        )
+
+    def extend(self, later: "History") -> None:
+        """Append what `since` gave of a longer history of the same jobs."""
+        self.add_losses(later.loss_SxE)
+        for place, epoch in enumerate(later.evaluated_V):
+            self.add_counts(int(epoch), later.confusion_SxVxKxK[:, place])
+        self.seconds = later.seconds
+
     def add_probability(self, probability_TxK: np.ndarray) -> None:
         """Append the probabilities of all jobs' held-out clips as predicted after an epoch."""
         newest = probability_TxK[None].astype(np.float32)
         kept = [] if self.curve_VxTxK is None else [self.curve_VxTxK]
         self.curve_VxTxK = np.concatenate([*kept, newest])
+
+
+def mean_loss(loss_S: np.ndarray) -> float:
+    """Mean over the finite losses, nats; NaN where there is none."""
+    finite_S = loss_S[np.isfinite(loss_S)]
+    return float(finite_S.mean(dtype=np.float64)) if len(finite_S) else math.nan
 
 
 def empty_history(jobs: int, num_classes: int) -> History:

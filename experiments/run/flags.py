@@ -178,6 +178,8 @@ def define_training_flags() -> None:
         "Keep each fold's final parameters under WORKDIR/weights/seed-<seed>, for "
         "experiments.evaluate.",
     )
+    watching = "Keep curves for TensorBoard in WORKDIR/tensorboard; needs the extra tensorboard."
+    flags.DEFINE_bool("tensorboard", False, watching)
     define_settings(TrainConfig)
 
 

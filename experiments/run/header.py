@@ -90,7 +90,15 @@ def flagfile(current: Mapping[str, object], names: Collection[str], given: Value
     lines = [
         f"--{name}={as_text(current[name])}" for name in names if name in current and name in given
     ]
-    left_out = {*names, "workdir", "dry_run", "help", *(["dataset"] if given.arrays else [])}
+    # A run's files are the same bytes whether it is watched or not.
+    left_out = {
+        *names,
+        "workdir",
+        "dry_run",
+        "tensorboard",
+        "help",
+        *(["dataset"] if given.arrays else []),
+    }
     for module, owned in given.flags_by_module_dict().items():
         if module.startswith(("input_pipeline", "experiments")):
             kept = (flag for flag in owned if flag.value is not None and flag.name not in left_out)

@@ -180,6 +180,7 @@ class Execution:
     compile_cache: str | None = None
     autotune_file: str | None = None
     target: str | None = None  # of a dry run: a GPU that is elsewhere
+    tensorboard: bool = False  # whether event files are written
 
 
 def config_hash(stored: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ _LOCK_FILE = ".lock"
 FACTS_HASH = "facts_hash"
 # What is written into a run's folders: a leftover of these, and of nothing else, is removed.
 _RUN_FILE = re.compile(
-    r"(config|environment|plan|summary)\.json|metrics\.jsonl|flags\.txt|summary\.md"
+    r"(config|environment|plan|summary)\.json|(metrics|progress)\.jsonl|flags\.txt|summary\.md"
     r"|(predictions|folds|scores|subjects|candidates|ablation)\.csv|scores\.tex|ablation\.md"
     r"|(confusion_matrix|curves|subjects|choices|ablation)\.(png|pdf)"
     r"|model\.json|clips\.csv|model_card\.md|reliability\.(png|pdf)"

@@ -6,11 +6,13 @@ import pathlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from experiments.files import checkpoints, chunks, run_files
+from experiments.files import checkpoints, chunks, progress_file, run_files
 from experiments.run.chunk import Chunk, ChunkResult, OutOfMemory, Plan
+from experiments.schedule.event_curves import keep_curves
 from experiments.schedule.interruption import Interruption
 from experiments.schedule.plan import halved, store_plan
 from experiments.schedule.progress import Progress, Report
+from experiments.schedule.watching import watched
 from input_pipeline.core.clips import Clips
 
 Outcome = tuple[Chunk, ChunkResult | OutOfMemory]
@@ -69,10 +71,12 @@ def train_all(
     workdir: pathlib.Path,
     clips: Clips,
     interruption: Interruption,
+    *,
+    tensorboard: bool = False,
 ) -> None:
     """Train what is not stored yet, and write the run's files after each chunk."""
     finished = []
-    for outcome in results(executor, plan, stored, workdir, interruption):
+    for outcome in results(executor, plan, stored, workdir, interruption, tensorboard=tensorboard):
         finished.append(outcome)
         # Stored chunks come first, and together: the files never hold less than before.
         if len(finished) >= len(stored):
@@ -85,11 +89,14 @@ def results(
     stored: Mapping[int, ChunkResult],
     workdir: pathlib.Path,
     interruption: Interruption,
+    *,
+    tensorboard: bool = False,
 ) -> Iterator[tuple[Chunk, ChunkResult]]:
     """Yield every chunk with its results: `stored` ones first, then each as it is trained.
 
     Results are on disk before they are yielded. A chunk that outgrows the memory is halved, which
-    the stored plan then says. Raises StoppedError where a signal asked for it.
+    the stored plan then says. With `tensorboard` event files are written, of stored chunks too.
+    Raises StoppedError where a signal asked for it.
     """
     finished = [chunk for chunk in plan.chunks if chunk.number in stored]
     for chunk in finished:
@@ -98,6 +105,10 @@ def results(
         yield chunk, stored[chunk.number]
     done = {chunk.number for chunk in finished}
     if len(done) == len(plan.chunks):
+        # Killed before that was said.
+        progress_file.drop(workdir)
+        if tensorboard:
+            keep_curves(workdir, plan, stored)
         return
     done_jobs, all_jobs = _jobs(finished), _jobs(plan.chunks)
     if done:
@@ -113,14 +124,13 @@ def results(
         interruption.finished = f"{done_jobs} of {all_jobs} folds are finished"
         interruption.saved = ""
 
-    with (
-        contextlib.closing(executor),
-        contextlib.closing(
-            Progress(all_jobs, executor.epochs, done_jobs, side_by_side=executor.side_by_side)
-        ) as progress,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.callback(executor.close)
+        shown = Progress(all_jobs, executor.epochs, done_jobs, side_by_side=executor.side_by_side)
+        progress = watched(shown, workdir, plan, executor.epochs, tensorboard=tensorboard)
+        stack.callback(progress.close)
         for chunk in finished:
-            progress.add_counts(stored[chunk.number].latest_counts())
+            progress.add(chunk.number, stored[chunk.number])
         while waiting := [chunk for chunk in plan.chunks if chunk.number not in done]:
             for chunk, outcome in executor.outcomes(waiting, progress):
                 if isinstance(outcome, OutOfMemory):
@@ -131,12 +141,14 @@ def results(
                     interruption.saved = ""
                     progress.note(f"out of memory: {plan.halvings[-1]}")
                     progress.give_up(chunk.number)
+                    progress.planned(plan)
                     break
                 interruption.run(functools.partial(keep, chunk, outcome), can_save=True)
-                progress.finish(chunk.number, outcome.loss_SxE[:, -1], outcome.latest_counts())
+                progress.finish(chunk.number, outcome)
                 yield chunk, outcome
                 if interruption.requested and len(done) < len(plan.chunks):
                     raise interruption.stopped()
+        progress.complete()
 
 
 def _jobs(chunks: Sequence[Chunk]) -> int:

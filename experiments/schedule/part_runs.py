@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from experiments.files import chunks
+from experiments.files import chunks, progress_file
 from experiments.run.chunk import Chunk, ChunkResult
 from experiments.run.request import Run
 from experiments.run.spec import Execution
@@ -32,6 +32,7 @@ def trained(
         planned = plan.stored_plan(workdir, run.folds, run.epoch_shapes(), jobs)
         stored = chunks.load_all(workdir, planned.chunks) if planned else {}
         if planned and len(stored) == len(planned.chunks):
+            progress_file.drop(workdir)
             return [(chunk, stored[chunk.number]) for chunk in planned.chunks]
         refuse_other_code(workdir)
         place = planning.local_place(run, here, interruption)
@@ -39,4 +40,5 @@ def trained(
             planned = interruption.run(lambda: planning.fresh_plan(run, here, place.needs))
             plan.store_plan(workdir, planned)
         place.needs.start = starts.starts(run, starts_in, interruption)
-        return list(executor.results(place.executor, planned, stored, workdir, interruption))
+        trains = (place.executor, planned, stored, workdir, interruption)
+        return list(executor.results(*trains, tensorboard=execution.tensorboard))

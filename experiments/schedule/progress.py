@@ -13,6 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ahmsa_jax.metrics import pooled_scores
+from experiments.run.chunk import ChunkResult, History, Plan
+from experiments.schedule.pace import Pace
 from input_pipeline.core.progress_lines import PLAIN_INTERVAL, Lines
 
 _REDRAWN_INTERVAL = 1.0
@@ -69,16 +71,29 @@ class Report:
     def restart_clock(self) -> None:
         """Training begins or goes on."""
 
-    def begin(self, number: int, jobs: int, epoch: int = 0) -> None:
-        """A chunk of so many jobs stands at `epoch`, from an earlier start or 0."""
+    def begin(self, number: int, jobs: int, history: History | None = None) -> None:
+        """A chunk of so many jobs begins, or goes on from an earlier start's history."""
 
-    def advance(
-        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
-    ) -> None:
-        """A chunk has trained up to `epoch`; counts of its held-out clips where predicted."""
+    def advance(self, number: int, history: History) -> None:
+        """A chunk has trained further; the history may grow after the call."""
 
     def give_up(self, number: int) -> None:
         """What a chunk had trained is lost."""
+
+    def planned(self, plan: Plan) -> None:
+        """The chunks are others from here on; those finished stay."""
+
+    def add(self, number: int, result: ChunkResult) -> None:
+        """An earlier start has finished this chunk; said before anything begins."""
+
+    def finish(self, number: int, result: ChunkResult) -> None:
+        """A chunk is done."""
+
+    def complete(self) -> None:
+        """All chunks are done."""
+
+    def close(self) -> None:
+        """Nothing more is said, whether all is done or not."""
 
 
 class Plain(Report):
@@ -117,9 +132,7 @@ class Progress(Report):
         # Of the held-out clips of finished folds, rows the truth.
         self._counts_KxK: np.ndarray | int = 0
         self._loss = self._score = ""
-        # Seconds that this start has trained, and the epochs of folds that it trained in them.
-        self._seconds, self._trained = 0.0, 0
-        self._since: float | None = None
+        self._pace = Pace()
         self._bar = tqdm(
             total=jobs * epochs,
             initial=done_jobs * epochs,
@@ -153,17 +166,15 @@ class Progress(Report):
 
     def stop_clock(self) -> None:
         """What follows is compiling and reading; it counts for no time left."""
-        if self._since is not None:
-            self._seconds += time.monotonic() - self._since
-            self._since = None
+        self._pace.stop()
 
     def restart_clock(self) -> None:
         """Training begins or goes on."""
-        if self._since is None:
-            self._since = time.monotonic()
+        self._pace.restart()
 
-    def begin(self, number: int, jobs: int, epoch: int = 0) -> None:
-        """A chunk of so many jobs stands at `epoch`, from an earlier start or 0."""
+    def begin(self, number: int, jobs: int, history: History | None = None) -> None:
+        """A chunk of so many jobs begins, or goes on from an earlier start's history."""
+        epoch = history.epoch if history else 0
         self._running[number] = jobs, epoch
         self._epoch = epoch
         if epoch:
@@ -171,17 +182,15 @@ class Progress(Report):
             self._describe()
             self._bar.refresh()
 
-    def advance(
-        self, number: int, epoch: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None = None
-    ) -> None:
-        """A chunk has trained up to `epoch`; see Report."""
+    def advance(self, number: int, history: History) -> None:
+        """A chunk has trained further; see Report."""
         jobs, before = self._running[number]
-        self._running[number] = jobs, epoch
-        self._epoch = epoch
-        done = jobs * (epoch - before)
-        self._trained += done
-        self._loss = f", loss {float(np.mean(loss_S)):.3f}"
-        if counts_KxK is not None:
+        self._running[number] = jobs, history.epoch
+        self._epoch = history.epoch
+        done = jobs * (history.epoch - before)
+        self._pace.add(done)
+        self._loss = f", loss {float(np.mean(history.loss_SxE[:, -1])):.3f}"
+        if (counts_KxK := history.latest_counts()) is not None:
             self._tell_score(self._counts_KxK + counts_KxK)
         self._describe(done)
         self._bar.update(done)
@@ -191,16 +200,16 @@ class Progress(Report):
         jobs, epoch = self._running.pop(number, (0, 0))
         self._bar.update(-jobs * epoch)
 
-    def finish(self, number: int, loss_S: np.ndarray, counts_KxK: np.ndarray | None) -> None:
-        """A chunk is done, with the counts of its held-out clips."""
+    def finish(self, number: int, result: ChunkResult) -> None:
+        """A chunk is done."""
         if self._running[number][1] < self._epochs:
-            self.advance(number, self._epochs, loss_S, counts_KxK)
+            self.advance(number, result)
         self._done += self._running.pop(number)[0]
-        self.add_counts(counts_KxK)
+        self.add(number, result)
 
-    def add_counts(self, counts_KxK: np.ndarray | None) -> None:
-        """Count the held-out clips of finished folds in the score so far."""
-        if counts_KxK is not None:
+    def add(self, number: int, result: ChunkResult) -> None:
+        """Count the held-out clips of a finished chunk in the score so far."""
+        if (counts_KxK := result.latest_counts()) is not None:
             self._counts_KxK = self._counts_KxK + counts_KxK
             self._tell_score(self._counts_KxK)
         self._epoch = self._epochs
@@ -228,8 +237,5 @@ class Progress(Report):
         return folds if self._terminal else f"{folds}, epoch {self._epoch}/{self._epochs}"
 
     def _left(self, pending: int) -> str:
-        running = time.monotonic() - self._since if self._since is not None else 0.0
-        if not self._trained:
-            return "?"
-        missing = self._bar.total - self._bar.n - pending
-        return tqdm.format_interval(missing * (self._seconds + running) / self._trained)
+        seconds = self._pace.left(self._bar.total - self._bar.n - pending)
+        return "?" if seconds is None else tqdm.format_interval(seconds)

@@ -71,7 +71,7 @@ class TorchTrainer:
                 truth = self._label_N[job.fold.test_index]
                 counts = confusion_matrix(truth, probability.argmax(axis=-1), classes)
                 history.add_counts(epoch, counts[None])
-            report.advance(chunk.number, epoch, np.array([loss]))
+            report.advance(chunk.number, history)
         history.seconds = time.monotonic() - began
         if self._weights:
             name = f"{job.fold.key.replace('/', '_')}{torch_extra.SUFFIXES[0]}"

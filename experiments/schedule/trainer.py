@@ -109,8 +109,7 @@ class Trainer:
                 report.stop_clock()
                 probability = engine.predict(state, data, chunk.jobs)
                 self._evaluated(history, history.epoch, chunk.jobs, probability)
-            loss_S = history.loss_SxE[:, -1]
-            report.advance(chunk.number, history.epoch, loss_S, history.latest_counts())
+            report.advance(chunk.number, history)
             dispatch = int(max(1, min(MAX_DISPATCH_EPOCHS, DISPATCH_SECONDS * count // seconds)))
             history.seconds = time.monotonic() - started
             if history.epoch < self._epochs and self._saves(saved):
@@ -135,7 +134,7 @@ class Trainer:
         history, host = found
         engine.put_state(state, host)
         report.restart_clock()
-        report.begin(chunk.number, len(chunk.jobs), history.epoch)
+        report.begin(chunk.number, len(chunk.jobs), history)
         self._tell_saved(chunk, history)
         return history
 

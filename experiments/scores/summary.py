@@ -121,13 +121,13 @@ def read_records(workdirs: Sequence[pathlib.Path]) -> Records:
         expected=sorted(expected),
         notes=sorted({note for part in stored for note in part["notes"]}),
         subjects_in_data_set=stored[0]["subjects_in_data_set"],
-        pretend=any(map(_is_pretend, stored)),
+        pretend=any(map(is_pretend, stored)),
         surroundings=[environment.stored(workdir) for workdir in workdirs],
         candidates=candidate_files.read(workdirs, class_names),
     )
 
 
-def _is_pretend(stored: dict[str, Any]) -> bool:
+def is_pretend(stored: dict[str, Any]) -> bool:
     """Whether a run's data were made up; runs of earlier versions tell by the data set's name."""
     return stored.get("pretend", False) is not False or stored["config"]["dataset"] == DATASET
 

@@ -1,8 +1,9 @@
 """The apex of an own clip: the frame whose face has moved the most against the onset.
 
 The head's own motion, the median of the flow inside the face, is taken off first: a head that
-drifts would else make the last frame the apex. Farneback at 112 pixels: a few milliseconds a frame, and the pair alone is asked for; its flow is
-then computed as the build does. Letters in array names: F frames behind the onset.
+drifts would else make the last frame the apex. Farneback at 112 pixels takes some milliseconds a
+frame, and the pair alone is asked for; its flow is then computed as the build does. Letters in
+array names: F frames behind the onset, P pixels inside the face.
 """
 
 from collections.abc import Callable

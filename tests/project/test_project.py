@@ -50,6 +50,7 @@ def test_extras_are_those_of_the_documentation():
         "cuda12",
         "cluster",
         "notebook",
+        "tensorboard",
         "test",
         "dev",
     }

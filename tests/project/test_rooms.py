@@ -50,6 +50,7 @@ FORBIDDEN = {
 OPTIONAL = {
     *("tensorflow_datasets", "torch", "ray", "cv2", "dlib", "mediapipe"),
     *("skimage", "openpyxl", "xlrd", "defusedxml", "matplotlib", "pandas"),
+    *("tensorboardX",),
 }
 
 

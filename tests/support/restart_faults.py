@@ -67,6 +67,36 @@ def sigterm_in_an_endless_dispatch():
     _after_epoch(5, act)
 
 
+def _told_at_once():
+    from experiments.schedule import event_curves, progress_lines
+
+    progress_lines.WRITE_SECONDS = event_curves.FLUSH_SECONDS = 0.0
+
+
+def killed_after_five_epochs():
+    _told_at_once()
+    _after_epoch(5, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def killed_after_five_epochs_of_the_second_chunk():
+    """Chunks of three folds, of 12 epochs each."""
+    from ahmsa_jax.training.engine import Engine
+
+    _told_at_once()
+    one_epoch_a_dispatch()
+    honest = Engine.run_epochs
+    ended = []
+
+    def disturbed(self, chunk, data, first_epoch, epochs):
+        losses = honest(self, chunk, data, first_epoch, epochs)
+        ended.append(first_epoch + epochs)
+        if 12 in ended and ended[-1] == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return losses
+
+    Engine.run_epochs = disturbed
+
+
 def other_version():
     import ahmsa_jax
 
