@@ -39,6 +39,7 @@ USUAL: dict[str, Any] = {
     "split": "loso",
     "subjects": None,
     "target": None,
+    "tensorboard": False,
     "train_share": 1.0,
     "workdir": None,
 }
