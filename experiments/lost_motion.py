@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from ahmsa_jax.config import ConfigError
+from experiments.run import output_folder
 from experiments.run.spec import Execution
 from experiments.run.workdir import claimed
 from experiments.schedule.interruption import Interruption
@@ -48,7 +49,8 @@ def main() -> int:
     config = {"study": "lost_motion", "subjects": given.subjects, "epochs": given.epochs}
     config |= {"flow": given.flow}
     facts = {"folds": [], "subjects_in_data_set": given.subjects, "notes": [], "pretend": True}
-    with Interruption(NAME) as interruption, claimed(output, config, facts):
+    own = claimed(output, config, facts)
+    with Interruption(NAME) as interruption, output_folder.called_output(), own:
         methods = _methods(chosen, given.epochs, Execution(output), interruption)
         tried = lost_motion.conditions(noises, jitters)
         found = lost_motion.measured(output, tried, methods, given.subjects, settings, processes)

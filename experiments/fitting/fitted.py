@@ -10,7 +10,7 @@ import numpy as np
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
 from experiments.fitting import all_clips, choice, model_card, model_folder, reliability
 from experiments.fitting.estimate import Estimate
-from experiments.run import environment, inner_selection
+from experiments.run import environment, inner_selection, output_folder
 from experiments.run.request import Run
 from experiments.run.spec import Execution
 from experiments.run.workdir import canonical_json, claimed
@@ -30,7 +30,7 @@ def fit(
     """
     folder = execution.workdir
     asked = run.spec.to_json() | {"estimate": estimate and estimate.config_hash}
-    with claimed(folder, asked, run.facts()):
+    with output_folder.called_output(), claimed(folder, asked, run.facts()):
         if model_folder.is_written(folder):
             return model_folder.load(folder)
         network, training, chosen = run.network_config, run.train_config, None

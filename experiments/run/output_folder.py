@@ -1,11 +1,21 @@
 """The folder of --output: files of somebody else's that lie there are not replaced."""
 
+import contextlib
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ahmsa_jax.config import ConfigError
 from experiments.run.workdir import CONFIG_FILE
+
+
+@contextlib.contextmanager
+def called_output() -> Iterator[None]:
+    """Where a command's folder is that of --output, mistakes about a run's folder say so."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("--workdir", "--output")) from None
 
 
 def named_folders(parts: Sequence[str] | None) -> list[pathlib.Path]:

@@ -108,6 +108,7 @@ def test_a_finished_model_is_read_and_another_refused(made, tmp_path):
     without = fit(tmp_path / "model", *fitted_models.SETTINGS, "--learning_rate=0.5")
     assert without.status == 2
     assert "holds a run with other settings" in without.err
+    assert "choose another --output" in without.err
 
 
 @pytest.mark.parametrize(

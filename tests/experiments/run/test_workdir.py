@@ -1,7 +1,7 @@
 """A folder given as --workdir or --data_dir: whose it is, and what of it may be removed.
 
 Modules tried here without being imported:
-experiments.files.consistency, input_pipeline.core.lock_file, experiments.run.output_folder.
+experiments.files.consistency, input_pipeline.core.lock_file.
 """
 
 import json
@@ -16,7 +16,7 @@ from small_runs import loso
 from written_runs import write
 
 from ahmsa_jax.config import ConfigError
-from experiments.run import workdir
+from experiments.run import output_folder, workdir
 from experiments.scores.summary import read_records, summarise
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import UnfitFileError, read_whole
@@ -39,6 +39,16 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def test_a_command_with_output_is_told_of_output(tmp_path):
+    claim(tmp_path)
+    other = {"seeds": [1]}
+    with pytest.raises(ConfigError, match="choose another --output"):
+        with output_folder.called_output():
+            claim(tmp_path, other)
+    with pytest.raises(ConfigError, match="choose another --workdir"):
+        claim(tmp_path, other)
 
 
 def test_a_folder_of_something_else_is_left_as_it_is(tmp_path):
