@@ -44,9 +44,11 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
 def test_a_command_with_output_is_told_of_output(tmp_path):
     claim(tmp_path)
     other = {"seeds": [1]}
-    with pytest.raises(ConfigError, match="choose another --output"):
-        with output_folder.called_output():
-            claim(tmp_path, other)
+    with (
+        pytest.raises(ConfigError, match="choose another --output"),
+        output_folder.called_output(),
+    ):
+        claim(tmp_path, other)
     with pytest.raises(ConfigError, match="choose another --workdir"):
         claim(tmp_path, other)
 
