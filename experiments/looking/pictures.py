@@ -16,15 +16,16 @@ from experiments.scores import drawing
 from input_pipeline.core.clips import MAP_SIZE, Clips, entitled
 
 OCCLUSION, GRADIENT, ATTENTION = "occlusion", "gradient", "attention received"
-# In print and for colour-blind eyes: two colours about 0, or one from dark to light.
-_COLOURS = {OCCLUSION: "PuOr_r", GRADIENT: "cividis", ATTENTION: "cividis"}
+# In print and for colour-blind eyes: two colours about a middle, or one from dark to light.
+_COLOURS = {OCCLUSION: "PuOr_r", GRADIENT: "cividis", ATTENTION: "BrBG"}
 _UNITS = {
     OCCLUSION: "fall of log odds",
     GRADIENT: "|d log odds| per unit of input",
     ATTENTION: "times an even share",
 }
 _NOT_SEEN = "#BBBBBB"
-_PANEL = 2.3
+# Inches.
+_PANEL = 1.9
 
 
 class _Panel(NamedTuple):
@@ -91,31 +92,32 @@ def attended(looks: Looks, clips: Clips) -> np.ndarray | None:
 def of_clip(looks: Looks, number: int) -> Figure:
     """All maps of one clip; attention by level and head, of the first seed's network.
 
-    A level of one patch has nothing to choose and is left out. The last panels are the factors
-    that channel attention gives the channels of each level, mean over its blocks.
+    Where the face really moves, it is outlined. A level of one patch has nothing to choose and is
+    left out. The last panels are the factors that channel attention gives the channels of each
+    level, mean over its blocks.
     """
     clip = looks.clips.rows(np.array([number]))
     (place,) = seen_maps.landmarks_of(clip)
     moving = None if looks.moving_NxSxS is None else looks.moving_NxSxS[number]
     seen = looks.seen
-    rows = [
-        (
-            "maps",
-            [
-                _Panel(OCCLUSION, seen.occlusion_NxSxS[number], place, moving),
-                _Panel(GRADIENT, seen.gradient_NxSxS[number], place, moving),
-            ],
-        )
+    first = [
+        _Panel(OCCLUSION, seen.occlusion_NxSxS[number], place, moving),
+        _Panel(GRADIENT, seen.gradient_NxSxS[number], place, moving),
     ]
+    rows = [("", first)]
     level = 0
     while blocks := _blocks_of(looks, level):
         attention_HxGxG = np.mean([seen.attention_of[b][number, 0] for b in blocks], axis=0)
         if attention_HxGxG.shape[-1] > 1:
             panels = []
-            for head, grid_GxG in enumerate(attention_HxGxG):
+            for head, grid_GxG in enumerate(attention_HxGxG, start=1):
                 (map_SxS,) = _grid_on_faces(grid_GxG[None], clip)
-                panels.append(_Panel(ATTENTION, map_SxS, place, moving, f"head {head + 1}"))
-            rows.append((f"level {level + 1}", panels))
+                title = f"level {level + 1}, head {head}"
+                panels.append(_Panel(ATTENTION, map_SxS, place, moving, title))
+            if level == 0:
+                first += panels
+            else:
+                rows.append(("", panels))
         level += 1
     (key,), names = clip.clip_key_N, clip.class_names
     said = f"{names[int(seen.class_N[number])]} {seen.probability_NxK[number].max():.2f}"
@@ -153,7 +155,7 @@ def _drawn(
     """Rows of faces, one scale for each kind of map, and lines of channel factors below."""
     columns = max(len(panels) for _, panels in rows)
     count = len(rows) + bool(channels)
-    size = (1.2 + (_PANEL + 0.35) * max(columns, 2), 0.8 + (_PANEL + 0.15) * count)
+    size = (0.9 + _PANEL * max(columns, 3), 1.4 + (_PANEL + 0.15) * count)
     figure = Figure(figsize=size, layout="constrained")
     faces, *below = figure.subfigures(
         1 + bool(channels), 1, height_ratios=[len(rows), 1][: 1 + bool(channels)], squeeze=False
@@ -161,7 +163,7 @@ def _drawn(
     grid = faces.subplots(len(rows), columns, squeeze=False)
     shown: dict[str, Any] = {}
     axes_of: dict[str, list[Any]] = {}
-    ends = {kind: _end(rows, kind) for kind in _COLOURS}
+    ends = {kind: _ends(rows, kind) for kind in _COLOURS}
     for (name, panels), axes in zip(rows, grid, strict=True):
         for panel, axis in zip(panels, axes, strict=False):
             shown[panel.kind] = _show(axis, panel, ends[panel.kind])
@@ -170,32 +172,38 @@ def _drawn(
             axis.set_axis_off()
         axes[0].set_ylabel(name, fontsize=9)
     for kind, image in shown.items():
-        bar = faces.colorbar(image, ax=axes_of[kind], location="bottom", shrink=0.8, aspect=25)
-        bar.set_label(f"{kind}: {_UNITS[kind]}", fontsize=8)
-        bar.ax.tick_params(labelsize=7)
+        # Below the last row and as wide as a panel, wherever the kind's panels are.
+        last = axes_of[kind][-1]
+        bar = faces.colorbar(image, ax=last, location="bottom", aspect=12, pad=0.02)
+        bar.set_label(f"{kind}:\n{_UNITS[kind]}", fontsize=7)
+        ticks = np.linspace(*ends[kind], 3).tolist()
+        bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
+        bar.ax.tick_params(labelsize=6)
     for part in below:
         _draw_channels(part.subplots(1, len(channels), squeeze=False)[0], channels)
     figure.suptitle(title, fontsize=10)
     return figure
 
 
-def _end(rows: Sequence[tuple[str, Sequence[_Panel]]], kind: str) -> float:
-    """The largest size of a kind's values; 1 where there are none."""
-    sizes = [
-        float(np.nanmax(np.abs(panel.map_SxS)))
+def _ends(rows: Sequence[tuple[str, Sequence[_Panel]]], kind: str) -> tuple[float, float]:
+    """The ends of a kind's scale: alike about 0, about an even share, or from 0 to the largest."""
+    values = [
+        panel.map_SxS[np.isfinite(panel.map_SxS)]
         for _, panels in rows
         for panel in panels
-        if panel.kind == kind and np.isfinite(panel.map_SxS).any()
+        if panel.kind == kind
     ]
-    return max(sizes, default=1.0) or 1.0
+    value_F = np.concatenate(values) if values else np.zeros(0)
+    middle = 1.0 if kind == ATTENTION else 0.0
+    far = float(np.abs(value_F - middle).max(initial=0.0)) or 1.0
+    return (0.0 if kind == GRADIENT else middle - far), middle + far
 
 
-def _show(axis: Any, panel: _Panel, end: float) -> Any:
+def _show(axis: Any, panel: _Panel, ends: tuple[float, float]) -> Any:
     size = len(panel.map_SxS)
-    low = -end if panel.kind == OCCLUSION else 0.0
     axis.set_facecolor(_NOT_SEEN)
-    image = axis.imshow(panel.map_SxS, cmap=_COLOURS[panel.kind], vmin=low, vmax=end)
-    dark = drawing.BLACK if panel.kind == OCCLUSION else "white"
+    image = axis.imshow(panel.map_SxS, cmap=_COLOURS[panel.kind], vmin=ends[0], vmax=ends[1])
+    dark = "white" if panel.kind == GRADIENT else drawing.BLACK
     for line in _face(panel.landmarks_5x2, size / MAP_SIZE):
         axis.plot(*line.T, color=dark, linewidth=0.9, alpha=0.8)
     middle_2 = panel.landmarks_5x2.mean(axis=0)
