@@ -34,6 +34,7 @@ SCRIPTS = {
     "ahmsa-fake-database": "input_pipeline.fake_database",
     "ahmsa-import-maps": "input_pipeline.import_maps",
     "ahmsa-jitter": "experiments.jitter",
+    "ahmsa-look": "experiments.look",
     "ahmsa-loso": "experiments.loso",
     "ahmsa-lost-motion": "experiments.lost_motion",
     "ahmsa-measure": "experiments.measure",

@@ -177,7 +177,7 @@ def _drawn(
         bar = faces.colorbar(image, ax=last, location="bottom", aspect=12, pad=0.02)
         bar.set_label(f"{kind}:\n{_UNITS[kind]}", fontsize=7)
         ticks = np.linspace(*ends[kind], 3).tolist()
-        bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
+        bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
         bar.ax.tick_params(labelsize=6)
     for part in below:
         _draw_channels(part.subplots(1, len(channels), squeeze=False)[0], channels)

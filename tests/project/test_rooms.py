@@ -24,6 +24,7 @@ COMMANDS = {
         "evaluate",
         "jitter",
         "kill_test",
+        "look",
         "loso",
         "lost_motion",
         "measure",
