@@ -12,6 +12,7 @@ from absl import flags
 from ahmsa_jax.config import ConfigError
 from experiments.run import flags as run_flags
 from experiments.run import jax_settings
+from experiments.run.spec import config_hash
 from input_pipeline.core import command, store_flags
 from input_pipeline.core.errors import InputError
 
@@ -46,9 +47,11 @@ def main() -> int:
 
     arrays = pathlib.Path(given.arrays).expanduser() if given.arrays else None
     found = source.of_run(workdir, arrays, data_dir).only(given.clips)
-    folder = pathlib.Path(given.output).expanduser() if given.output else workdir / _FOLDER
-    output.check(folder, found.facts)
     moving = _truth(found, given.raw_dir)
+    # Chosen clips have a folder of their own.
+    own = f"{_FOLDER}-{config_hash({'clips': sorted(given.clips)})}" if given.clips else _FOLDER
+    folder = pathlib.Path(given.output).expanduser() if given.output else workdir / own
+    output.check(folder, found.facts)
     seen = looks.look(found, moving, functools.partial(print, flush=True))
     output.write(folder, found.facts, seen, given.clips or ())
     printed = [tables.of_regions(seen)]
@@ -81,7 +84,7 @@ if __name__ == "__main__":
         "clips", None, "Only these clips, with a picture of each: keys such as samm/006/006_1_2."
     )
     flags.DEFINE_string(
-        "output", None, "New or empty folder for maps, table and pictures; by default RUN/looking."
+        "output", None, "New or empty folder for maps, table and pictures; by default in the run's."
     )
     flags.DEFINE_string(
         "arrays", None, "File of input_pipeline.export with the run's clips, instead of --data_dir."

@@ -96,7 +96,7 @@ def of_run(workdir: pathlib.Path, arrays: pathlib.Path | None, data_dir: pathlib
             f"'{workdir}' holds no {fold_weights.FOLDER}; run it with experiments.loso "
             "--save_weights in a workdir of its own."
         )
-    clips, size = _clips(spec, arrays, data_dir)
+    clips, size = clips_of_run(spec, arrays, data_dir)
     folds = split(spec.split, clips, spec.folds)
     done = set(stored["folds"])
     wanted = given_weights.Wanted(spec.split, spec.folds, clips.class_names, spec.data_sha256)
@@ -138,10 +138,13 @@ def _network(spec: RunSpec) -> NetworkConfig:
     return config
 
 
-def _clips(
+def clips_of_run(
     spec: RunSpec, arrays: pathlib.Path | None, data_dir: pathlib.Path
 ) -> tuple[Clips, str | None]:
-    """The run's clips with their true classes, and the synthetic size where they are such."""
+    """The run's clips with their true classes, and the synthetic size where they are such.
+
+    Raises ConfigError on other clips than the run's, InputError where there are none.
+    """
     sizes: tuple[str | None, ...] = (None,)
     if arrays is None and spec.dataset == synthetic.DATASET:
         sizes = synthetic.SIZES
