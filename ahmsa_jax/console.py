@@ -35,6 +35,7 @@ SCRIPTS = {
     "ahmsa-fit": "experiments.fit",
     "ahmsa-import-maps": "input_pipeline.import_maps",
     "ahmsa-jitter": "experiments.jitter",
+    "ahmsa-look": "experiments.look",
     "ahmsa-loso": "experiments.loso",
     "ahmsa-lost-motion": "experiments.lost_motion",
     "ahmsa-measure": "experiments.measure",

@@ -37,9 +37,10 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("baselines", "classical_methods", "weighing"),
         ("files", "health"),
         ("schedule", "scores"),
-        ("cluster", "looking", "timing"),
+        ("cluster", "timing"),
         ("measuring", "recording", "fitting"),
-        ("studies", "predicting"),
+        ("looking", "studies"),
+        ("predicting",),
         ("",),
     ),
 }

@@ -17,12 +17,19 @@ DERIVED_AT_ONCE = 8
 Derivative = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def gradients(derivative: Derivative, flow_NxHxWxC: np.ndarray, class_N: np.ndarray) -> np.ndarray:
-    """The derivative's size at each pixel, summed over the channels: (N, H, W), 0 or more."""
+def derivatives(
+    derivative: Derivative, flow_NxHxWxC: np.ndarray, class_N: np.ndarray
+) -> np.ndarray:
+    """The derivative of each clip's evidence for its class, float64 (N, H, W, C)."""
     parts = []
     for first in range(0, len(flow_NxHxWxC), DERIVED_AT_ONCE):
         # The last clip stands in the places that are left.
         index_B = np.arange(first, first + DERIVED_AT_ONCE).clip(max=len(flow_NxHxWxC) - 1)
-        derivative_BxHxWxC = np.asarray(derivative(flow_NxHxWxC[index_B], class_N[index_B]))
-        parts.append(np.abs(derivative_BxHxWxC).sum(axis=-1, dtype=np.float64))
+        found_BxHxWxC = derivative(flow_NxHxWxC[index_B], class_N[index_B])
+        parts.append(np.asarray(found_BxHxWxC, np.float64))
     return np.concatenate(parts)[: len(flow_NxHxWxC)]
+
+
+def size(derivative_NxHxWxC: np.ndarray) -> np.ndarray:
+    """A derivative's size at each pixel, summed over the channels: (N, H, W), 0 or more."""
+    return np.abs(derivative_NxHxWxC).sum(axis=-1)

@@ -2,7 +2,9 @@
 
 The evidence for a class is the logarithm of its odds, log p - log(1 - p): where a network is sure,
 log p hardly moves whatever is hidden, the odds do. Its gradient is that of log p divided by 1 - p,
-so that shares within a clip's gradient map are those of log p.
+so that shares within a network's gradient map are those of log p. Over seeds and mirrored views the
+evidence is the mean: gradients are added up with their signs, so that what a network's random start
+left in them cancels out, and only then is their size taken.
 
 Letters in array names: N clips, H rows, W columns, C channels, K classes, Q maps scored together,
 S side of the face, G side of a level's grid, R seeds, D width.
@@ -18,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
+from ahmsa_jax.inputs.mirror import mirrored
 from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training import step
-from experiments.looking import attention, folding
-from experiments.looking.gradients import gradients
+from experiments.looking import attention, folding, gradients
 from experiments.looking.occlusion import SCORED_AT_ONCE, STRIDE, occlusion
 from experiments.run.prepared import Preparation
 from experiments.schedule.prediction import Params, variables_of
@@ -41,13 +43,16 @@ class Weights(NamedTuple):
 class SeenMaps:
     """What networks of the same settings see in some clips.
 
-    occlusion_NxSxS and gradient_NxSxS are means over seeds (and mirrored views) on the face, whose
-    side is the map's (28 pixels); NaN where the layout cuts nothing from the face. Occlusion in
-    natural logarithms of odds, negative where the class gains; gradients the same per unit of the
-    network's input. probability_NxK is the mean over seeds, class_N the class asked for.
-    attention_of holds each block's (N, R, H, G, G), received attention in the map that the network
-    sees, and channels_of (N, R, D): heads and channels of two seeds have nothing in common, so that
-    nothing is averaged. Both are empty for networks without attention between patches.
+    occlusion_NxSxS and gradient_NxSxS are of the log odds' mean over seeds (and mirrored views), on
+    the face, whose side is the map's (28 pixels); NaN where the layout cuts nothing from the face.
+    Occlusion in natural logarithms of odds, negative where the class gains; gradients the same per
+    unit of the network's input. probability_NxK is the mean over seeds, class_N the class asked
+    for.
+
+    attention_of holds each block's received attention in the map that the network sees, (N, R, H,
+    G, G), channels_of the factors of its channels, (N, R, D). Heads and channels of two seeds have
+    nothing in common, so that nothing is averaged. Both are empty for networks without attention
+    between patches.
     """
 
     occlusion_NxSxS: np.ndarray
@@ -85,11 +90,11 @@ def maps_of(
     hidden_NxHxW = np.mean(
         [view.occlusion(class_N, slots, window=window, stride=stride) for view in views], axis=0
     )
-    gradient_NxHxW = np.mean([view.gradient(class_N) for view in views], axis=0)
+    derivative_NxHxWxC = np.mean([view.derivative(class_N) for view in views], axis=0)
     blocks = views[0].attention_of
     return SeenMaps(
         occlusion_NxSxS=on_faces(hidden_NxHxW, clips),
-        gradient_NxSxS=on_faces(gradient_NxHxW, clips),
+        gradient_NxSxS=on_faces(gradients.size(derivative_NxHxWxC), clips),
         probability_NxK=probability_NxK,
         class_N=class_N,
         attention_of={b: np.stack([v.attention_of[b] for v in views], axis=1) for b in blocks},
@@ -206,14 +211,16 @@ class _View:
             [occlusion(score, flow, class_N, slots, **how) for flow in self._flows]
         )
 
-    def gradient(self, class_N: np.ndarray) -> np.ndarray:
-        """The mean over the views, (N, H, W)."""
+    def derivative(self, class_N: np.ndarray) -> np.ndarray:
+        """The mean over the views with its sign, (N, H, W, C)."""
 
         def derivative(flow_BxHxWxC: np.ndarray, class_B: np.ndarray) -> np.ndarray:
             with jax.default_matmul_precision("highest"):
                 return np.asarray(self._programs.derivative(flow_BxHxWxC, self._variables, class_B))
 
-        return self._together([gradients(derivative, flow, class_N) for flow in self._flows])
+        found = [gradients.derivatives(derivative, flow, class_N) for flow in self._flows]
+        # A mirrored map's u has the other sign as well.
+        return np.mean([mirrored(d, centred=True) if n else d for n, d in enumerate(found)], axis=0)
 
 
 def _softmax(logits_NxK: np.ndarray) -> np.ndarray:

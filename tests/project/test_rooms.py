@@ -25,6 +25,7 @@ COMMANDS = {
         "fit",
         "jitter",
         "kill_test",
+        "look",
         "loso",
         "lost_motion",
         "measure",

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.looking import folding
-from experiments.looking.gradients import gradients
+from experiments.looking import folding, gradients
 from experiments.looking.occlusion import Slot, hiding, occlusion
 
 WHOLE = [Slot(0, 0, 28, 28)]
@@ -85,7 +84,8 @@ def test_the_gradient_is_where_the_block_is_whatever_the_input():
     def derivative(flow_BxHxWxC, class_B):
         return weight_HxWxC * np.where(class_B == 1, 1, -1)[:, None, None, None]
 
-    size_NxHxW = gradients(derivative, maps(11), np.arange(11) % 2)
+    found = gradients.derivatives(derivative, maps(11), np.arange(11) % 2)
+    size_NxHxW = gradients.size(found)
     assert size_NxHxW.shape == (11, 28, 28)
     expected_HxW = np.zeros((28, 28))
     expected_HxW[BLOCK] = 3.5
