@@ -64,6 +64,7 @@ class Model:
     folder: pathlib.Path
     facts: Mapping[str, Any]
     config: NetworkConfig
+    hash: str  # of what model.json says
 
     @property
     def name(self) -> str:
@@ -174,7 +175,7 @@ def load(folder: pathlib.Path) -> Model:
                 "first."
             )
         config = from_plain(NETWORKS[facts["model"]].config, facts["network"])
-        return Model(folder, facts, config)
+        return Model(folder, facts, config, stored)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"'{folder}' is no model's folder: it holds no {MODEL_FILE}; name one that "

@@ -27,12 +27,13 @@ class Looks:
     seen: SeenMaps
     moving_NxSxS: np.ndarray | None = None
     untrained: SeenMaps | None = None
+    what: str = "held-out clips"
 
     @property
     def title(self) -> str:
         """How many clips of what."""
         subjects = len(set(self.clips.subject_key_N))
-        return f"{len(self.clips)} held-out clips of {subjects} subjects"
+        return f"{len(self.clips)} {self.what} of {subjects} subjects"
 
 
 def look(
@@ -60,7 +61,7 @@ def look(
         told(f"{number} of {len(source.parts)} parts, {part.key}")
     seen = _gathered(found, order_N)
     control = _gathered(controls, order_N) if controls else None
-    return Looks(clips, seen, moving_NxSxS, control)
+    return Looks(clips, seen, moving_NxSxS, control, source.what)
 
 
 def _control(

@@ -1,7 +1,8 @@
 """The networks to look through, and the clips that each of them may look at.
 
-What is drawn and tabulated takes a Source, wherever its weights lie; this one is of a run, whose
-folds look at their own held-out clips. Letters in array names: N clips, Q clips of a part.
+What is drawn and tabulated takes a Source, wherever its weights lie; that of a run has folds that
+look at their own held-out clips, that of a model (of_model.py) looks at all. Letters in array
+names: N clips, Q clips of a part.
 """
 
 import dataclasses
@@ -51,18 +52,19 @@ class Source:
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     size: str | None = None
+    what: str = "held-out clips"
 
     def only(self, keys: list[str] | None) -> "Source":
         """The same for these clips alone, None for all; raises ConfigError on an unknown key."""
         if keys is None:
             return self
-        held_out = {self.clips.clip_key_N[i] for part in self.parts for i in part.index_Q.tolist()}
-        unknown = [key for key in keys if key not in held_out]
+        known = {self.clips.clip_key_N[i] for part in self.parts for i in part.index_Q.tolist()}
+        unknown = [key for key in keys if key not in known]
         if unknown or not keys:
-            examples = ", ".join(sorted(held_out)[:3])
+            examples = ", ".join(sorted(known)[:3])
             raise ConfigError(
-                f"--clips names '{unknown[0] if unknown else ''}', which is no held-out clip of "
-                f"the run; its {len(held_out)} keys look like {examples}."
+                f"--clips names '{unknown[0] if unknown else ''}', which is none of the "
+                f"{len(known)} {self.what}; their keys look like {examples}."
             )
         is_wanted_N = np.isin(self.clips.clip_key_N, keys)
         kept = (

@@ -1,15 +1,19 @@
 """experiments.look as users call it, and what it refuses.
 
 Modules tried here without being imported:
-experiments.look.
+experiments.look, experiments.looking.of_model.
 """
 
 import csv
 
+import fitted_models
 import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
 from small_runs import trained
+
+from experiments.fitting import model_folder
+from input_pipeline.storage import loader
 
 COMMAND = "experiments.look"
 
@@ -52,8 +56,12 @@ def test_a_run_looks_and_says_where(workdir, tmp_path):
 
 def test_mistakes(workdir, tmp_path):
     given = f"--workdir={workdir}"
-    assert_mistake(run_command(COMMAND), "--workdir is missing")
-    assert_mistake(run_command(COMMAND, given, "--clips=a/b/c"), "a/b/c", "no held-out clip")
+    assert_mistake(run_command(COMMAND), "give --workdir=DIR", "--model_dir=DIR")
+    assert_mistake(run_command(COMMAND, given, f"--model_dir={tmp_path}"), "give --workdir=DIR")
+    assert_mistake(run_command(COMMAND, f"--model_dir={tmp_path}"), "no model's folder")
+    assert_mistake(
+        run_command(COMMAND, given, "--clips=a/b/c"), "a/b/c", "none of the", "held-out clips"
+    )
     assert_mistake(run_command(COMMAND, given, "--layout=whole"), "--layout=whole")
     assert_mistake(run_command(COMMAND, given, "--output="), "--output is empty")
     assert_mistake(run_command(COMMAND, given, f"--raw_dir={tmp_path}"), "synthetic data set")
@@ -91,3 +99,33 @@ def test_a_file_that_was_changed_is_refused(tmp_path):
     path.write_bytes(data)
     assert_mistake(run_command(COMMAND, f"--workdir={tmp_path / 'run'}"), "SHA-256")
     assert not (tmp_path / "run" / "looking").exists()
+
+
+def test_a_model_looks_at_the_clips_it_was_trained_on_and_says_so(tmp_path):
+    model = fitted_models.folder() / "model"
+    key = "synthetic-a/a05"
+    clips = [k for k in loader.load("synthetic", "five", tmp_path).clip_key_N if k.startswith(key)]
+    named = f"--clips={','.join(clips)}"
+    out = tmp_path / "out"
+    finished = run_command(COMMAND, f"--model_dir={model}", named, f"--output={out}")
+    assert finished.status == 0, finished.err
+    assert f"{len(clips)} clips of 1 subjects" in finished.out
+    assert "these are the clips that the model was trained on" in finished.out
+    with np.load(out / "looking.npz", allow_pickle=False) as arrays:
+        assert arrays["clip"].tolist() == clips
+        # Of each seed, averaged for the maps and kept for attention.
+        probability_NxK = arrays["probability"]
+    fitted = model_folder.load(model)
+    rows = np.isin(loader.load("synthetic", "five", tmp_path).clip_key_N, clips)
+    expected = fitted.probabilities(loader.load("synthetic", "five", tmp_path).rows(rows))
+    np.testing.assert_allclose(probability_NxK, expected.mean(axis=0), atol=1e-5)
+
+
+def test_a_model_refuses_clips_of_another_layout(tmp_path):
+    exported = tmp_path / "whole.npz"
+    run_command(
+        "input_pipeline.export", "--dataset=synthetic", "--layout=whole", f"--output={exported}"
+    )
+    model = fitted_models.folder() / "model"
+    refused = run_command(COMMAND, f"--model_dir={model}", f"--arrays={exported}")
+    assert_mistake(refused, "layout whole", "the model is of five")
