@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.looking.seen_maps import SeenMaps, Weights, maps_of
+from experiments.looking.any_network import maps_of
+from experiments.looking.seen_maps import SeenMaps, Weights
 from experiments.looking.source import Source
 from experiments.looking.untrained import untrained
 from input_pipeline.core.clips import Clips

@@ -6,7 +6,7 @@ import numpy as np
 
 from ahmsa_jax.config import ConfigError
 from experiments.fitting.model_folder import Model
-from experiments.looking import seen_maps
+from experiments.looking import any_network
 from experiments.looking.seen_maps import Weights
 from experiments.looking.source import Part, Source
 from experiments.run.prepared import Preparation
@@ -24,7 +24,7 @@ def of_model(model: Model, arrays: pathlib.Path | None, data_dir: pathlib.Path) 
     Raises ConfigError where the network takes no flow maps or the clips are of another layout,
     InputError where there are none. Whether it has seen other clips' subjects nobody knows.
     """
-    seen_maps.check_network(model.config)
+    any_network.check_network(model.config)
     facts = model.facts
     clips, size = _clips(model, arrays, data_dir)
     if clips.layout != model.layout or clips.class_names != model.class_names:

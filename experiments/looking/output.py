@@ -77,8 +77,7 @@ def arrays(looks: Looks) -> dict[str, np.ndarray]:
         "class_asked": seen.class_N,
         "probability": seen.probability_NxK.astype(np.float32),
         "landmarks": seen_maps.landmarks_of(clips).astype(np.float32),
-        "occlusion": seen.occlusion_NxSxS,
-        "gradient": seen.gradient_NxSxS,
+        **seen.map_of,
         "pretend": np.array(clips.pretend),
     }
     for name, weights in (("attention", seen.attention_of), ("channels", seen.channels_of)):
@@ -87,6 +86,5 @@ def arrays(looks: Looks) -> dict[str, np.ndarray]:
     if looks.moving_NxSxS is not None:
         found["moving"] = looks.moving_NxSxS
     if looks.untrained is not None:
-        found["untrained_occlusion"] = looks.untrained.occlusion_NxSxS
-        found["untrained_gradient"] = looks.untrained.gradient_NxSxS
+        found |= {f"untrained_{kind}": map_ for kind, map_ in looks.untrained.map_of.items()}
     return found

@@ -10,17 +10,27 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
-from experiments.looking import seen_maps
+from experiments.looking import grad_cam, seen_maps
 from experiments.looking.looks import Looks
+from experiments.looking.seen_maps import GRADIENT, OCCLUSION
 from experiments.scores import drawing
 from input_pipeline.core.clips import MAP_SIZE, Clips, entitled
+from input_pipeline.core.map_form import FORMS
 
-OCCLUSION, GRADIENT, ATTENTION = "occlusion", "gradient", "attention received"
+ATTENTION = "attention received"
 # In print and for colour-blind eyes: two colours about a middle, or one from dark to light.
-_COLOURS = {OCCLUSION: "PuOr_r", GRADIENT: "cividis", ATTENTION: "BrBG"}
+_COLOURS = {
+    OCCLUSION: "PuOr_r",
+    GRADIENT: "cividis",
+    **dict.fromkeys(grad_cam.KINDS, "cividis"),
+    ATTENTION: "BrBG",
+}
+# From 0 up, where the others have a middle.
+_POSITIVE = (GRADIENT, *grad_cam.KINDS)
 _UNITS = {
     OCCLUSION: "fall of log odds",
     GRADIENT: "|d log odds| per unit of input",
+    **dict.fromkeys(grad_cam.KINDS, "share of the largest"),
     ATTENTION: "times an even share",
 }
 _NOT_SEEN = "#BBBBBB"
@@ -60,7 +70,7 @@ def _of_groups(looks: Looks, groups: dict[str, np.ndarray]) -> Figure:
         if not len(index):
             continue
         place = landmarks_Nx5x2[index].mean(axis=0)
-        maps = {OCCLUSION: looks.seen.occlusion_NxSxS, GRADIENT: looks.seen.gradient_NxSxS}
+        maps = dict(looks.seen.map_of)
         if attended_NxSxS is not None:
             maps[ATTENTION] = attended_NxSxS
         panels = [_Panel(kind, mean_map(map_[index]), place) for kind, map_ in maps.items()]
@@ -101,8 +111,7 @@ def of_clip(looks: Looks, number: int) -> Figure:
     moving = None if looks.moving_NxSxS is None else looks.moving_NxSxS[number]
     seen = looks.seen
     first = [
-        _Panel(OCCLUSION, seen.occlusion_NxSxS[number], place, moving),
-        _Panel(GRADIENT, seen.gradient_NxSxS[number], place, moving),
+        _Panel(kind, map_NxSxS[number], place, moving) for kind, map_NxSxS in seen.map_of.items()
     ]
     rows = [("", first)]
     level = 0
@@ -141,9 +150,10 @@ def _blocks_of(looks: Looks, level: int) -> list[str]:
 
 
 def _grid_on_faces(grid_NxGxG: np.ndarray, clips: Clips) -> np.ndarray:
-    side = clips.flow_NxHxWxC.shape[1]
-    patch = side // grid_NxGxG.shape[-1]
     even_NxGxG = grid_NxGxG * grid_NxGxG.shape[-1] ** 2
+    if clips.layout not in FORMS:
+        return grad_cam.on_face(even_NxGxG)
+    patch = clips.flow_NxHxWxC.shape[1] // grid_NxGxG.shape[-1]
     return seen_maps.on_faces(even_NxGxG.repeat(patch, axis=1).repeat(patch, axis=2), clips)
 
 
@@ -196,14 +206,14 @@ def _ends(rows: Sequence[tuple[str, Sequence[_Panel]]], kind: str) -> tuple[floa
     value_F = np.concatenate(values) if values else np.zeros(0)
     middle = 1.0 if kind == ATTENTION else 0.0
     far = float(np.abs(value_F - middle).max(initial=0.0)) or 1.0
-    return (0.0 if kind == GRADIENT else middle - far), middle + far
+    return (0.0 if kind in _POSITIVE else middle - far), middle + far
 
 
 def _show(axis: Any, panel: _Panel, ends: tuple[float, float]) -> Any:
     size = len(panel.map_SxS)
     axis.set_facecolor(_NOT_SEEN)
     image = axis.imshow(panel.map_SxS, cmap=_COLOURS[panel.kind], vmin=ends[0], vmax=ends[1])
-    dark = "white" if panel.kind == GRADIENT else drawing.BLACK
+    dark = "white" if panel.kind in _POSITIVE else drawing.BLACK
     for line in _face(panel.landmarks_5x2, size / MAP_SIZE):
         axis.plot(*line.T, color=dark, linewidth=0.9, alpha=0.8)
     middle_2 = panel.landmarks_5x2.mean(axis=0)

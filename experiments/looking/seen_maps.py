@@ -31,6 +31,9 @@ from input_pipeline.core.clips import MAP_SIZE, Clips
 from input_pipeline.core.map_form import FORMS
 from input_pipeline.maps import layouts
 
+# Kinds of maps of a network of maps.
+OCCLUSION, GRADIENT = "occlusion", "gradient"
+
 
 class Weights(NamedTuple):
     """A network's parameters by path joined with '/', and how maps are prepared for it."""
@@ -43,11 +46,11 @@ class Weights(NamedTuple):
 class SeenMaps:
     """What networks of the same settings see in some clips.
 
-    occlusion_NxSxS and gradient_NxSxS are of the log odds' mean over seeds (and mirrored views), on
+    map_of holds maps (N, S, S) by kind, of the log odds' mean over seeds (and mirrored views), on
     the face, whose side is the map's (28 pixels); NaN where the layout cuts nothing from the face.
     Occlusion in natural logarithms of odds, negative where the class gains; gradients the same per
-    unit of the network's input. probability_NxK is the mean over seeds, class_N the class asked
-    for.
+    unit of the network's input; for those of networks of frames see grad_cam.py. probability_NxK
+    is the mean over seeds, class_N the class asked for.
 
     attention_of holds each block's received attention in the map that the network sees, (N, R, H,
     G, G), channels_of the factors of its channels, (N, R, D). Heads and channels of two seeds have
@@ -55,12 +58,26 @@ class SeenMaps:
     between patches.
     """
 
-    occlusion_NxSxS: np.ndarray
-    gradient_NxSxS: np.ndarray
+    map_of: dict[str, np.ndarray]
     probability_NxK: np.ndarray
     class_N: np.ndarray
     attention_of: dict[str, np.ndarray]
     channels_of: dict[str, np.ndarray]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of maps."""
+        return tuple(self.map_of)
+
+    @property
+    def occlusion_NxSxS(self) -> np.ndarray:
+        """The occlusion of a network of maps."""
+        return self.map_of[OCCLUSION]
+
+    @property
+    def gradient_NxSxS(self) -> np.ndarray:
+        """The gradient of a network of maps."""
+        return self.map_of[GRADIENT]
 
 
 def maps_of(
@@ -93,8 +110,10 @@ def maps_of(
     derivative_NxHxWxC = np.mean([view.derivative(class_N) for view in views], axis=0)
     blocks = views[0].attention_of
     return SeenMaps(
-        occlusion_NxSxS=on_faces(hidden_NxHxW, clips),
-        gradient_NxSxS=on_faces(gradients.size(derivative_NxHxWxC), clips),
+        map_of={
+            OCCLUSION: on_faces(hidden_NxHxW, clips),
+            GRADIENT: on_faces(gradients.size(derivative_NxHxWxC), clips),
+        },
         probability_NxK=probability_NxK,
         class_N=class_N,
         attention_of={b: np.stack([v.attention_of[b] for v in views], axis=1) for b in blocks},

@@ -16,7 +16,7 @@ from ahmsa_jax.config import ConfigError, NetworkConfig, plain
 from ahmsa_jax.networks.registry import NETWORKS
 from ahmsa_jax.training.protocols import split
 from experiments.files import fold_weights, given_weights
-from experiments.looking import seen_maps
+from experiments.looking import any_network
 from experiments.looking.seen_maps import Weights
 from experiments.run.spec import RunSpec
 from experiments.run.workdir import CONFIG_FILE, read_config
@@ -91,7 +91,7 @@ def of_run(workdir: pathlib.Path, arrays: pathlib.Path | None, data_dir: pathlib
             f"'{workdir / CONFIG_FILE}' holds no settings of a network's run ({error}); name a "
             "folder of experiments.loso --save_weights."
         ) from None
-    seen_maps.check_network(config)
+    any_network.check_network(config)
     folder = workdir / fold_weights.FOLDER
     if not folder.is_dir():
         raise ConfigError(

@@ -11,8 +11,6 @@ from experiments.looking.energy import REGIONS, Energy
 from experiments.looking.looks import Looks
 from input_pipeline.core.tables import Table
 
-KINDS = ("occlusion", "gradient")
-
 
 class Control(NamedTuple):
     """Energies of one kind of map inside the true motion, a clip each."""
@@ -41,7 +39,7 @@ def of_clips(looks: Looks) -> Table:
     has more of it than one outside.
     """
     columns = ["database", "subject", "clip", "class", "predicted", "probability"]
-    columns += [f"{kind}_{name}" for kind in KINDS for name in REGIONS]
+    columns += [f"{kind}_{name}" for kind in looks.seen.kinds for name in REGIONS]
     controls = list(controls_of(looks))
     if controls:
         columns.append("moving_area")
@@ -67,11 +65,12 @@ def of_clips(looks: Looks) -> Table:
 
 def of_regions(looks: Looks) -> Table:
     """Mean shares of energy by region, one row a predicted class and kind of map."""
-    shares_NxR = np.array(list(_shares(looks))).reshape(len(looks.clips), len(KINDS), -1)
+    kinds = looks.seen.kinds
+    shares_NxR = np.array(list(_shares(looks))).reshape(len(looks.clips), len(kinds), -1)
     rows = []
     for label, name in enumerate(looks.clips.class_names):
         is_own_N = looks.seen.class_N == label
-        for place, kind in enumerate(KINDS):
+        for place, kind in enumerate(kinds):
             own = shares_NxR[is_own_N, place]
             own = own[np.isfinite(own).all(axis=1)]
             if len(own):
@@ -106,20 +105,21 @@ def controls_of(looks: Looks) -> Iterator[Control]:
     """Energies inside the true motion by kind, of the networks and before their training."""
     if looks.moving_NxSxS is None:
         return
-    for kind in KINDS:
+    for kind in looks.seen.kinds:
         for network, seen in (("trained", looks.seen), ("untrained", looks.untrained)):
             if seen is not None:
-                maps = getattr(seen, f"{kind}_NxSxS")
+                maps = seen.map_of[kind]
                 pairs = zip(maps, looks.moving_NxSxS, strict=True)
                 yield Control(network, kind, [energy.energy(*pair) for pair in pairs])
 
 
 def _shares(looks: Looks) -> Iterator[list[float]]:
     """Each clip's shares by region, of all kinds one after the other."""
-    size = looks.seen.occlusion_NxSxS.shape[1]
+    maps_of_all = list(looks.seen.map_of.values())
+    size = maps_of_all[0].shape[1]
     for number, landmarks_5x2 in enumerate(seen_maps.landmarks_of(looks.clips)):
         region_SxS = energy.region_of(landmarks_5x2, size)
-        maps = [getattr(looks.seen, f"{kind}_NxSxS")[number] for kind in KINDS]
+        maps = [one_NxSxS[number] for one_NxSxS in maps_of_all]
         yield [share for one in maps for share in energy.by_region(one, region_SxS).values()]
 
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from experiments.fitting.model_folder import Model
+from experiments.looking.seen_maps import OCCLUSION
 from experiments.predicting.outcome import Outcome
 from experiments.scores import drawing
 from input_pipeline.core.clips import MAP_SIZE
@@ -37,7 +38,8 @@ def drawn(model: Model, outcome: Outcome) -> bytes:
     _flow(figure.add_subplot(grid[0, 2]), made)
     _strain(figure.add_subplot(grid[0, 3]), made, model.layout)
     if outcome.seen is not None:
-        _looked_at(figure.add_subplot(grid[0, 4]), made, outcome.seen.occlusion_NxSxS[0])
+        kind, map_NxSxS = next(iter(outcome.seen.map_of.items()))
+        _looked_at(figure.add_subplot(grid[0, 4]), made, kind, map_NxSxS[0])
     _classes(figure.add_subplot(grid[1, :2]), outcome, model.class_names)
     _curve(figure.add_subplot(grid[1, 2:]), made)
     name = outcome.class_of(model.class_names)
@@ -81,14 +83,16 @@ def _strain(axis: Axes, made: Made, layout: str) -> None:
         axis.add_patch(Rectangle(corner, *sides, fill=False, edgecolor=colour, linewidth=1.5))
 
 
-def _looked_at(axis: Axes, made: Made, occlusion_SxS: np.ndarray) -> None:
-    """Red where hiding the motion makes the class less likely, blue where more."""
+def _looked_at(axis: Axes, made: Made, kind: str, map_SxS: np.ndarray) -> None:
+    """Red where hiding the motion makes the class less likely, blue where more; or Grad-CAM."""
     side = made.maps.onset_SxS.shape[0]
-    _picture(axis, "what decides (motion hidden)")
+    _picture(
+        axis, "what decides (motion hidden)" if kind == OCCLUSION else "what decides (Grad-CAM)"
+    )
     axis.imshow(made.maps.onset_SxS, cmap="gray", vmin=0, vmax=255, extent=(0, side, side, 0))
-    most = float(np.nanmax(np.abs(occlusion_SxS), initial=1e-9))
+    most = float(np.nanmax(np.abs(map_SxS), initial=1e-9))
     axis.imshow(
-        occlusion_SxS,
+        map_SxS,
         cmap="RdBu_r",
         vmin=-most,
         vmax=most,

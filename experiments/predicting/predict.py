@@ -4,10 +4,10 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.networks.registry import network_of
 from experiments.fitting import calibration
 from experiments.fitting.model_folder import Model
-from experiments.looking.seen_maps import SeenMaps, Weights, maps_of
+from experiments.looking.any_network import maps_of
+from experiments.looking.seen_maps import SeenMaps, Weights
 from experiments.predicting import model_maps, picture
 from experiments.predicting.asked import ClipAsked
 from experiments.predicting.outcome import FILE, Outcome, picture_name, table
@@ -67,10 +67,8 @@ def of_window(
     )
 
 
-def _seen(model: Model, made: to_maps.Made) -> SeenMaps | None:
-    """Where the seeds' networks look for the class predicted; networks of frames are not asked."""
-    if network_of(model.config).inputs_of(model.config) != ("flow",):
-        return None
+def _seen(model: Model, made: to_maps.Made) -> SeenMaps:
+    """Where the seeds' networks look for the class predicted."""
     weights = [Weights(one.params, Preparation.from_json(one.preparation)) for one in model.weights]
     return maps_of(model.config, weights, made.clips)
 

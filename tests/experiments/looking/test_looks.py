@@ -54,8 +54,7 @@ def made_up(moving=True, clips=None) -> Looks:
     grid[..., 0, 0] = 1
     probability = np.tile([0.2, 0.5, 0.3], (count, 1))
     seen = SeenMaps(
-        occlusion,
-        np.ones((count, 28, 28), np.float32),
+        {"occlusion": occlusion, "gradient": np.ones((count, 28, 28), np.float32)},
         probability,
         np.ones(count, np.int32),
         {"level_0/block_0": grid, "level_0/block_1": np.full_like(grid, 1 / 16)},
