@@ -33,11 +33,11 @@ CLIPS = (
     PretendClip("spNO.40", "e", "surprise", 1812, 1819, 1828, {"offset": 0}, "18", first=1811),
 )
 _OBJECTIVE = ("III", "II", "I", "II", "VII", "IV", "VII", "V", "VI", "VII", "I", "II")
-# Folders that are spelled otherwise than the sheet.
-_FOLDER_OF = {"spNO.12": "spNo.12", "spNO.210": "spNO210"}
+# By subject and video: folders that are spelled otherwise than the sheet.
+_FOLDER_OF = {("spNO.12", "h"): "spNo.12", ("spNO.210", "f"): "spNO210"}
 _IN_CLIP_FOLDERS = (("spNO.1", 455), ("spNO.12", 812))
 # Files of a video that do not open; no clip needs them.
-_UNREADABLE = ("spNO.14", range(1040, 1044))
+_UNREADABLE = (("spNO.14", "J"), range(1040, 1044))
 
 
 def names(clip: PretendClip) -> tuple[str, str]:
@@ -61,11 +61,11 @@ def write(root: pathlib.Path, clips: Sequence[PretendClip] = CLIPS, first_face: 
     videos = part / "data" / "part_A_split" / "part_A"
     for clip in clips:
         frames = list(drawn.frames(clip))
-        folder = _FOLDER_OF.get(clip.subject, clip.subject)
+        folder = _FOLDER_OF.get((clip.subject, clip.clip), clip.subject)
         video = videos / folder / clip.clip.lower()
         film.write_frames(video / "color", frames, "{}.jpg")
         film.write_frames(video / "depth", _depth(frames), "{}.png", stray=False)
-        if clip.subject == _UNREADABLE[0]:
+        if (clip.subject, clip.clip) == _UNREADABLE[0]:
             for number in _UNREADABLE[1]:
                 (video / "color" / f"{number}.jpg").write_bytes(b"")
         if (clip.subject, clip.onset) in _IN_CLIP_FOLDERS:

@@ -267,6 +267,18 @@ def test_so_many_subjects_as_asked_for_without_dirt(name, tmp_path, monkeypatch)
         assert {clip.onset, clip.offset} <= numbers
 
 
+def test_the_release_s_odd_videos_are_no_regular_subject_s(tmp_path, monkeypatch):
+    """spNO.12's folder is spelled otherwise in one video, and one of spNO.14's has empty files."""
+    face = np.full((480, 640, 3), 90, np.uint8)
+    monkeypatch.setattr(film, "_identity", lambda number: face)
+    monkeypatch.setattr(portraits, "moved", lambda face, motions: (face, None))
+    database.write_database("casme3", tmp_path / "raw", subjects=14)
+    videos = tmp_path / "raw" / "part_A" / "data" / "part_A_split" / "part_A"
+    assert {path.name for path in videos.iterdir()} == {f"spNO.{n}" for n in range(1, 15)}
+    assert all(path.stat().st_size for path in videos.rglob("*.jpg"))
+    assert len(read_databases("casme3", tmp_path / "raw").clips) == 42
+
+
 def test_no_two_regular_databases_share_a_face(tmp_path, monkeypatch):
     seen: dict[str, set[int]] = {}
 
