@@ -1,11 +1,14 @@
 """What a setting allows, and what of it is stored."""
 
 import dataclasses
+import json
 
 import pytest
 
 from ahmsa_jax.config import TrainConfig
-from ahmsa_jax.settings import ConfigError, Settings, Span, plain, setting
+from ahmsa_jax.networks.ahmsa import ModelConfig
+from ahmsa_jax.networks.registry import NETWORKS
+from ahmsa_jax.settings import ConfigError, Settings, Span, from_plain, plain, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,3 +61,26 @@ def test_every_ingredient_is_off_by_default_and_leaves_no_trace_in_a_run():
 def test_ingredients_that_cannot_be_together(settings, says):
     with pytest.raises(ConfigError, match=says):
         TrainConfig(**settings).validate()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_stored_becomes_the_same_settings_again(name):
+    usual = NETWORKS[name].config()
+    assert from_plain(type(usual), plain(usual)) == usual
+    # As JSON gives it back.
+    assert from_plain(type(usual), json.loads(json.dumps(plain(usual)))) == usual
+
+
+def test_words_and_lists_become_tuples_again():
+    for augment in ((), ("mirror",), ("mirror", "affine")):
+        training = TrainConfig(augment=augment, epochs=3)
+        assert from_plain(TrainConfig, plain(training)) == training
+    config = ModelConfig(base_dim=24, blocks=(1, 1, 8))
+    assert from_plain(ModelConfig, json.loads(json.dumps(plain(config)))) == config
+
+
+def test_what_was_never_stored_is_refused():
+    with pytest.raises(ConfigError, match="ModelConfig has no setting 'width'"):
+        from_plain(ModelConfig, {"width": 3})
+    with pytest.raises(ConfigError, match="--epochs=0 is out of range"):
+        from_plain(TrainConfig, {"epochs": 0})
