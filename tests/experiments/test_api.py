@@ -16,8 +16,8 @@ import numpy as np
 import own_videos
 import pytest
 from absl import flags
-from command_runner import ROOT
-from small_runs import SMALL, trained
+from command_runner import ROOT, run_command
+from small_runs import SMALL, rows, trained
 
 from ahmsa_jax.config import ConfigError
 from experiments.run import arguments, inner_selection, train_share
@@ -80,6 +80,14 @@ def test_the_example_of_an_own_video(tmp_path):
     out = run_python(tmp_path, script, model, "out", "a.avi", "b.mp4")
     assert "video_unreadable" in out
     assert len(list((tmp_path / "out").glob("*.png"))) == 1
+    # The command says the same of the same clip.
+    clip, output = f"--clip={tmp_path / 'a.avi'}", f"--output={tmp_path / 'command'}"
+    done = run_command("experiments.predict", f"--model_dir={model}", clip, output)
+    assert done.status == 0, done.err
+    (ours, _), (theirs,) = (
+        rows(tmp_path / folder / "predictions.csv") for folder in ("out", "command")
+    )
+    assert ours | {"file": ""} == theirs | {"file": ""}
 
 
 def test_the_example_of_an_own_data_set(tmp_path):
