@@ -19,7 +19,10 @@ from absl import flags
 from command_runner import ROOT, run_command
 from small_runs import SMALL, rows, trained
 
+from ahmsa_jax import choices
 from ahmsa_jax.config import ConfigError
+from ahmsa_jax.networks.registry import NETWORKS
+from experiments import api
 from experiments.run import arguments, inner_selection, train_share
 from experiments.run import flags as run_flags
 
@@ -165,3 +168,41 @@ def test_what_is_no_argument():
     assert arguments.of_call({"learning_rate": 1}).learning_rate == 1.0
     assert arguments.of_call({"augment": "mirror"}).augment == ("mirror",)
     assert arguments.of_call({"blocks": [1, 1, 8]}).blocks == (1, 1, 8)
+
+
+def test_own_parts_are_registered_once():
+    tables = (choices.LOSSES, choices.AUGMENTATIONS, NETWORKS)
+    try:
+
+        @api.loss("mine")
+        def loss(logits_BxK, label_B):
+            return logits_BxK[:, 0]
+
+        @api.augmentation("mine")
+        def augmentation(key, inputs):
+            return inputs
+
+        assert choices.LOSSES["mine"] is loss
+        assert choices.AUGMENTATIONS["mine"] is augmentation
+        with pytest.raises(ConfigError, match="the name mine is taken"):
+            api.loss("mine")(loss)
+        with pytest.raises(ConfigError, match="the name ahmsa is taken"):
+            api.network("ahmsa", api.NetworkConfig)(object)
+    finally:
+        for table in tables:
+            table.pop("mine", None)
+
+
+def test_clips_of_arrays_are_checked():
+    flow_NxHxWxC = np.random.default_rng(0).uniform(0, 255, (4, 28, 28, 3))
+    names = ["calm", "moved"]
+    clips = api.clips_of(flow_NxHxWxC, [1, 0, 1, 0], ["b", "a", "b", "a"], names)
+    assert clips.clip_key_N == [
+        *("own/a/clip00001", "own/a/clip00003", "own/b/clip00000", "own/b/clip00002")
+    ]
+    np.testing.assert_allclose(clips.flow_NxHxWxC[0], flow_NxHxWxC[1], rtol=1e-6)
+    assert clips.label_N.tolist() == [0, 0, 1, 1]
+    with pytest.raises(api.InputError, match=r"every value must lie in 0\.\.255"):
+        api.clips_of(flow_NxHxWxC * 2, [1, 0, 1, 0], ["b", "a", "b", "a"], names)
+    with pytest.raises(api.InputError, match="holds the label 2"):
+        api.clips_of(flow_NxHxWxC, [1, 0, 1, 2], ["b", "a", "b", "a"], names)
