@@ -1,8 +1,7 @@
 """The commands as Python functions, for notebooks and scripts (docs/python.md).
 
-A data set is a `Clips`, a run a `Result`, a fitted network a `Model`. Settings go by the names of
-the commands' flags and have their defaults; mistakes raise ConfigError or InputError, whose text is
-the line that a command would print.
+A data set is a `Clips`, a run a `Result`, a fitted network a `Model`. Settings go by the flags'
+names, with their defaults; mistakes raise ConfigError or InputError with the command's own line.
 """
 
 import dataclasses
@@ -93,6 +92,13 @@ def clips_of(
     label_N indexes the class names; subjects and, if given, clips are named by short ASCII texts.
     Raises InputError on what no data set may hold.
     """
+    if any(int(label) != label for label in label_N):
+        raise InputError("label_N holds fractions; needed are indices into class_names.")
+    if len({len(flow_NxHxWxC), len(label_N), len(subjects)}) > 1:
+        raise InputError(
+            f"there are {len(flow_NxHxWxC)} maps, {len(label_N)} labels and {len(subjects)} "
+            "subjects; give as many of each."
+        )
     given = names or [f"clip{place:05d}" for place in range(len(flow_NxHxWxC))]
     rows = zip(flow_NxHxWxC, label_N, subjects, given, strict=True)
     made = [
@@ -176,6 +182,9 @@ def compare(results: Sequence[Result], output: Path) -> Comparison:
 
     Tables and pictures go to `output`. Raises ConfigError as the command does.
     """
+    _pandas()
+    if not results or not all(isinstance(one, Result) for one in results):
+        raise ConfigError("compare takes a list of results, at least one: loso(...), result(...).")
     folder = _path(output)
     folder.mkdir(parents=True, exist_ok=True)
     comparison.compare_runs([one.workdir for one in results], folder)
@@ -225,10 +234,14 @@ def predict(
     Table and pictures go to `output`, which must be new or empty; frame numbers are of a single
     clip. Refused clips are rows with their reason. Raises ConfigError or InputError on mistakes.
     """
+    _pandas()  # Before the work whose result it is to hold.
     found = model if isinstance(model, Model) else load_model(model)
     wanted = Asked(onset, apex, offset, window, every)
     wanted.check()
-    paths = [clip] if isinstance(clip, str | pathlib.Path) else list(clip)
+    is_one = isinstance(clip, str | pathlib.Path) or not isinstance(clip, Iterable)
+    paths: list[Any] = [clip] if is_one else list(clip)  # type: ignore[arg-type]
+    if not paths or not all(isinstance(path, str | pathlib.Path) for path in paths):
+        raise ConfigError(f"clip is {clip!r:.40}; needed is a path, or several.")
     folder = predicting.new_folder(_path(output))
     jax_settings.local_devices(None)
     for outcome in predicting.write(found, asked.named([str(p) for p in paths], wanted), folder):
@@ -276,11 +289,17 @@ def _enter(table: dict[str, Any], name: str, entry: object) -> None:
 
 
 def _path(path: Path) -> pathlib.Path:
+    if not isinstance(path, str | pathlib.Path) or "\0" in str(path):
+        raise ConfigError(f"{path!r:.40} is no path; give a text or a pathlib.Path.")
     return pathlib.Path(path).expanduser()
 
 
 def _table(path: pathlib.Path) -> "pd.DataFrame":
     """A CSV file as a table; raises InputError without pandas."""
+    return _pandas().read_csv(path)
+
+
+def _pandas() -> Any:
     try:
         import pandas
     except ModuleNotFoundError:
@@ -288,4 +307,4 @@ def _table(path: pathlib.Path) -> "pd.DataFrame":
             "tables need pandas, which is not installed; from the checkout run: python -m pip "
             "install -c constraints.txt -e '.[notebook]'"
         ) from None
-    return pandas.read_csv(path, keep_default_na=True)
+    return pandas

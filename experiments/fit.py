@@ -58,9 +58,10 @@ def main() -> int:
         print("not estimated: how good it is on other people is not known; see --estimate")
     else:
         scores = estimate.scores
+        pretend = "PRETEND data: " if clips.pretend else ""
         print(
-            f"estimate on held-out subjects: UF1 {scores['uf1']:.4f}, UAR {scores['uar']:.4f}; "
-            f"calibration error {estimate.before.error:.3f}, cross-fitted "
+            f"{pretend}estimate on held-out subjects: UF1 {scores['uf1']:.4f}, UAR "
+            f"{scores['uar']:.4f}; calibration error {estimate.before.error:.3f}, cross-fitted "
             f"{estimate.cross_fitted.error:.3f}"
         )
     print(f"card: {model.folder / model_folder.CARD_FILE}")

@@ -4,7 +4,8 @@ python -m experiments.predict --model_dir=models/megc2019 --clip=clip.mp4 --outp
 """
 
 import pathlib
-from typing import TYPE_CHECKING
+import signal
+from typing import NoReturn
 
 from absl import flags
 
@@ -16,9 +17,6 @@ from experiments.run import jax_settings
 from input_pipeline.core import command, extras, progress_lines
 from input_pipeline.core.errors import InputError
 from input_pipeline.own_clips import windows
-
-if TYPE_CHECKING:
-    from experiments.predicting.outcome import Outcome
 
 NAME = "experiments.predict"
 _CLIP = flags.DEFINE_multi_string(
@@ -64,22 +62,44 @@ def main() -> int:
     folder = predict.new_folder(pathlib.Path(output).expanduser())
     for note in model_maps.of_model(model).notes:
         print(f"note: {note}", flush=True)
-    outcomes: list[Outcome] = []
+    _refuse_inside(folder, [model.folder, *(clip.path for clip in clips)])
+    rows, refused, first = 0, 0, ""
+
+    def stop(number: int, _: object) -> NoReturn:
+        raise command.StoppedError(
+            number, f"stopped; {rows} rows are in '{folder}', a new --output starts again."
+        )
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    last = None
     with progress_lines.bar(len(clips), "clips") as bar:
         for outcome in predict.write(model, clips, folder):
-            bar.clear()
-            print(outcome.line(model.class_names), flush=True)
-            bar.update(len({one.clip.name for one in (*outcomes, outcome)}) - bar.n)
-            outcomes.append(outcome)
-    refused = [outcome for outcome in outcomes if outcome.code]
+            bar.update(last is not None and outcome.clip is not last)
+            last = outcome.clip
+            rows, refused = rows + 1, refused + bool(outcome.code)
+            if outcome.code:
+                first = first or f"{outcome.code}: {outcome.detail}"
+            if len(clips) > 1 or not outcome.code:
+                bar.clear()
+                print(outcome.line(model.class_names), flush=True)
+        bar.update()
+    if len(clips) == 1 and refused == rows:
+        raise InputError(f"the clip was refused, {first}")
     print(
-        f"{len(outcomes) - len(refused)} predicted, {len(refused)} refused; table and pictures, "
-        f"which show faces, in {folder}"
+        f"{rows - refused} predicted, {refused} refused; table and pictures, which show faces, in "
+        f"{folder}"
     )
-    if len(clips) == 1 and len(refused) == len(outcomes):
-        first = refused[0]
-        raise InputError(f"the clip was refused, {first.code}: {first.detail}")
     return 0
+
+
+def _refuse_inside(folder: pathlib.Path, others: list[pathlib.Path]) -> None:
+    """Raise ConfigError where faces would lie in a model's folder, or among a clip's frames."""
+    for other in others:
+        if other.resolve() in (folder.resolve(), *folder.resolve().parents):
+            raise ConfigError(
+                f"--output='{folder}' lies in '{other}', which is read; name a folder elsewhere."
+            )
 
 
 def _clips() -> list[ClipAsked]:

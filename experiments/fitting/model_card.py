@@ -91,7 +91,7 @@ def _estimated(estimate: Estimate) -> list[str]:
         f"Temperature {estimate.temperature:.3f}, from all held-out clips. Calibration error "
         f"{estimate.before.error:.4f} before and {estimate.cross_fitted.error:.4f} with each "
         "subject under the temperature of the others; log-loss "
-        f"{scores['log_loss']:.4f} before and {estimate.log_loss_cross_fitted:.4f} after.",
+        f"{scores['log_loss']:.4f} before and {abs(estimate.log_loss_cross_fitted):.4f} after.",
         f"![reliability]({RELIABILITY}.png)",
     ]
 

@@ -102,8 +102,13 @@ class Model:
                     f"'{path}' is missing, the weights of seed {seed}; copy the whole folder of "
                     "the model, or fit it again."
                 )
-            given_weights.read_file(path, self.name, self.config, ALL_CLIPS, seed)
-            one = fold_weights.load(path)
+            try:
+                given_weights.read_file(path, self.name, self.config, ALL_CLIPS, seed)
+                one = fold_weights.load(path)
+            except InputError as error:
+                raise InputError(
+                    str(error).replace("run the fold again with --save_weights", _MEND)
+                ) from None
             if one.data_sha256 != self.facts["data_sha256"]:
                 raise InputError(
                     f"'{path}' was trained on other clips than {MODEL_FILE} says; copy the "
@@ -133,6 +138,7 @@ class Model:
         return prediction.predictor(self.config, _AT_ONCE)
 
 
+_MEND = "copy the model's folder again, or fit it again"
 # Clips predicted together.
 _AT_ONCE = 16
 

@@ -95,8 +95,8 @@ def of_run(workdir: pathlib.Path, arrays: pathlib.Path | None, data_dir: pathlib
     folder = workdir / fold_weights.FOLDER
     if not folder.is_dir():
         raise ConfigError(
-            f"'{workdir}' holds no {fold_weights.FOLDER}; run it with experiments.loso "
-            "--save_weights in a workdir of its own."
+            f"'{workdir}' holds no {fold_weights.FOLDER} yet; go on with the same command, or run "
+            "it with experiments.loso --save_weights in a workdir of its own."
         )
     clips, size = clips_of_run(spec, arrays, data_dir)
     folds = split(spec.split, clips, spec.folds)

@@ -1,6 +1,7 @@
 """Which clips are to be predicted: those named one by one, or the rows of a table."""
 
 import csv
+import difflib
 import io
 import pathlib
 from collections.abc import Sequence
@@ -48,22 +49,37 @@ def of_table(path: pathlib.Path, asked: Asked) -> list[ClipAsked]:
         raise ConfigError(f"the table '{path}' does not exist.") from None
     except ValueError as error:
         raise ConfigError(f"'{path}' is no table in UTF-8 ({error}).") from None
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
-    header = [str(name).strip() for name in reader.fieldnames or ()]
-    reader.fieldnames = header
-    if "file" not in header or len(set(header)) < len(header):
-        raise ConfigError(
-            f"'{path}' has the columns {', '.join(header)[:80] or 'none'}; needed is file, and "
-            f"allowed are {', '.join(COLUMNS)} and others, each once."
-        )
+    # A quote that never closes would swallow the rows behind it.
+    lines = io.StringIO(text.removeprefix("\ufeff"), newline="")
+    reader = csv.DictReader(lines, strict=True)
     try:
+        header = [str(name).strip().lower() for name in reader.fieldnames or ()]
+        reader.fieldnames = header
         rows = list(reader)
     except csv.Error as error:
         raise ConfigError(f"'{path}' is no CSV table ({error}).") from None
+    _check_header(path, header)
     found = [_clip(path, number, row, asked) for number, row in enumerate(rows, start=2)]
     if not found:
         raise ConfigError(f"'{path}' names no clip; give one a row.")
     return found
+
+
+def _check_header(table: pathlib.Path, header: Sequence[str]) -> None:
+    """Raise ConfigError without `file`, on a column twice, and on one that looks misspelt."""
+    if "file" not in header or len(set(header)) < len(header):
+        parted = " (columns are parted by commas)" if any(";" in name for name in header) else ""
+        raise ConfigError(
+            f"'{table}' has the columns {', '.join(header)[:80] or 'none'}{parted}; needed is "
+            f"file, and allowed are {', '.join(COLUMNS)} and others, each once."
+        )
+    for name in header:
+        near = difflib.get_close_matches(name, COLUMNS, n=1)
+        if name not in COLUMNS and near:
+            raise ConfigError(
+                f"'{table}' has the column {name!a}; is {near[0]} meant? Name it so, or otherwise "
+                "if it is something else."
+            )
 
 
 def _clip(
@@ -75,6 +91,8 @@ def _clip(
     marks: dict[str, Any] = {}
     for mark in _MARKS:
         cell = (row.get(mark) or "").strip()
+        # Programs that know empty cells in numbers only as fractions write 5.0.
+        cell = cell.removesuffix(".0")
         if cell and not (cell.isascii() and cell.isdigit() and len(cell) < 10):
             raise ConfigError(
                 f"'{table}', row {number}: {mark} is {cell[:20]!a}; allowed is the number of a "

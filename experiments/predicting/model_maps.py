@@ -26,12 +26,14 @@ def of_model(model: Model) -> ModelMaps:
 
     Of maps that this program did not make from frames, a build's usual ones.
     """
+    told = _of_the_model(model)
     stored = {str(name): str(value) for name, value in model.facts["maps"].items()}
     if stored.get("source") != "database frames":
         source = stored.get("source", "an unknown source")
         return ModelMaps(
             MapSettings(),
             (
+                *told,
                 f"the model's maps are from {source}, not made by this program from frames: what "
                 "it says of your clips was never tried",
             ),
@@ -49,4 +51,16 @@ def of_model(model: Model) -> ModelMaps:
         for name in _LIBRARIES
         if name in stored and stored[name] != here[name]
     ]
-    return ModelMaps(settings, tuple(notes))
+    return ModelMaps(settings, (*told, *notes))
+
+
+def _of_the_model(model: Model) -> tuple[str, ...]:
+    """What every prediction of a model is to be read with."""
+    found = []
+    if model.facts["pretend"]:
+        found.append("PRETEND: the model was trained on made-up clips and says nothing of people")
+    if model.facts["shuffled_labels"]:
+        found.append("control: the model was trained on shuffled labels")
+    if not model.facts["estimate"]:
+        found.append("not calibrated: the model has no estimate")
+    return tuple(found)

@@ -29,8 +29,8 @@ _QUALITY = ("detector_score", "flow_max_px", "rules", "note", "detail", "picture
 class Outcome:
     """One row of predictions.csv, and what its picture shows.
 
-    probability_K is the seeds' mean under the model's temperature, deviation_K the spread of single
-    seeds under it (0 of one seed); both are None where the window was refused.
+    probability_K is the seeds' mean under the model's temperature, None where the window was
+    refused; deviation_K the spread of single seeds under it, None of one seed too.
     """
 
     clip: ClipAsked
@@ -57,14 +57,15 @@ class Outcome:
 
     def line(self, class_names: Sequence[str]) -> str:
         """What the terminal says of it."""
-        where = self.clip.name if self.window is None else f"{self.clip.name}, {self._frames()}"
-        if self.probability_K is None or self.deviation_K is None:
+        name = self.clip.name if self.clip.name.isprintable() else ascii(self.clip.name)
+        where = name if self.window is None else f"{name}, {self._frames()}"
+        if self.probability_K is None:
             return f"{where}: refused, {self.code}: {self.detail}"
         best = int(self.probability_K.argmax())
-        return (
-            f"{where}: {class_names[best]} {self.probability_K[best]:.2f} "
-            f"(± {self.deviation_K[best]:.2f} over seeds)"
-        )
+        spread = "one seed"
+        if self.deviation_K is not None:
+            spread = f"± {self.deviation_K[best]:.2f} over seeds"
+        return f"{where}: {class_names[best]} {self.probability_K[best]:.2f} ({spread})"
 
     def _frames(self) -> str:
         assert self.window is not None
@@ -93,18 +94,14 @@ def _written(values_K: np.ndarray) -> list[str]:
     return [f"{value:.6g}" for value in values_K]
 
 
-def table(outcomes: Sequence[Outcome], class_names: Sequence[str], pictures: Sequence[str]) -> str:
-    """The content of predictions.csv."""
+def table(rows: Sequence[Sequence[str]], class_names: Sequence[str]) -> str:
+    """The content of predictions.csv, from the outcomes' cells."""
     header = (
         *_COLUMNS,
         *(f"prob_{name}" for name in class_names),
         *(f"sd_{name}" for name in class_names),
         *_QUALITY,
     )
-    rows = [
-        outcome.cells(class_names, picture)
-        for outcome, picture in zip(outcomes, pictures, strict=True)
-    ]
     return csv_text(header, rows)
 
 

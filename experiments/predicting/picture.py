@@ -4,12 +4,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from experiments.fitting.model_folder import Model
 from experiments.looking.seen_maps import OCCLUSION
 from experiments.predicting.outcome import Outcome
 from experiments.scores import drawing
-from input_pipeline.core.clips import MAP_SIZE
+from input_pipeline.core.clips import MAP_SIZE, entitled
 from input_pipeline.core.map_form import FORMS
 from input_pipeline.databases.names import picture_text
 from input_pipeline.maps import layouts
@@ -43,8 +44,11 @@ def drawn(model: Model, outcome: Outcome) -> bytes:
     _classes(figure.add_subplot(grid[1, :2]), outcome, model.class_names)
     _curve(figure.add_subplot(grid[1, 2:]), made)
     name = outcome.class_of(model.class_names)
-    title = f"{outcome.clip.path.name}, window {outcome.number}: {name}"
-    figure.suptitle(picture_text(title), fontsize=10)
+    # The font has no letters beyond these.
+    shown = outcome.clip.path.name.encode("latin-1", "replace").decode("latin-1")
+    title = f"{shown}, window {outcome.number}: {name}"
+    pretend = bool(model.facts["pretend"])
+    figure.suptitle(picture_text(entitled(title, pretend=pretend)), fontsize=10)
     return drawing.drawn(figure, "png")
 
 
@@ -104,7 +108,6 @@ def _looked_at(axis: Axes, made: Made, kind: str, map_SxS: np.ndarray) -> None:
 
 def _classes(axis: Axes, outcome: Outcome, class_names: tuple[str, ...]) -> None:
     assert outcome.probability_K is not None
-    assert outcome.deviation_K is not None
     names = [picture_text(name) for name in class_names]
     axis.barh(
         names,
@@ -116,7 +119,8 @@ def _classes(axis: Axes, outcome: Outcome, class_names: tuple[str, ...]) -> None
     )
     axis.invert_yaxis()
     axis.set_xlim(0, 1)
-    axis.set_xlabel("probability (line: ± one deviation over seeds)")
+    several = outcome.deviation_K is not None
+    axis.set_xlabel(f"probability{' (line: ± one deviation over seeds)' if several else ''}")
 
 
 def _curve(axis: Axes, made: Made) -> None:
@@ -132,4 +136,5 @@ def _curve(axis: Axes, made: Made) -> None:
     axis.set_xlabel("frame")
     axis.set_ylabel("mean flow, less the head's (px)")
     axis.set_ylim(bottom=0)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(frameon=False, fontsize=8)

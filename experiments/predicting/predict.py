@@ -1,6 +1,7 @@
 """Predicts windows of own clips with a fitted model: the same maps as a build, then the network."""
 
 import pathlib
+import time
 from collections.abc import Iterator, Sequence
 
 from ahmsa_jax.config import ConfigError
@@ -17,6 +18,9 @@ from input_pipeline.core.files import write_whole
 from input_pipeline.own_clips import source, to_maps, windows
 from input_pipeline.own_clips.source import Source
 from input_pipeline.own_clips.windows import Window
+
+# The table is written anew this often, and at the end.
+_TABLE_SECONDS = 5.0
 
 
 def of_clip(model: Model, maps: model_maps.ModelMaps, clip: ClipAsked) -> Iterator[Outcome]:
@@ -61,9 +65,9 @@ def of_window(
         window,
         made,
         probability_K=model.averaged(probability_SxNxK)[0],
-        deviation_K=single_SxNxK[:, 0].std(axis=0),
+        deviation_K=single_SxNxK[:, 0].std(axis=0) if len(model.seeds) > 1 else None,
         seen=_seen(model, made),
-        notes=maps.notes,
+        notes=(*maps.notes, *frames.notes),
     )
 
 
@@ -83,20 +87,31 @@ def new_folder(output: pathlib.Path) -> pathlib.Path:
 
 
 def write(model: Model, clips: Sequence[ClipAsked], output: pathlib.Path) -> Iterator[Outcome]:
-    """Predict the clips one after the other; table and pictures in `output` grow with them."""
+    """Predict the clips one after the other; table and pictures in `output` grow with them.
+
+    What was predicted stands in the table however the caller ends.
+    """
     maps = model_maps.of_model(model)
     # Damaged weights are said before the first clip is read.
     assert model.weights
     output.mkdir(parents=True, exist_ok=True)
-    outcomes: list[Outcome] = []
-    pictures: list[str] = []
-    for clip in clips:
-        for outcome in of_clip(model, maps, clip):
-            name = ""
-            if outcome.made is not None:
-                name = picture_name(len(outcomes) + 1, outcome)
-                write_whole(output / name, picture.drawn(model, outcome))
-            outcomes.append(outcome)
-            pictures.append(name)
-            write_whole(output / FILE, table(outcomes, model.class_names, pictures))
-            yield outcome
+    rows: list[list[str]] = []
+    written = time.monotonic()
+
+    def write_table() -> None:
+        write_whole(output / FILE, table(rows, model.class_names))
+
+    try:
+        for clip in clips:
+            for outcome in of_clip(model, maps, clip):
+                name = ""
+                if outcome.made is not None:
+                    name = picture_name(len(rows) + 1, outcome)
+                    write_whole(output / name, picture.drawn(model, outcome))
+                rows.append(outcome.cells(model.class_names, name))
+                if time.monotonic() - written > _TABLE_SECONDS:
+                    write_table()
+                    written = time.monotonic()
+                yield outcome
+    finally:
+        write_table()

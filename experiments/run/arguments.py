@@ -57,6 +57,10 @@ def of_call(given: Mapping[str, Any]) -> Arguments:
                 # As with the flags, the first network's default is the one shown.
                 settings.setdefault(field.name, field.default)
     usual = settings | USUAL
+    if isinstance(given.get("subjects"), str):
+        raise ConfigError(
+            f"subjects={given['subjects']!r:.40} is str; needed is a list of subjects' keys."
+        )
     for name in given:
         if name not in usual:
             near = difflib.get_close_matches(name, usual, n=3)

@@ -34,6 +34,7 @@ class Source(Protocol):
     path: pathlib.Path
     numbers: tuple[int, ...]
     rate: float | None
+    notes: tuple[str, ...]  # what is odd about them
 
     def read(self, number: int) -> np.ndarray:
         """The frame with this number; raises ClipFault where it cannot be read."""
@@ -51,18 +52,18 @@ def opened(path: pathlib.Path) -> Source:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ClipFault("no_such_clip", f"{path.name!a} cannot be found ({reason}).") from None
+        raise ClipFault("no_such_clip", f"{str(path)!a} cannot be found ({reason}).") from None
     if stat.S_ISDIR(mode):
         return Folder(path)
     if not stat.S_ISREG(mode):
         raise ClipFault(
             "no_such_clip",
-            f"{path.name!a} is a pipe or a device; allowed are a video file and a folder of "
+            f"{str(path)!a} is a pipe or a device; allowed are a video file and a folder of "
             "pictures.",
         )
     if path.suffix.lower() in PICTURES:
         raise ClipFault(
-            "too_short", f"{path.name!a} is one picture; name the folder of the clip's frames."
+            "too_short", f"{str(path)!a} is one picture; name the folder of the clip's frames."
         )
     return Video(path)
 
@@ -71,6 +72,7 @@ class Folder:
     """Pictures of a folder, by the numbers that end their names, else counted from 0 by name."""
 
     rate: float | None = None
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: pathlib.Path) -> None:
         """List the folder; raises ClipFault no_frames or frame_unreadable."""
@@ -84,12 +86,19 @@ class Folder:
             )
         except OSError as error:
             raise ClipFault(
-                "frame_unreadable", f"{path.name!a} cannot be listed ({error.strerror})."
+                "frame_unreadable", f"{str(path)!a} cannot be listed ({error.strerror})."
             ) from None
         if not names:
-            raise ClipFault("no_frames", f"{path.name!a} holds no picture ({', '.join(PICTURES)}).")
-        self._path_of = {number: path / name for number, name in _numbered(names)}
+            raise ClipFault("no_frames", f"{str(path)!a} holds no picture ({', '.join(PICTURES)}).")
+        numbers = _own_numbers(names)
+        if numbers is None:
+            numbers = list(range(len(names)))
+            self.notes = ("the names have no numbers of their own: frames are counted from 0",)
+        self._path_of = {n: path / name for n, name in zip(numbers, names, strict=True)}
         self.numbers = tuple(sorted(self._path_of))
+        missing = self.numbers[-1] - self.numbers[0] + 1 - len(self.numbers)
+        if missing:
+            self.notes += (f"{missing} frames are missing between the first and the last",)
 
     def read(self, number: int) -> np.ndarray:
         """As Source.read."""
@@ -102,16 +111,17 @@ class Folder:
         """As Source.close."""
 
 
-def _numbered(names: list[str]) -> list[tuple[int, str]]:
+def _own_numbers(names: list[str]) -> list[int] | None:
+    """The numbers that end the names, None unless each has one of its own."""
     found = [re.search(r"(\d{1,9})\D*$", os.path.splitext(name)[0], re.ASCII) for name in names]
     numbers = [int(match[1]) for match in found if match]
-    if len(set(numbers)) < len(names):
-        numbers = list(range(len(names)))
-    return list(zip(numbers, names, strict=True))
+    return numbers if len(set(numbers)) == len(names) else None
 
 
 class Video:
     """A video file, decoded by OpenCV from its beginning; frames count from 0."""
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: pathlib.Path) -> None:
         """Read the first frame; raises ClipFault video_unreadable."""
@@ -119,6 +129,7 @@ class Video:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         self.path = path
         self._cv2 = extras.opencv()
+        self._cv2.setLogLevel(0)
         self._kept: dict[int, np.ndarray] = {}
         self._start()
         rate = float(self._capture.get(self._cv2.CAP_PROP_FPS))
@@ -138,12 +149,12 @@ class Video:
         if not is_there or frame is None:
             raise ClipFault(
                 "video_unreadable",
-                f"{self.path.name!a} cannot be decoded beyond frame {self._next - 1} of the "
+                f"{str(self.path)!a} cannot be decoded beyond frame {self._next - 1} of the "
                 f"{len(self.numbers)} that it says it has; it is damaged or cut off.",
             )
         self._next += 1
         if frame.shape[0] * frame.shape[1] > frames.MOST_PIXELS:
-            raise ClipFault("frame_too_large", f"{self.path.name!a} has frames of 2^24 pixels.")
+            raise ClipFault("frame_too_large", f"{str(self.path)!a} has frames of 2^24 pixels.")
         if frame.ndim == 3:
             frame = np.ascontiguousarray(frame[..., ::-1])
         if sum(kept.nbytes for kept in self._kept.values()) < _MOST_KEPT_BYTES:
@@ -161,11 +172,13 @@ class Video:
     def _start(self) -> None:
         # The absolute path: a name with a colon would be taken for a protocol.
         self._capture = self._cv2.VideoCapture(str(self.path.absolute()), self._cv2.CAP_FFMPEG)
+        # A phone held upright writes its frames lying down, and says so.
+        self._capture.set(self._cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         self._next = 0
         if not self._capture.isOpened():
             raise ClipFault(
                 "video_unreadable",
-                f"{self.path.name!a} is no video that OpenCV can decode, or it is damaged.",
+                f"{str(self.path)!a} is no video that OpenCV can decode, or it is damaged.",
             )
 
     def _count(self) -> int:
@@ -182,7 +195,7 @@ class Video:
         if found < 1 or (said > 0 and found < said - (0 if exact else _MISCOUNTED)):
             raise ClipFault(
                 "video_unreadable",
-                f"{self.path.name!a} has {said} frames by what it says and {found} can be decoded; "
+                f"{str(self.path)!a} has {said} frames by what it says and {found} can be decoded; "
                 "it is damaged or cut off.",
             )
         return found

@@ -11,6 +11,7 @@ SECONDS = 2.0
 # Frames of such a window where nobody knows the rate: of a folder, of a video without one.
 _RATE_UNKNOWN = 30.0
 _MOST_SECONDS = 3600.0
+_MARKS = (("onset", int), ("apex", int), ("offset", int))
 
 
 class Asked(NamedTuple):
@@ -24,6 +25,11 @@ class Asked(NamedTuple):
 
     def check(self) -> None:
         """Raise InputError where that cannot be."""
+        for name, kinds in (("seconds", (int, float)), ("every", (int, float)), *_MARKS):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+                needed = "a frame number" if kinds is int else "a number"
+                raise InputError(f"{name} is {value!r:.40}; needed is {needed}.")
         for name in ("seconds", "every"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= _MOST_SECONDS:

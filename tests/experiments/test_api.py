@@ -25,6 +25,7 @@ from ahmsa_jax.networks.registry import NETWORKS
 from experiments import api
 from experiments.run import arguments, inner_selection, train_share
 from experiments.run import flags as run_flags
+from input_pipeline.own_clips.windows import Asked
 
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- (\w+) -->\n```python\n(.*?)```", PAGE, flags=re.DOTALL))
@@ -206,3 +207,32 @@ def test_clips_of_arrays_are_checked():
         api.clips_of(flow_NxHxWxC * 2, [1, 0, 1, 0], ["b", "a", "b", "a"], names)
     with pytest.raises(api.InputError, match="holds the label 2"):
         api.clips_of(flow_NxHxWxC, [1, 0, 1, 2], ["b", "a", "b", "a"], names)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: api.compare([], "out"), "takes a list of results"),
+        (lambda: api.compare("run", "out"), "takes a list of results"),
+        (lambda: api.predict("model", None, "out"), "model"),
+        (lambda: api.load_model(None), "None is no path"),
+        (lambda: api.load_model("a\0b"), "is no path"),
+        (lambda: api.result("nowhere"), "no run's workdir"),
+        (lambda: arguments.of_call({"subjects": "sub01"}), "needed is a list"),
+        (lambda: api.clips_of(np.zeros((2, 28, 28, 3)), [0.5, 1], ["a", "b"], "xy"), "fractions"),
+        (lambda: api.clips_of(np.zeros((2, 28, 28, 3)), [0], ["a", "b"], "xy"), "1 labels"),
+        (lambda: Asked(onset=True).check(), "onset is True; needed is a frame number"),
+        (lambda: Asked(onset="3").check(), "onset is '3'"),
+        (lambda: Asked(seconds="2").check(), "seconds is '2'; needed is a number"),
+    ],
+)
+def test_wrong_types_are_mistakes_like_any_other(call, words):
+    with pytest.raises((ConfigError, api.InputError), match=words):
+        call()
+
+
+@pytest.mark.parametrize("clip", [None, 3, [], b"clip.avi", [3]])
+def test_what_is_no_clip_is_refused(clip):
+    with pytest.raises((ConfigError, api.InputError), match="needed is a path, or several"):
+        api.predict(str(fitted_models.folder() / "model"), clip, "never-made")
+    assert not pathlib.Path("never-made").exists()

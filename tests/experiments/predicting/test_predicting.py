@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 
 import cv2
 import fitted_models
@@ -23,7 +24,7 @@ from ahmsa_jax.config import from_plain
 from ahmsa_jax.networks.registry import NETWORKS
 from experiments.files import fold_weights
 from experiments.fitting import model_folder
-from experiments.predicting import asked, model_maps
+from experiments.predicting import asked, model_maps, outcome
 from experiments.run.spec import config_hash
 from input_pipeline.flow.clip_maps import MapSettings, make_maps
 from input_pipeline.flow.optical import optical_flow
@@ -156,6 +157,7 @@ def test_a_refused_clip_alone_is_a_mistake(model, clips, tmp_path):
     assert refused.status == 2
     assert refused.err.startswith("experiments.predict: error: the clip was refused, no_motion")
     assert refused.err.count("\n") == 1
+    assert "no_motion" not in refused.out
     (row,) = rows_of(tmp_path / "out")
     assert (row["status"], row["reason"]) == ("refused", "no_motion")
 
@@ -207,6 +209,9 @@ def test_mistakes_are_one_line(model, tmp_path, arguments, words):
     [
         ("clip,onset\na,1\n", "needed is file"),
         ("file,file\na,b\n", "each once"),
+        ("file;onset\na;1\n", "columns are parted by commas"),
+        ("file,Onset,apx\na,1,3\n", "the column 'apx'; is apex meant"),
+        ('file\n"a\nb\n', "is no CSV table"),
         ("file\n", "names no clip"),
         ("file,onset\n,3\n", "row 2: the file is empty"),
         ("file,apex\na,x\n", "row 2: apex is 'x'"),
@@ -221,11 +226,59 @@ def test_a_bad_table_names_its_row(tmp_path, text, words):
         asked.of_table(path, asked.Asked())
 
 
+def test_columns_in_capitals_and_numbers_with_a_point_are_read(tmp_path):
+    path = tmp_path / "clips.csv"
+    path.write_bytes(b"\xef\xbb\xbfFile,Onset,APEX,remark\r\na,1.0,,x\r\n")
+    (clip,) = asked.of_table(path, asked.Asked())
+    assert clip.path == tmp_path / "a"
+    assert (clip.asked.onset, clip.asked.apex) == (1, None)
+
+
+def test_faces_do_not_go_into_a_model_or_among_frames(model, clips, tmp_path):
+    for output in (model / "inside", clips / "frames" / "out"):
+        refused = predict(model, output, f"--clip={clips / 'frames'}")
+        assert refused.status == 2
+        assert "which is read; name a folder elsewhere" in refused.err
+        assert not output.exists()
+
+
+def stop_at_the_second_row():
+    """Ask the command to end as a scheduler does, in the middle of a table."""
+    whole = outcome.Outcome.line
+    seen = []
+
+    def line(self, class_names):
+        seen.append(1)
+        if len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(self, class_names)
+
+    outcome.Outcome.line = line
+
+
+def test_a_stopped_command_keeps_its_rows_and_says_so(model, clips, tmp_path):
+    (tmp_path / "clips.csv").write_text("file\n" + f"{clips / 'absent'}\n" * 50)
+    table = f"--table={tmp_path / 'clips.csv'}"
+    stopped = predict(model, tmp_path / "out", table, prepare=stop_at_the_second_row)
+    assert stopped.status == 128 + signal.SIGTERM
+    assert "stopped; 2 rows are in" in stopped.err
+    assert stopped.err.count("\n") == 1
+    assert len(rows_of(tmp_path / "out")) == 2
+
+
+def test_many_rows_do_not_write_the_table_again_and_again(model, clips, tmp_path):
+    (tmp_path / "clips.csv").write_text("file\n" + f"{clips / 'absent'}\n" * 3000)
+    done = predict(model, tmp_path / "out", f"--table={tmp_path / 'clips.csv'}", seconds=60)
+    assert done.status == 0, done.err
+    assert len(rows_of(tmp_path / "out")) == 3000
+
+
 def test_maps_of_another_origin_are_noted(model):
     synthetic = model_maps.of_model(model_folder.load(fitted_models.folder() / "model"))
-    assert "not made by this program from frames" in synthetic.notes[0]
+    assert "PRETEND" in synthetic.notes[0]
+    assert "not made by this program from frames" in synthetic.notes[1]
     built = model_maps.of_model(model_folder.load(model))
-    assert built.notes == ()
+    assert len(built.notes) == 1
     assert built.settings.flow == "farneback"
 
 
@@ -236,5 +289,5 @@ def test_another_version_of_a_library_is_noted(model, tmp_path):
     facts.pop("model_hash")
     facts["maps"]["opencv"] = "3.4.1"
     path.write_text(json.dumps(facts | {"model_hash": config_hash(facts)}))
-    (note,) = model_maps.of_model(model_folder.load(tmp_path / "model")).notes
+    _, note = model_maps.of_model(model_folder.load(tmp_path / "model")).notes
     assert "was 3.4.1 for the model's maps" in note

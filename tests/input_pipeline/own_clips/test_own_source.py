@@ -4,6 +4,7 @@ Modules tried here: input_pipeline.own_clips.source.
 """
 
 import os
+import struct
 
 import cv2
 import numpy as np
@@ -104,3 +105,37 @@ def test_what_a_container_guesses_is_counted(tmp_path, monkeypatch):
     assert code_of(renamed) == "video_unreadable"
     monkeypatch.setattr(cv2, "CAP_PROP_FRAME_COUNT", cv2.CAP_PROP_SAR_NUM)
     assert len(source.opened(renamed).numbers) == 9
+
+
+# Of the track header, in 16.16 fixed point: a phone turned to the right, to the left, on its head.
+ONE, W = 1 << 16, 1 << 30
+TURNS = {
+    1: (0, ONE, 0, -ONE, 0, 0, 0, 0, W),
+    3: (0, -ONE, 0, ONE, 0, 0, 0, 0, W),
+    2: (-ONE, 0, 0, 0, -ONE, 0, 0, 0, W),
+}
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_a_phone_s_video_is_turned_upright(tmp_path, turns):
+    lying = [np.rot90(frame, turns) for frame in own_videos.frames()]
+    path = own_videos.write_video(tmp_path / "phone.mp4", lying, 30, "mp4v")
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44
+    data[place : place + 36] = struct.pack(">9i", *TURNS[turns])
+    path.write_bytes(data)
+    upright_HxWx3 = own_videos.frames()[0]
+    found_HxWx3 = source.opened(path).read(0)
+    assert found_HxWx3.shape == upright_HxWx3.shape
+    assert np.abs(found_HxWx3.astype(int) - upright_HxWx3).mean() < 8
+
+
+def test_what_is_odd_about_a_folder_is_noted(tmp_path):
+    for number in (1, 2, 5):
+        pretend_clips.write(tmp_path / f"img{number}.bmp", pretend_clips.face())
+    (note,) = source.opened(tmp_path).notes
+    assert "2 frames are missing" in note
+    pretend_clips.write(tmp_path / "img1.png.bmp", pretend_clips.face())
+    (tmp_path / "img01.bmp").write_bytes((tmp_path / "img1.bmp").read_bytes())
+    (note,) = source.opened(tmp_path).notes
+    assert "counted from 0" in note
