@@ -226,7 +226,8 @@ class TorchHSTA(nn.Module):
             self.register_buffer(name, torch.tensor(values).reshape(3, 1, 1), persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                # The code cuts at 2, beyond any draw.
+                nn.init.normal_(module.weight, std=shape.deviation)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
