@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, Precision, TrainConfig, plain
-from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.registry import NETWORKS
-from ahmsa_jax.networks.ststnet import STSTNetConfig
-from experiments.run import exclusions, jax_settings
 from experiments.run import flags as run_flags
+from experiments.run import jax_settings
+from experiments.timing.timed_networks import TIMED, has_setting
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 from input_pipeline.core.files import write_whole
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 QUICK = {"base_dim": 12, "batch_size": 16, "folds": 2, "steps": 2, "rounds": 2}
 # Sizes of --target: the paper's setting on the MEGC 2019 composite, of whose 442 clips a fold
 # trains on 440 at most and holds out 39 at most, half of its 68 folds at once.
-WEIGHED = {"base_dim": 256, "batch_size": 256, "folds": 34}
+WEIGHED = {"base_dim": 256, "folds": 34}
 CLIPS, TRAINED, TEST_PLACES = 442, 440, 40
 
 
@@ -102,9 +101,10 @@ def _weighed_program() -> "deviceless.Program":
     from experiments.weighing.deviceless import Program
 
     values = command.values()
+    usual = WEIGHED | {"batch_size": TIMED[values.model].batch_size}
     size = {
         name: getattr(values, name) if values[name].present else default
-        for name, default in WEIGHED.items()
+        for name, default in usual.items()
     }
     clip_N = np.arange(CLIPS)
     fold = Fold("weighed", clip_N < TRAINED, clip_N[TRAINED:])
@@ -131,8 +131,11 @@ def _json_path(flag: str, default: str, hint: str = "") -> pathlib.Path:
 
 def _settings() -> dict[str, int]:
     values = command.values()
+    usual = {name: getattr(values, name) for name in QUICK}
+    if not values["batch_size"].present:
+        usual["batch_size"] = TIMED[values.model].batch_size
     found = {
-        name: small if values.quick and not values[name].present else getattr(values, name)
+        name: small if values.quick and not values[name].present else usual[name]
         for name, small in QUICK.items()
     }
     if found["steps"] % 2:
@@ -143,21 +146,19 @@ def _settings() -> dict[str, int]:
 
 
 def _model_config(settings: dict[str, int]) -> NetworkConfig:
-    """The network's settings; a width is refused where it has none."""
+    """The network's settings; a width or a size is refused where it has none."""
     values = command.values()
-    exclusions.refuse_networks_of_frames(values.model, "is not timed here")
-    kind = NETWORKS[values.model].config
-    if kind is STSTNetConfig:
-        if values["base_dim"].present:
-            raise ConfigError("--base_dim is no setting of ststnet; leave it out.")
-        # PyTorch draws other noise, and the first losses have to agree.
-        return STSTNetConfig(dropout=0.0)
-    size: dict[str, Any] = {"base_dim": settings["base_dim"]}
-    if values.quick:
-        size["blocks"] = (0, 0, 0)
-        if kind is ModelConfig:
-            size["reduction"] = 4
-    config = kind(**size)
+    model = values.model
+    for name in ("base_dim", "size"):
+        if values[name].present and not has_setting(model, name):
+            raise ConfigError(f"--{name} is no setting of {model}; leave it out.")
+    timed = TIMED[model]
+    chosen: dict[str, Any] = {**timed.still, **(timed.quick if values.quick else {})}
+    if has_setting(model, "base_dim"):
+        chosen["base_dim"] = settings["base_dim"]
+    if values["size"].present:
+        chosen["size"] = values.size
+    config = NETWORKS[model].config(**chosen)
     config.validate()
     return config
 
@@ -177,10 +178,9 @@ def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str
         command.values().compile_cache, command.values().autotune_file
     )[0]
     from experiments.run import environment
-    from experiments.timing import floors, precisions, rounds
+    from experiments.timing import floors, rounds
     from experiments.timing.contenders import TimedProblem
 
-    quick = command.values().quick
     training = TrainConfig(
         batch_size=settings["batch_size"],
         precision="float32",
@@ -198,13 +198,7 @@ def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str
     _say("measuring the machine's ceilings")
     ceilings = floors.measure_ceilings(device, compared)
     rows = timed.rows(settings["rounds"], ceilings)
-    _say("comparing precisions on a small synthetic LOSO")
-    parity = precisions.parity_table(
-        model_config if quick else precisions.MODELS[type(model_config)],
-        ("tf32", "bfloat16") if len(compared) > 1 else ("bfloat16",),
-        epochs=2 if quick else precisions.TRAINING.epochs,
-        folds=2 if quick else 24,
-    )
+    parity = _parity(model_config, ("tf32", "bfloat16") if len(compared) > 1 else ("bfloat16",))
     # The width is the network's, and stands among its settings where it has one.
     timing = {name: value for name, value in settings.items() if name != "base_dim"}
     return {
@@ -220,6 +214,23 @@ def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str
         "evaluation_cost": rounds.evaluation_cost(rows),
         "parity": parity,
     }
+
+
+def _parity(timed_config: NetworkConfig, compared: tuple[Precision, ...]) -> list[dict[str, Any]]:
+    """Rows on the precisions; none for a network that sees more than synthetic maps."""
+    from experiments.timing import precisions
+
+    values = command.values()
+    settings = TIMED[values.model].compared
+    if settings is None:
+        return []
+    _say("comparing precisions on a small synthetic LOSO")
+    return precisions.parity_table(
+        timed_config if values.quick else NETWORKS[values.model].config(**settings),
+        compared,
+        epochs=2 if values.quick else precisions.TRAINING.epochs,
+        folds=2 if values.quick else 24,
+    )
 
 
 def _say(text: str) -> None:
@@ -240,7 +251,8 @@ def _print(result: dict[str, Any]) -> None:
     print(times_markdown(result["rows"]))
     cost = f"{100 * result['evaluation_cost']:.1f} %"
     print(f"predicting all held-out clips after every epoch costs {cost}\n")
-    print(parity_markdown(result["parity"]))
+    if result["parity"]:
+        print(parity_markdown(result["parity"]))
 
 
 if __name__ == "__main__":
@@ -264,12 +276,14 @@ if __name__ == "__main__":
         "runs/weighed-<target>.json.",
     )
     flags.DEFINE_enum("model", "ahmsa", list(NETWORKS), "The network.")
+    sizes = ("published", "tiny")
+    flags.DEFINE_enum("size", None, sizes, "Of hsta and mfdan; tiny is for a CPU.")
     # Its compiling is measured too.
     run_flags.define_compile_cache_flag(default="off")
     run_flags.define_autotune_flag()
     for name, default, least, most, purpose in (
         ("base_dim", 64, 1, 8192, "Width of the first level; the paper's setting is 256."),
-        ("batch_size", 256, 1, 65_536, "Clips per optimizer step (Table 3)."),
+        ("batch_size", 256, 1, 65_536, "Clips per optimizer step (Table 3); hsta 32, mfdan 16."),
         ("folds", 8, 1, 10_000, "Folds per round, and the largest chunk on a CPU."),
         ("steps", 2, 2, 10_000, "Optimizer steps per fold and round; even."),
         ("rounds", 5, 1, 1000, "Rounds, each of all contenders in turn."),

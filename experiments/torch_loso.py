@@ -10,8 +10,8 @@ import pathlib
 from ahmsa_jax.config import ConfigError, TrainConfig
 from experiments.baselines import torch_extra
 from experiments.files import event_files
-from experiments.run import exclusions, header
 from experiments.run import flags as run_flags
+from experiments.run import header
 from experiments.run.flags import Values
 from experiments.run.request import Run, read_run
 from experiments.run.workdir import claimed, refuse_other_code
@@ -20,29 +20,20 @@ from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
 
 NAME = "experiments.torch_loso"
-# Settings that the PyTorch loop takes at their defaults only; it knows AdamW beside Adam.
+# Settings that the PyTorch loop takes at their defaults only, and those of which it knows some.
 _DRAWS = ("augment", "sampling", "pretrain")
-_NOT_HERE = ("loss", "optimizer", "fused_update", "ema", "average_weights", *_DRAWS)
+_NOT_HERE = ("fused_update", "ema", "average_weights", *_DRAWS)
+_KNOWN = {"loss": ("cross_entropy", "focal", "mse"), "optimizer": ("adam", "adamw", "adan")}
 
 
 def main() -> int:
     """Train the folds asked for and report; 3 where folds failed, else 0."""
     given = command.values()
-    exclusions.refuse_networks_of_frames(given.model, "is not trained in PyTorch here")
     torch_extra.state_files()
     if given.precision == "bfloat16":
         raise ConfigError("--precision=bfloat16 is not for PyTorch here; give float32 or tf32.")
     run = read_run(given, "pytorch")
-    for name in _NOT_HERE:
-        value, usual = getattr(run.train_config, name), getattr(TrainConfig, name)
-        if value != usual and not (name == "optimizer" and value == "adamw"):
-            shown, instead = (
-                header.as_text(one) if isinstance(one, tuple) else one for one in (value, usual)
-            )
-            raise ConfigError(
-                f"--{name}={shown} is not for PyTorch here, which trains with {instead}; use "
-                "experiments.loso."
-            )
+    _refuse_what_is_not_here(run.train_config)
     kept = ("input_norm", "fold_std", "test_mirror")
     changed = [n for n in kept if getattr(run.train_config, n) != getattr(TrainConfig, n)]
     if given.save_weights and changed:
@@ -55,6 +46,22 @@ def main() -> int:
     workdir = run_flags.workdir(given, run.spec)
     with claimed(workdir, run.spec.to_json(), run.facts()):
         return _train_and_report(run, workdir, given)
+
+
+def _refuse_what_is_not_here(training: TrainConfig) -> None:
+    """Raise ConfigError on the first setting that the loop does not know."""
+    usual = TrainConfig()
+    for name in (*_KNOWN, *_NOT_HERE):
+        value, known = getattr(training, name), _KNOWN.get(name, (getattr(usual, name),))
+        if value in known:
+            continue
+        shown, *others = (
+            header.as_text(one) if isinstance(one, tuple) else one for one in (value, *known)
+        )
+        raise ConfigError(
+            f"--{name}={shown} is not for PyTorch here, which trains with "
+            f"{', '.join(map(str, others))}; give --{name}={others[0]}, or use experiments.loso."
+        )
 
 
 def _train_and_report(run: Run, workdir: pathlib.Path, given: Values) -> int:

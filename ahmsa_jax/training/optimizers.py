@@ -68,7 +68,11 @@ def adamw(config: TrainConfig) -> optax.GradientTransformation:
 def adan(config: TrainConfig) -> optax.GradientTransformation:
     """Adan (Xie et al., doi:10.1109/TPAMI.2024.3423382) with its authors' defaults."""
     return optax.adan(
-        config.learning_rate, weight_decay=config.weight_decay, mask=_of_several_dimensions
+        config.learning_rate,
+        # Optax has 1e-8 here, which stops whatever has gradients below 1e-4.
+        eps_root=0.0,
+        weight_decay=config.weight_decay,
+        mask=_of_several_dimensions,
     )
 
 

@@ -27,8 +27,7 @@ def flow(flow_BxSxSxC: torch.Tensor, side: int) -> torch.Tensor:
     step = flow_BxSxSxC.shape[1] // side
     mean_BxCxPxP = F.avg_pool2d(flow_BxSxSxC.permute(0, 3, 1, 2).float(), step)
     # The strain is pixels per pixel.
-    share = mean_BxCxPxP.new_tensor([1 / step, 1 / step, 1.0])
-    return mean_BxCxPxP * share.reshape(3, 1, 1)
+    return torch.cat([mean_BxCxPxP[:, :2] / step, mean_BxCxPxP[:, 2:]], dim=1)
 
 
 def min_max(flow_BxCxPxP: torch.Tensor) -> torch.Tensor:

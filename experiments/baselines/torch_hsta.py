@@ -195,12 +195,6 @@ def sinusoid(tokens: int, width: int) -> torch.Tensor:
     return torch.where(channel_D % 2 == 0, angle_TxD.sin(), angle_TxD.cos()).float()
 
 
-def _normalised(x: torch.Tensor) -> torch.Tensor:
-    """Pictures (..., C, P, P) in 0..1 by ImageNet's mean and deviation."""
-    mean, deviation = (x.new_tensor(values).reshape(3, 1, 1) for values in (_MEAN, _DEVIATION))
-    return (x - mean) / deviation
-
-
 class TorchHSTA(nn.Module):
     """The network: frames (B, 8, S, S, 3) uint8 -> logits (B, K).
 
@@ -227,9 +221,13 @@ class TorchHSTA(nn.Module):
             places = sinusoid(config.tokens[branch] + 1, shape.widths[branch])
             self.register_buffer(f"places_{branch}", places, persistent=False)
             nn.init.trunc_normal_(self.cls_token[branch], std=0.02)
+        # Buffers, since nothing may come from the host while a GPU records the step.
+        for name, values in (("mean", _MEAN), ("deviation", _DEVIATION)):
+            self.register_buffer(name, torch.tensor(values).reshape(3, 1, 1), persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                # The code cuts at 2, beyond any draw.
+                nn.init.normal_(module.weight, std=shape.deviation)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
@@ -238,15 +236,15 @@ class TorchHSTA(nn.Module):
     ) -> torch.Tensor:
         """Return logits (B, classes)."""
         side = self.config.shape.pixels
-        pixels_BxFxCxPxP = _normalised(torch_frames.pictures(frames_BxFxSxSxC, side) / 255)
+        pixels_BxFxCxPxP = self._normalised(torch_frames.pictures(frames_BxFxSxSxC, side) / 255)
         video = pixels_BxFxCxPxP[:, : BRANCH_FRAMES[VIDEO]]
-        special = pixels_BxFxCxPxP[:, [torch_frames.ONSET, torch_frames.APEX]]
+        special = pixels_BxFxCxPxP[:, torch_frames.ONSET : torch_frames.APEX + 1]
         if self.config.special == "flow":
             if flow_BxSxSxC is None:
                 raise TypeError("the special branch sees the flow, and none was given.")
             flow_BxCxPxP = torch_frames.min_max(torch_frames.flow(flow_BxSxSxC, side))
             # As one picture, like the frames.
-            special = _normalised(flow_BxCxPxP).unsqueeze(1)
+            special = self._normalised(flow_BxCxPxP).unsqueeze(1)
         z = [self._tokens(branch, x) for branch, x in ((SPECIAL, special), (VIDEO, video))]
         for module in self.blocks:
             z = module(*z)
@@ -258,3 +256,7 @@ class TorchHSTA(nn.Module):
         token_Bx1xD = self.cls_token[branch].expand(patches_BxTxD.shape[0], -1, -1)
         z_BxTxD = torch.cat([token_Bx1xD, patches_BxTxD], dim=1)
         return self.dropout(z_BxTxD + self.get_buffer(f"places_{branch}"))
+
+    def _normalised(self, x: torch.Tensor) -> torch.Tensor:
+        """Pictures (..., C, P, P) in 0..1 by ImageNet's mean and deviation."""
+        return (x - self.get_buffer("mean")) / self.get_buffer("deviation")

@@ -155,7 +155,7 @@ class TorchMFDAN(nn.Module):
         """Return logits (B, classes)."""
         side = self.config.shape.pixels
         flow_BxCxPxP = torch_frames.flow(flow_BxSxSxC, side)
-        image_BxCxPxP = self._image(flow_BxCxPxP, torch_frames.pictures(frames_BxFxSxSxC, side))
+        image_BxCxPxP = self._image(flow_BxCxPxP, frames_BxFxSxSxC)
         guide_BxCxPxP = torch_frames.min_max(flow_BxCxPxP)
 
         z, guide = self.patch_embed(image_BxCxPxP / 255), None
@@ -174,13 +174,17 @@ class TorchMFDAN(nn.Module):
         image_BxD = self.norm(z).mean(dim=(1, 2))
         return self.head(torch.cat([image_BxD, self.flow_encoder(guide_BxCxPxP)], dim=1))
 
-    def _image(self, flow_BxCxPxP: torch.Tensor, frames_BxFxCxPxP: torch.Tensor) -> torch.Tensor:
+    def _image(self, flow_BxCxPxP: torch.Tensor, frames_BxFxSxSxC: torch.Tensor) -> torch.Tensor:
         """The apex, or the onset with its motion magnified, in grey values."""
-        if self.config.magnify == "none":
-            return frames_BxFxCxPxP[:, torch_frames.APEX]
+        is_apex = self.config.magnify == "none"
+        place = torch_frames.APEX if is_apex else torch_frames.ONSET
+        # The other frames are not looked at: making them smaller took most of a step at tiny size.
+        one_Bx1xSxSxC = frames_BxFxSxSxC[:, place : place + 1]
+        shown_BxCxPxP = torch_frames.pictures(one_Bx1xSxSxC, self.config.shape.pixels)[:, 0]
+        if is_apex:
+            return shown_BxCxPxP
         clips = flow_BxCxPxP.shape[0]
         alpha_B = flow_BxCxPxP.new_full((clips,), self.config.magnify_test)
         if self.training:
             alpha_B.uniform_(self.config.magnify_low, self.config.magnify_high)
-        onset_BxCxPxP = frames_BxFxCxPxP[:, torch_frames.ONSET]
-        return torch_magnify.magnified(onset_BxCxPxP, flow_BxCxPxP[:, :2], alpha_B)
+        return torch_magnify.magnified(shown_BxCxPxP, flow_BxCxPxP[:, :2], alpha_B)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 
 from ahmsa_jax.config import NetworkConfig, TrainConfig
+from ahmsa_jax.networks.registry import network_of
 from experiments.baselines import twins
 from experiments.baselines.torch_ahmsa import Form
 
@@ -46,15 +47,19 @@ class TorchFold:
         form: Form,
         model_config: NetworkConfig,
         train_config: TrainConfig,
-        flow_NxHxWxC: np.ndarray,
+        inputs: Mapping[str, np.ndarray],
         label_N: np.ndarray,
         *,
         compiled: bool | None = None,
     ) -> None:
-        """Build network and optimizer; `compiled` is on for `expert` unless told otherwise."""
+        """Build network and optimizer; `compiled` is on for `expert` unless told otherwise.
+
+        `inputs` are (N, ...) each by name: those of the network are put on the device as they are.
+        """
         self.device = pick_device()
         self.form = form
-        self._flow_NxHxWxC = torch.as_tensor(flow_NxHxWxC, device=self.device)
+        names = network_of(model_config).inputs_of(model_config)
+        self._inputs = [torch.as_tensor(inputs[name], device=self.device) for name in names]
         self._label_N = torch.as_tensor(label_N, dtype=torch.int64, device=self.device)
         self._config = model_config
         self.network = twins.build(model_config, form).to(self.device)
@@ -102,11 +107,11 @@ class TorchFold:
         # A copy: arrays that JAX hands out are read-only, which PyTorch does not know.
         return torch.as_tensor(np.array(index), dtype=torch.int64, device=self.device)
 
-    def _mean_loss(self, flow_BxHxWxC: torch.Tensor, label_B: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(self.network(flow_BxHxWxC), label_B)
+    def _mean_loss(self, label_B: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.network(*inputs), label_B)
 
     def _plain_step(self, index_B: torch.Tensor) -> torch.Tensor:
-        loss = self._loss(self._flow_NxHxWxC[index_B], self._label_N[index_B])
+        loss = self._loss(self._label_N[index_B], *(array[index_B] for array in self._inputs))
         return descend(loss, self._optimizer)
 
     def _capture(self, index_B: torch.Tensor) -> None:

@@ -93,13 +93,6 @@ def check_training(given: Values, layout: str, training: TrainConfig) -> None:
         )
 
 
-def refuse_networks_of_frames(model: str, what: str) -> None:
-    """Raise ConfigError where a command knows networks of maps alone; `what` is what it lacks."""
-    if NETWORKS[model].inputs != ("flow",):
-        others = ", ".join(name for name, one in NETWORKS.items() if one.inputs == ("flow",))
-        raise ConfigError(f"--model={model} {what}; allowed are {others}.")
-
-
 def _check_without_maps(model: str, training: TrainConfig) -> None:
     """Raise ConfigError on what changes maps, which the network does not see."""
     usual = TrainConfig()

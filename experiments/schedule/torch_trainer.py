@@ -10,14 +10,21 @@ import time
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 (PyTorch's own name for it)
 
-from ahmsa_jax import choices
 from ahmsa_jax.inputs.mirror import mirrored
 from ahmsa_jax.metrics import confusion_matrix
+from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training.clip_order import rank_of_clips
 from ahmsa_jax.training.protocols import Fold
+from ahmsa_jax.training.step import PREDICTED_AT_ONCE
 from experiments.baselines import state_files, torch_extra, twins
+from experiments.baselines.torch_losses import LOSSES, smoothed
+from experiments.baselines.torch_optimizers import (
+    Optimizer,
+    Schedule,
+    make_optimizer,
+    make_schedule,
+)
 from experiments.baselines.torch_step import descend, pick_device, set_tf32
 from experiments.files import fold_weights
 from experiments.run import prepared
@@ -25,8 +32,8 @@ from experiments.run.chunk import Chunk, ChunkResult, empty_history
 from experiments.run.request import Run
 from experiments.schedule.progress import Report
 
-Optimizer = torch.optim.Optimizer
-Schedule = torch.optim.lr_scheduler.LRScheduler
+# The network's inputs by name.
+Inputs = dict[str, torch.Tensor]
 
 
 class TorchTrainer:
@@ -42,11 +49,18 @@ class TorchTrainer:
         rank_N = rank_of_clips(order, clips.label_N, clips.subject_N, clips.clip_N)
         self._rank_N = np.arange(len(clips)) if rank_N is None else rank_N
         self.device = pick_device()
-        flow = prepared.inputs(clips, self._training)["flow"]
-        centred = self._training.input_norm != "none"
-        # Of the clips, and where --test_mirror asks for it of their mirror images.
-        seen = [flow, mirrored(flow, centred=centred)] if self._training.test_mirror else [flow]
-        self._flows = [torch.as_tensor(np.array(one), device=self.device) for one in seen]
+        names = network_of(self._config).inputs_of(self._config)
+        of_clips = prepared.inputs(clips, self._training)
+        # As stored, pictures as uint8: the network casts those of a step. Where --test_mirror asks
+        # for it, the mirror images are a second view.
+        seen = [{name: of_clips[name] for name in names}]
+        if self._training.test_mirror:
+            centred = self._training.input_norm != "none"
+            seen.append(seen[0] | {"flow": mirrored(of_clips["flow"], centred=centred)})
+        self._views: list[Inputs] = [
+            {name: torch.as_tensor(np.array(one), device=self.device) for name, one in view.items()}
+            for view in seen
+        ]
         self._classes = len(clips.class_names)
         self._truth_N = torch.as_tensor(clips.label_N, dtype=torch.int64, device=self.device)
         set_tf32(self._training.precision == "tf32")
@@ -59,7 +73,9 @@ class TorchTrainer:
         began = time.monotonic()
         torch.manual_seed((job.seed << 32) + job.fold.stable_id)
         network = twins.build(self._config).to(self.device)
-        optimizer, schedule = self._optimizer(network, job.fold)
+        optimizer = make_optimizer(network, self._config, self._training)
+        batches = len(self._batches(torch.zeros(job.fold.n_train)))
+        schedule = make_schedule(optimizer, self._training, self._training.epochs * batches)
         classes, every, epochs = self._config.num_classes, self._eval_every, self._training.epochs
         history = empty_history(1, classes)
         probability = np.zeros((0, classes), np.float32)
@@ -79,29 +95,6 @@ class TorchTrainer:
             state_files.write(self._weights / f"seed-{job.seed}" / name, self._config, params)
         return ChunkResult(**vars(history), probability=[probability])
 
-    def _optimizer(self, network: torch.nn.Module, fold: Fold) -> tuple[Optimizer, Schedule | None]:
-        """Adam or AdamW, and the learning rate's schedule where there is one."""
-        training = self._training
-        params = list(network.parameters())
-        if training.optimizer == "adam":
-            optimizer: Optimizer = torch.optim.Adam(params, lr=training.learning_rate)
-        else:
-            groups = [
-                {
-                    "params": [p for p in params if p.ndim > 1],
-                    "weight_decay": training.weight_decay,
-                },
-                {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
-            ]
-            optimizer = torch.optim.AdamW(groups, lr=training.learning_rate)
-        steps = training.epochs * len(self._batches(torch.zeros(fold.n_train)))
-        share = choices.loaded(choices.SCHEDULES[training.schedule])(training, steps)
-        if share is None:
-            return optimizer, None
-        # The last value is for the step after the last one, which PyTorch asks for too.
-        shares = [float(share(step)) for step in range(steps + 1)]
-        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, shares.__getitem__)
-
     def _epoch(
         self,
         network: torch.nn.Module,
@@ -116,14 +109,12 @@ class TorchTrainer:
         if self._training.shuffle:
             index = index[torch.randperm(len(index)).to(self.device)]
         std_C, weight_K = self._std(fold), self._class_weights(fold)
+        loss_of_clips, smoothing = LOSSES[self._training.loss], self._training.label_smoothing
         total, count = torch.zeros((), device=self.device), 0
         for index_B in self._batches(index):
-            logits_BxK = network(self._flows[0][index_B] / std_C)
+            logits_BxK = network(*_shown(self._views[0], index_B, std_C))
             label_B = self._truth_N[index_B]
-            smoothing = self._training.label_smoothing
-            each_B = F.cross_entropy(
-                logits_BxK, label_B, reduction="none", label_smoothing=smoothing
-            )
+            each_B = smoothed(loss_of_clips, logits_BxK, label_B, smoothing)
             loss = descend((each_B * weight_K[label_B]).mean(), optimizer)
             if schedule is not None:
                 schedule.step()
@@ -135,11 +126,11 @@ class TorchTrainer:
         drops = self._training.drop_last and len(batches) > 1
         return batches[:-1] if drops and len(batches[-1]) < len(batches[0]) else batches
 
-    def _std(self, fold: Fold) -> torch.Tensor:
-        """Deviation of each channel over the training clips with --fold_std, else 1."""
+    def _std(self, fold: Fold) -> torch.Tensor | None:
+        """Deviation of each channel over the training clips with --fold_std, else None."""
         if not self._training.fold_std:
-            return torch.ones((), device=self.device)
-        std_C = self._flows[0][fold.train_N].std(dim=(0, 1, 2), unbiased=False)
+            return None
+        std_C = self._views[0]["flow"][fold.train_N].std(dim=(0, 1, 2), unbiased=False)
         return torch.where(std_C > 0, std_C, 1.0)
 
     def _class_weights(self, fold: Fold) -> torch.Tensor:
@@ -153,10 +144,25 @@ class TorchTrainer:
     def _predict(self, network: torch.nn.Module, fold: Fold) -> np.ndarray:
         """Class probabilities (T, K) of the held-out clips."""
         network.eval()
-        std_C = self._std(fold)
+        std_C, index_T = self._std(fold), torch.as_tensor(fold.test_index, device=self.device)
+        # The pictures of all held-out clips at once would outgrow those of a step.
+        at_once = PREDICTED_AT_ONCE if "frames" in self._views[0] else len(index_T)
         with torch.no_grad():
             seen = [
-                torch.softmax(network(flow[fold.test_index] / std_C), dim=-1)
-                for flow in self._flows
+                torch.cat(
+                    [
+                        torch.softmax(network(*_shown(view, index_P, std_C)), dim=-1)
+                        for index_P in index_T.split(at_once)
+                    ]
+                )
+                for view in self._views
             ]
             return torch.stack(seen).mean(dim=0).cpu().numpy()
+
+
+def _shown(view: Inputs, index_B: torch.Tensor, std_C: torch.Tensor | None) -> list[torch.Tensor]:
+    """These clips' inputs in the network's order, the flow divided by its deviations."""
+    return [
+        array[index_B] if std_C is None or name != "flow" else array[index_B] / std_C
+        for name, array in view.items()
+    ]

@@ -2,7 +2,7 @@
 
 A round of a contender is `steps` optimizer steps of each of `folds` folds, or of as many whole
 chunks as they fill. Letters in array names:
-N clips of the data set, B clips of a step.
+N clips of the data set, B clips of a step, S side of the pictures, C channels.
 """
 
 import dataclasses
@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ahmsa_jax.config import NetworkConfig, Precision, TrainConfig
+from ahmsa_jax.networks.initial import blank_inputs
+from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training import step
 from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import EpochShape, Fold, Job
@@ -43,18 +45,29 @@ class TimedProblem:
         return EpochShape(STEPS_PER_EPOCH, size, size)
 
     @functools.cached_property
-    def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Random maps (N, 28, 28, 3) in 0..255 and labels (N,)."""
+    def inputs(self) -> dict[str, np.ndarray]:
+        """Made-up arrays (N, ...) of what the network sees, by name."""
+        return self._made_up[0]
+
+    @functools.cached_property
+    def label_N(self) -> np.ndarray:
+        """Random labels (N,)."""
+        return self._made_up[1]
+
+    @functools.cached_property
+    def _made_up(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
         count, config = self.shape.places + HELD_OUT, self.model_config
         rng = np.random.default_rng(0)
-        flow = rng.uniform(
-            0, 255, (count, config.image_size, config.image_size, config.channels)
-        ).astype(np.float32)
-        return flow, rng.integers(0, self.model_config.num_classes, count)
+        names = network_of(config).inputs_of(config)
+        inputs = {
+            name: made_up(name, (count, *blank.shape[1:]), rng)
+            for name, blank in zip(names, blank_inputs(config), strict=True)
+        }
+        return inputs, rng.integers(0, config.num_classes, count)
 
     def job(self, number: int) -> Job:
         """The fold of that number: it holds out clips of its own and trains on all others."""
-        count = len(self.data[1])
+        count = len(self.label_N)
         own = (np.arange(HELD_OUT) + number * HELD_OUT) % count
         train_N = np.ones(count, bool)
         train_N[own] = False
@@ -73,6 +86,22 @@ class TimedProblem:
             )
             found += np.split(np.asarray(index), STEPS_PER_EPOCH)
         return found[:steps]
+
+
+def made_up(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """An input of that name and shape (N, ...), as it is stored: maps in 0..255, pictures, flow.
+
+    The flow is smooth and below a pixel: where it is rough, undoing it has no solution to agree on.
+    """
+    if name == "flow":
+        return rng.uniform(0, 255, shape).astype(np.float32)
+    if name == "frames":
+        return rng.integers(0, 256, shape, np.uint8)
+    clips, side, _, channels = shape
+    wave_S = np.sin(2 * np.pi * np.arange(side) / side)
+    height_NxC = rng.uniform(-1, 1, (clips, channels))
+    flow_NxSxSxC = np.einsum("y,x,nc->nyxc", wave_S, wave_S, height_NxC)
+    return flow_NxSxSxC.astype(np.float16)
 
 
 class EngineContender:
@@ -102,7 +131,7 @@ class EngineContender:
             devices=jax.local_devices()[:1],
         )
         self.folds_at_once = self._engine.size
-        self._data = self._engine.place_data({"flow": problem.data[0]}, problem.data[1])
+        self._data = self._engine.place_data(problem.inputs, problem.label_N)
         self._jobs = [problem.job(number) for number in range(folds_at_once)]
         began = time.perf_counter()
         self.bytes_needed = self._engine.compile(self._engine.start(self._jobs), self._data)
@@ -153,7 +182,9 @@ class TorchContender:
         self.precision = precision
         self._problem = problem
         self._initial = initial
-        self._fold = TorchFold(form, problem.model_config, problem.train_config, *problem.data)
+        self._fold = TorchFold(
+            form, problem.model_config, problem.train_config, problem.inputs, problem.label_N
+        )
         self._batches = [
             [self._fold.as_index(index) for index in problem.batches(problem.job(n), problem.steps)]
             for n in range(problem.folds)

@@ -9,20 +9,12 @@ import numpy as np
 
 from ahmsa_jax.config import NetworkConfig, Precision, TrainConfig
 from ahmsa_jax.metrics import confusion_matrix, pooled_scores
-from ahmsa_jax.networks.ahmsa import ModelConfig
-from ahmsa_jax.networks.htnet import HTNetConfig
-from ahmsa_jax.networks.ststnet import STSTNetConfig
 from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import Fold, Job, epoch_shapes, loso_folds
 from input_pipeline.core.clips import Clips
 from input_pipeline.maps import synthetic
 
-# Small enough for a minute on a CPU, trained far enough for scores well above chance.
-MODELS: dict[type[NetworkConfig], NetworkConfig] = {
-    ModelConfig: ModelConfig(base_dim=24, blocks=(1, 1, 1)),
-    HTNetConfig: HTNetConfig(base_dim=24, blocks=(1, 1, 1)),
-    STSTNetConfig: STSTNetConfig(),
-}
+# Trained far enough for scores well above chance, in a minute on a CPU.
 TRAINING = TrainConfig(epochs=30, learning_rate=3e-4)
 
 

@@ -127,6 +127,15 @@ def test_every_entry_of_the_tables_can_be_loaded():
     assert optimizers.adan(TrainConfig()).init({"x": jnp.zeros(2)})
 
 
+def test_adan_moves_what_has_small_gradients_as_far():
+    """Its first step is the learning rate, as long as the gradient is far above eps, 1e-8."""
+    optimizer = optimizers.adan(TrainConfig(learning_rate=0.1))
+    gradient = {"x": jnp.asarray([1.0, -1e-3, 1e-5])}
+    updates, _ = optimizer.update(gradient, optimizer.init(gradient), gradient)
+    # 1e-8 of 1e-5; the corrections for the means' start are rounded to 1e-6.
+    np.testing.assert_allclose(updates["x"], [-0.1, 0.1, -0.1], rtol=2e-3)
+
+
 def test_the_squared_error_by_hand():
     logits = jnp.array([[1.0, 0.0, 0.0], [0.5, -1.0, 2.0]])
     found = losses.mse(logits, jnp.array([0, 1]))

@@ -1,7 +1,7 @@
 """The benchmark: floors against hand counts, refusals, and a tiny run of the whole command.
 
 Modules tried here without being imported:
-experiments.timing.precisions.
+experiments.timing.precisions, experiments.timing.timed_networks.
 """
 
 import json
@@ -180,6 +180,23 @@ def test_quick_run_times_everything_and_stores_it(quick):
     assert figure.draw(result) == output.with_suffix(".png").read_bytes()
 
 
+def test_a_network_of_frames_is_timed_too(tmp_path):
+    """The losses of all programs agree, or nothing would be printed."""
+    output = tmp_path / "frames.json"
+    finished = run_command(
+        "experiments.benchmark", "--model=hsta", *TINY, f"--output={output}", pictures=True
+    )
+    assert finished.status == 0, finished.err
+    result = json.loads(output.read_text(encoding="utf-8"))
+    assert [row["kind"] for row in result["rows"]] == ["a", "b", "c", "c"]
+    assert result["settings"]["size"] == "tiny"
+    assert result["settings"]["dropout"] == result["settings"]["drop_path"] == 0
+    assert result["loss_gap"] <= 1e-4
+    # No synthetic data set has frames.
+    assert result["parity"] == []
+    assert "Precisions against float32" not in finished.out
+
+
 def test_disagreement_is_one_line_and_no_figures(tmp_path):
     output = tmp_path / "wrong.json"
     finished = run_command(
@@ -216,6 +233,8 @@ def test_without_a_compiler_it_says_so():
         ("stray", "unexpected argument 'stray'"),
         ("--model=resnet", "--model=resnet"),
         ("--model=ststnet --base_dim=64", "--base_dim is no setting of ststnet"),
+        ("--model=hsta --base_dim=64", "--base_dim is no setting of hsta"),
+        ("--size=tiny", "--size is no setting of ahmsa"),
     ],
 )
 def test_mistakes_are_one_line(flag, words):

@@ -164,10 +164,31 @@ def test_what_changes_maps_is_refused(tmp_path):
         assert_mistake(run_command("experiments.loso", *words), name, "sees frames")
 
 
-@pytest.mark.parametrize("command", ["torch_loso", "benchmark"])
-def test_commands_of_maps_refuse_networks_of_frames(command, tmp_path):
-    finished = run_command(f"experiments.{command}", "--model=hsta")
-    assert_mistake(finished, "--model=hsta", "ahmsa, htnet, ststnet, small")
+@pytest.mark.parametrize("model", sorted(NETWORK))
+def test_the_loop_in_pytorch_takes_the_same_data_and_writes_the_same_files(model, tmp_path):
+    """The subject that needs two slices, and weights that predict what training predicted."""
+    run, given = tmp_path / "run", tmp_path / "given"
+    words = (f"--arrays={shared(model) / 'faces.npz'}", f"--model={model}", *NETWORK[model])
+    command = ("experiments.torch_loso", *words, *FLAGS, "--sampling=shuffle")
+    finished = run_command(*command, "--subjects=samm/006", f"--workdir={run}")
+    assert finished.status == 0, finished.err
+    assert "in PyTorch" in finished.out
+    found = probabilities(run)
+    assert len(found) == COUNTS["006"]
+    assert found.keys() <= probabilities(shared(model) / "run").keys()
+    words = (*words[:2], "--size=tiny", *NETWORK[model][:1], "--subjects=samm/006")
+    weights_dir = f"--weights_dir={run / 'weights/seed-0'}"
+    finished = run_command("experiments.evaluate", *words, weights_dir, f"--workdir={given}")
+    assert finished.status == 0, finished.err
+    for key, probability in probabilities(given).items():
+        np.testing.assert_allclose(probability, found[key], atol=2e-5)
+
+
+def test_the_loop_in_pytorch_names_the_draws_that_it_lacks(tmp_path):
+    arrays = f"--arrays={shared('hsta') / 'faces.npz'}"
+    words = (arrays, "--model=hsta", "--size=tiny", f"--workdir={tmp_path / 'run'}")
+    finished = run_command("experiments.torch_loso", *words)
+    assert_mistake(finished, "--sampling=balanced", "give --sampling=shuffle")
 
 
 def test_a_dry_run_of_the_full_network_runs_nothing(tmp_path):

@@ -28,7 +28,6 @@ from ahmsa_jax.networks.parts.activations import gelu
 from ahmsa_jax.networks.parts.layers import LayerNorm, Linear
 from ahmsa_jax.networks.parts.space_time_attention import (
     EPS,
-    KERNEL,
     CrossAttention,
     DescribedUstaLayer,
     UstaLayer,
@@ -87,17 +86,18 @@ class HstaModule(nn.Module):
         return joined, seen
 
     def _usta(self, branch: int, z_BxTxD: jax.Array, seen: Intermediates) -> jax.Array:
-        config = self.config
+        config, kernel = self.config, JointNormal(self.config.shape.deviation)
         for layer, drop_path in enumerate(config.drop_path_rates(branch, self.module)):
             name = f"blocks_{branch}_{layer}"
             kind: Any = DescribedUstaLayer if config.usta == "described" else UstaLayer
             if config.remat:
                 kind = nn.remat(kind)
             if config.usta == "described":
-                usta = kind(self.dtype, name=name)
+                usta = kind(self.dtype, kernel, name=name)
             else:
                 noise = (config.dropout, drop_path) if self.train else (0.0, 0.0)
-                usta = kind(config.shape.heads, MLP_RATIO, *noise, self.dtype, name=name)
+                heads = config.shape.heads
+                usta = kind(heads, MLP_RATIO, *noise, self.dtype, kernel, name=name)
             z_BxTxD, weight_BxHxT = usta(z_BxTxD)
             seen[f"module_{self.module}/{BRANCHES[branch]}/layer_{layer}/attention"] = weight_BxHxT
         return z_BxTxD
@@ -108,7 +108,11 @@ class HstaModule(nn.Module):
         class_Bx1xE = self._mlp(own[:, :1], other.shape[-1], f"projs_{branch}")
         t_BxTxE = jnp.concatenate([class_Bx1xE, other[:, 1:]], axis=1)
         attention = CrossAttention(
-            config.shape.heads, config.usta == "described", self.dtype, name=f"fusion_{branch}"
+            config.shape.heads,
+            config.usta == "described",
+            self.dtype,
+            JointNormal(config.shape.deviation),
+            name=f"fusion_{branch}",
         )
         added_Bx1xE, weight_BxHxT = attention(t_BxTxE)
         seen[f"module_{self.module}/{BRANCHES[branch]}/cross_attention"] = weight_BxHxT
@@ -116,7 +120,8 @@ class HstaModule(nn.Module):
 
     def _mlp(self, token_Bx1xD: jax.Array, width: int, name: str) -> jax.Array:
         normal = LayerNorm(EPS, name=f"{name}_0")(token_Bx1xD)
-        return Linear(width, dtype=self.dtype, kernel_rule=KERNEL, name=f"{name}_2")(gelu(normal))
+        kernel = JointNormal(self.config.shape.deviation)
+        return Linear(width, dtype=self.dtype, kernel_rule=kernel, name=f"{name}_2")(gelu(normal))
 
 
 class HSTA(nn.Module):
@@ -157,7 +162,8 @@ class HSTA(nn.Module):
             LayerNorm(EPS, name=f"norm_{branch}")(z[branch][:, 0]).astype(jnp.float32)
             for branch in BRANCHES
         ]
-        head = Linear(config.num_classes, kernel_rule=KERNEL, name="head")
+        kernel = JointNormal(config.shape.deviation)
+        head = Linear(config.num_classes, kernel_rule=kernel, name="head")
         return head(jnp.concatenate(classes, axis=-1)), seen
 
     def _shown(

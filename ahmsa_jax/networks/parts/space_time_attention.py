@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from ahmsa_jax.networks.initial import Constant, JointNormal
+from ahmsa_jax.networks.initial import Constant, JointNormal, Rule
 from ahmsa_jax.networks.parts.activations import gelu
 from ahmsa_jax.networks.parts.attention import attend
 from ahmsa_jax.networks.parts.layers import LayerNorm, Linear
@@ -46,12 +46,15 @@ class SelfAttention(nn.Module):
     heads: int
     is_plain: bool = False
     dtype: DTypeLike = jnp.float32
+    kernel_rule: Rule = KERNEL
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the attended tokens (B, T, D) and the class token's weights (B, H, T)."""
         batch, tokens, width = x_BxTxD.shape
-        qkv = Linear(3 * width, use_bias=False, dtype=self.dtype, kernel_rule=KERNEL, name="qkv")
+        qkv = Linear(
+            3 * width, use_bias=False, dtype=self.dtype, kernel_rule=self.kernel_rule, name="qkv"
+        )
         qkv_BxTx3D = qkv(x_BxTxD)
         if not self.is_plain:
             q_bias = self.param("q_bias", Constant(0.0), (width,))
@@ -62,7 +65,9 @@ class SelfAttention(nn.Module):
         z_BxTxHxK, weight_BxHxTxT = attend(split[:, :, 0], split[:, :, 1], split[:, :, 2])
         z_BxTxD = z_BxTxHxK.reshape(batch, tokens, width)
         if not self.is_plain:
-            z_BxTxD = Linear(width, dtype=self.dtype, kernel_rule=KERNEL, name="proj")(z_BxTxD)
+            z_BxTxD = Linear(width, dtype=self.dtype, kernel_rule=self.kernel_rule, name="proj")(
+                z_BxTxD
+            )
         return z_BxTxD, weight_BxHxTxT[:, :, 0]
 
 
@@ -72,12 +77,13 @@ class Mlp(nn.Module):
     ratio: int
     dropout: float
     dtype: DTypeLike = jnp.float32
+    kernel_rule: Rule = KERNEL
 
     @nn.compact
     def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
         """Return the transformed tokens (B, T, D)."""
         width = x_BxTxD.shape[-1]
-        linear: dict[str, Any] = {"dtype": self.dtype, "kernel_rule": KERNEL}
+        linear: dict[str, Any] = {"dtype": self.dtype, "kernel_rule": self.kernel_rule}
         hidden = gelu(Linear(self.ratio * width, name="fc1", **linear)(x_BxTxD))
         hidden = with_dropout(self, hidden, self.dropout)
         return with_dropout(self, Linear(width, name="fc2", **linear)(hidden), self.dropout)
@@ -100,14 +106,17 @@ class UstaLayer(nn.Module):
     dropout: float = 0.0
     drop_path: float = 0.0
     dtype: DTypeLike = jnp.float32
+    kernel_rule: Rule = KERNEL
 
     @nn.compact
     def __call__(self, z_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the tokens (B, T, D) and the class token's weights (B, H, T)."""
-        attention = SelfAttention(self.heads, dtype=self.dtype, name="attn")
+        attention = SelfAttention(
+            self.heads, dtype=self.dtype, kernel_rule=self.kernel_rule, name="attn"
+        )
         added, weight_BxHxT = attention(LayerNorm(EPS, name="norm1")(z_BxTxD))
         z_BxTxD = z_BxTxD + self._kept(with_dropout(self, added, self.dropout))
-        mlp = Mlp(self.ratio, self.dropout, self.dtype, name="mlp")
+        mlp = Mlp(self.ratio, self.dropout, self.dtype, self.kernel_rule, name="mlp")
         return z_BxTxD + self._kept(mlp(LayerNorm(EPS, name="norm2")(z_BxTxD))), weight_BxHxT
 
     def _kept(self, added: jax.Array) -> jax.Array:
@@ -119,11 +128,14 @@ class DescribedUstaLayer(nn.Module):
     """One layer by equations 1 to 4: LayerNorm(z + softmax(q k^T / sqrt(D)) v), no noise."""
 
     dtype: DTypeLike = jnp.float32
+    kernel_rule: Rule = KERNEL
 
     @nn.compact
     def __call__(self, z_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the tokens (B, T, D) and the class token's weights (B, 1, T)."""
-        attention = SelfAttention(1, is_plain=True, dtype=self.dtype, name="attn")
+        attention = SelfAttention(
+            1, is_plain=True, dtype=self.dtype, kernel_rule=self.kernel_rule, name="attn"
+        )
         added, weight_BxHxT = attention(z_BxTxD)
         return LayerNorm(EPS, name="norm1")(z_BxTxD + added), weight_BxHxT
 
@@ -138,19 +150,22 @@ class CrossAttention(nn.Module):
     heads: int
     is_plain: bool = False
     dtype: DTypeLike = jnp.float32
+    kernel_rule: Rule = KERNEL
 
     @nn.compact
     def __call__(self, t_BxTxE: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the class token's increment (B, 1, E) and its weights (B, H, T)."""
         if not self.is_plain:
             t_BxTxE = LayerNorm(EPS, name="norm1")(t_BxTxE)
-        return _CrossProducts(self.heads, self.is_plain, self.dtype, name="attn")(t_BxTxE)
+        products = (self.heads, self.is_plain, self.dtype, self.kernel_rule)
+        return _CrossProducts(*products, name="attn")(t_BxTxE)
 
 
 class _CrossProducts(nn.Module):
     heads: int
     is_plain: bool
     dtype: DTypeLike
+    kernel_rule: Rule
 
     @nn.compact
     def __call__(self, t_BxTxE: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -158,7 +173,7 @@ class _CrossProducts(nn.Module):
         heads = 1 if self.is_plain else self.heads
 
         def split(tokens: jax.Array, name: str) -> jax.Array:
-            linear = Linear(width, not self.is_plain, self.dtype, KERNEL, name=name)
+            linear = Linear(width, not self.is_plain, self.dtype, self.kernel_rule, name=name)
             return linear(tokens).reshape(batch, -1, heads, width // heads)
 
         query, key, value = split(t_BxTxE[:, :1], "wq"), split(t_BxTxE, "wk"), split(t_BxTxE, "wv")
@@ -167,9 +182,9 @@ class _CrossProducts(nn.Module):
         seen = jnp.einsum("bht,bthk->bhk", weight_BxHxT.astype(self.dtype), value)
         added_Bx1xE = seen.reshape(batch, 1, width)
         if not self.is_plain:
-            added_Bx1xE = Linear(width, dtype=self.dtype, kernel_rule=KERNEL, name="proj")(
-                added_Bx1xE
-            )
+            added_Bx1xE = Linear(
+                width, dtype=self.dtype, kernel_rule=self.kernel_rule, name="proj"
+            )(added_Bx1xE)
         return added_Bx1xE, weight_BxHxT
 
 

@@ -20,7 +20,7 @@ from stored_pictures import (
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.networks import hsta, registry
 from ahmsa_jax.networks.hsta import NETWORK, HSTAConfig
-from ahmsa_jax.networks.initial import parameter_shapes
+from ahmsa_jax.networks.initial import initial_variables, parameter_shapes
 from ahmsa_jax.networks.modules.hsta import HSTA, HstaModule
 
 TINY = HSTAConfig(size="tiny", image_size=112)
@@ -51,6 +51,24 @@ def test_it_has_the_published_number_of_parameters(monkeypatch, settings, parame
     # The biases of CSTA's keys, and nothing else: 384 + 768 a module.
     frozen = [math.prod(shapes[path]) for path in shapes if hsta.is_frozen(path, config)]
     assert sum(frozen) == (384 + 768) * config.count
+
+
+def test_kernels_start_as_wide_as_their_sums_need(monkeypatch):
+    """0.02 at the published widths, as in the code; four times that at a sixteenth of the width."""
+    monkeypatch.setitem(registry.NETWORKS, "hsta", NETWORK)
+    published, tiny = hsta.SHAPES["published"], hsta.SHAPES["tiny"]
+    assert published.deviation == 0.02
+    for wide, narrow in zip(published.widths, tiny.widths, strict=True):
+        assert tiny.deviation * narrow**0.5 == pytest.approx(published.deviation * wide**0.5)
+    params, _ = jax.jit(lambda key: initial_variables(key, HSTA(QUICK), QUICK))(jax.random.key(0))
+    kernels = {
+        path: leaf
+        for path, leaf in params.items()
+        if path[-1] == "kernel" and leaf.size > 1000 and not path[0].startswith("patch_embed")
+    }
+    assert len(kernels) > 10
+    for path, leaf in kernels.items():
+        assert float(jnp.std(leaf)) == pytest.approx(0.08, rel=0.1), path
 
 
 def test_its_arithmetic_is_that_of_the_published_size():

@@ -119,6 +119,12 @@ def test_a_patch_is_read_by_frame_row_column_and_channel(monkeypatch):
     np.testing.assert_array_equal(weight[:, channel, frame, row, column], kernel[number])
 
 
+def test_kernels_start_as_the_engines_do():
+    torch.manual_seed(0)
+    weight = twins.build(SMALL).blocks[0].blocks[1][0].mlp.fc1.weight
+    assert weight.std().item() == pytest.approx(SMALL.shape.deviation, rel=0.05)
+
+
 def test_noise_is_drawn_in_training_alone():
     torch.manual_seed(0)
     network = twins.build(SMALL).train()

@@ -98,7 +98,7 @@ def test_ten_steps_agree(form):
     start = program.parameters(chunk, [JOB])[0]
     expected = program.run_epochs(chunk, program.place_data(*inputs()), 0, EPOCHS)[0]
     clips = batches(program.shape)
-    fold = TorchFold(form, MODEL, TRAINING, *data(), compiled=False)
+    fold = TorchFold(form, MODEL, TRAINING, *inputs(), compiled=False)
     # A fold before it must leave no trace.
     fold.start(by_name(parameters(MODEL, seed=4)))
     fold.run([fold.as_index(index) for index in clips[:2]])
