@@ -19,7 +19,7 @@ COMMANDS = sorted(
     f"{package}.{path.stem}"
     for package in ("input_pipeline", "experiments")
     for path in (ROOT / package).glob("*.py")
-    if path.stem != "__init__"
+    if "command.run(" in path.read_text(encoding="utf-8")
 )
 
 
