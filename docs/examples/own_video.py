@@ -1,6 +1,8 @@
 """A fitted model on own videos, and where its network looks in each.
 
 python docs/examples/own_video.py MODEL_DIR OUTPUT VIDEO...
+
+Needs the extras preprocess and notebook.
 """
 
 import sys
