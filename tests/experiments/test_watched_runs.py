@@ -6,8 +6,8 @@ experiments.schedule.event_curves, experiments.files.event_files.
 
 import json
 import pathlib
-import shutil
 import re
+import shutil
 import sys
 
 import event_records
