@@ -68,6 +68,7 @@ EXTRAS = {
         "to run the tests",
         {
             "hypothesis": "hypothesis",
+            "pandas": "pandas",
             "pytest": "pytest",
             "xdist": "pytest-xdist",
             "setuptools": "setuptools",
