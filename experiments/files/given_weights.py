@@ -77,7 +77,7 @@ class GivenWeights:
         named = seed if path.parent.name == f"seed-{seed}" else None
         if path.suffix in torch_extra.SUFFIXES:
             return torch_extra.state_files().read(path, self.config), Preparation()
-        weights = _checked(path, self.model, self.config, subject_key, named, self.wanted)
+        weights = checked(path, self.model, self.config, subject_key, named, self.wanted)
         return weights.params, Preparation.from_json(weights.preparation)
 
 
@@ -156,10 +156,10 @@ def read_file(
     """Parameters by path of one file of either form; raises InputError with its first fault."""
     if path.suffix in torch_extra.SUFFIXES:
         return torch_extra.state_files().read(path, config)
-    return _checked(path, model, config, subject_key, seed, wanted).params
+    return checked(path, model, config, subject_key, seed, wanted).params
 
 
-def _checked(
+def checked(
     path: pathlib.Path,
     model: str,
     config: NetworkConfig,

@@ -1,15 +1,12 @@
 """The run that trains on every clip of a data set: one fold that holds nothing out."""
 
-import dataclasses
-
 import numpy as np
 
-from ahmsa_jax.config import NetworkConfig, TrainConfig, plain
+from ahmsa_jax.config import plain
 from ahmsa_jax.training.protocols import Fold
-from experiments.run import exclusions, inner_selection, seed_flags
-from experiments.run import flags as run_flags
+from experiments.run import inner_selection, seed_flags
 from experiments.run.flags import Values
-from experiments.run.request import Run, from_data
+from experiments.run.request import Run, settings_of
 from experiments.run.spec import ALL_CLIPS, RunSpec
 from input_pipeline.core import tasks
 from input_pipeline.core.clips import Clips, shuffle_labels
@@ -23,14 +20,7 @@ def run_of(given: Values, clips: Clips) -> Run:
     seeds = seed_flags.seeds(given)
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
-    network_config, train_config, preset = run_flags.settings(
-        given, clips.dataset, from_data(clips, given.model)
-    )
-    selection = inner_selection.asked(given, alone=True)
-    exclusions.check_training(given, clips.layout, train_config)
-    for line in selection.candidates if selection else ():
-        training = inner_selection.of_network_and_training(line, network_config, train_config)[1]
-        exclusions.check_training(given, clips.layout, training)
+    network_config, train_config, preset, selection = settings_of(given, clips)
     everyone_N = np.ones(len(clips), bool)
     fold = Fold(ALL_CLIPS, train_N=everyone_N, test_index=np.arange(len(clips)))
     spec = RunSpec(
@@ -50,18 +40,3 @@ def run_of(given: Values, clips: Clips) -> Run:
     )
     only = [ALL_CLIPS]
     return Run(spec, clips, network_config, train_config, preset, [fold], only, only, given.recipe)
-
-
-def with_settings(run: Run, network: NetworkConfig, training: TrainConfig) -> Run:
-    """The run with the settings that inner selection chose, which keeps its weights."""
-    spec = dataclasses.replace(
-        run.spec,
-        network=plain(network),
-        training=plain(training),
-        save_weights=True,
-        select="last",
-        select_by=None,
-        inner_folds=None,
-        candidates=None,
-    )
-    return dataclasses.replace(run, spec=spec, network_config=network, train_config=training)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.optimize
 
+from ahmsa_jax.metrics import log_loss
+
 # Probabilities are clipped here before their logarithm.
 LEAST = 1e-7
 # Temperatures are searched between 1/20 and 20.
@@ -39,16 +41,10 @@ def tempered(probability_NxK: np.ndarray, temperature: float) -> np.ndarray:
     return found / found.sum(axis=-1, keepdims=True)
 
 
-def loss_of(probability_NxK: np.ndarray, label_N: np.ndarray) -> float:
-    """Mean log-loss in nats, probabilities clipped at LEAST."""
-    true_N = probability_NxK[np.arange(len(label_N)), label_N]
-    return float(-np.log(np.maximum(true_N, LEAST)).mean())
-
-
 def temperature(probability_NxK: np.ndarray, label_N: np.ndarray) -> float:
     """The temperature with the smallest log-loss on these clips, between 1/20 and 20."""
     found = scipy.optimize.minimize_scalar(
-        lambda log_t: loss_of(tempered(probability_NxK, math.exp(log_t)), label_N),
+        lambda log_t: log_loss(tempered(probability_NxK, math.exp(log_t)), label_N),
         bounds=(-_WIDEST, _WIDEST),
         method="bounded",
         options={"xatol": 1e-6},

@@ -16,7 +16,6 @@ from experiments.run.request import Run
 from experiments.run.spec import Execution
 from experiments.schedule import nested
 from experiments.schedule.interruption import Interruption
-from experiments.schedule.part_runs import trained
 
 
 class Chosen(NamedTuple):
@@ -42,21 +41,14 @@ def choose(run: Run, execution: Execution, interruption: Interruption) -> Chosen
     found = []
     for candidate in candidates:
         nested.tell(candidate, len(candidates), nested.INNER)
-        workdir = execution.workdir / nested.INNER / str(candidate.number)
-        part = nested.inner_run(candidate, parts)
-        finished = trained(part, execution, workdir, interruption, execution.workdir)
-        found.append(_best_epochs(candidate, finished_curves(finished), inner, run))
+        curves = nested.inner_curves(candidate, parts, execution, interruption)
+        found.append(_best_epochs(candidate, curves, inner, run))
     return found[best([chosen.score for chosen in found])]
-
-
-def finished_curves(finished: nested.Finished) -> dict[tuple[int, str], nested.Curve]:
-    """The curve of each inner fold under each seed."""
-    return {(job.seed, job.fold.key): curve for job, curve, _ in nested.curves_of(finished)}
 
 
 def _best_epochs(
     candidate: nested.Candidate,
-    curves: dict[tuple[int, str], nested.Curve],
+    curves: dict[nested.JobKey, nested.Curve],
     inner: list[Fold],
     run: Run,
 ) -> Chosen:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
-from ahmsa_jax.metrics import pooled_scores
+from ahmsa_jax.metrics import log_loss, pooled_scores
 from experiments.fitting import calibration
 from experiments.run.spec import RunSpec, differences
 from experiments.scores import spread
@@ -69,7 +69,7 @@ def read(workdir: pathlib.Path, run: "Run") -> Estimate:
         temperature=calibration.temperature(probability_NxK, label_N),
         before=calibration.bins(probability_NxK, label_N),
         cross_fitted=calibration.bins(fitted_NxK, label_N),
-        log_loss_cross_fitted=calibration.loss_of(fitted_NxK, label_N),
+        log_loss_cross_fitted=log_loss(fitted_NxK, label_N),
     )
 
 

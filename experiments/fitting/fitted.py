@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
-from experiments.fitting import all_clips, choice, model_card, model_folder, reliability
+from ahmsa_jax.config import ConfigError
+from experiments.fitting import choice, model_card, model_folder, reliability
 from experiments.fitting.estimate import Estimate
 from experiments.run import environment, inner_selection, output_folder
 from experiments.run.request import Run
@@ -46,7 +46,7 @@ def fit(
                 "select_by": run.spec.select_by,
                 "inner_folds": run.spec.inner_folds,
             }
-        final = all_clips.with_settings(run, network, training)
+        final = run.with_settings(network, training, save_weights=True)
         training_dir = folder / model_folder.TRAINING
         finished = part_runs.trained(final, execution, training_dir, interruption, folder)
         _write(folder, final, finished, estimate, chosen)
@@ -70,30 +70,25 @@ def _write(
                 )
             probabilities.append(result.probability[row])
     right = int((np.mean(probabilities, axis=0).argmax(axis=-1) == clips.label_N).sum())
-    facts = _facts(run, run.network_config, run.train_config, estimate, chosen)
+    surroundings = environment.describe([])
+    facts = _facts(run, estimate, chosen) | {"versions": surroundings["packages"]}
     tally = Counter(clips.label_N.tolist())
     counts = {name: tally[label] for label, name in enumerate(clips.class_names)}
     if estimate is not None:
         drawing.write(reliability.draw(estimate), folder, model_folder.RELIABILITY)
     card = model_card.text(facts, estimate, counts, right, run.notes())
     write_whole(folder / model_folder.CARD_FILE, card)
-    write_whole(folder / environment.FILE, canonical_json(environment.describe([])))
+    write_whole(folder / environment.FILE, canonical_json(surroundings))
     names = [clips.class_of(index) for index in range(len(clips))]
     model_folder.write(folder, facts, list(zip(clips.clip_key_N, names, strict=True)))
 
 
-def _facts(
-    run: Run,
-    network: NetworkConfig,
-    training: TrainConfig,
-    estimate: Estimate | None,
-    chosen: dict[str, Any] | None,
-) -> dict[str, Any]:
+def _facts(run: Run, estimate: Estimate | None, chosen: dict[str, Any] | None) -> dict[str, Any]:
     clips, spec = run.clips, run.spec
     return {
         "model": spec.model,
-        "network": plain(network),
-        "training": plain(training),
+        "network": dict(spec.network),
+        "training": dict(spec.training),
         "seeds": list(spec.seeds),
         "dataset": spec.dataset,
         "layout": spec.layout,
@@ -105,7 +100,6 @@ def _facts(
         "pretend": clips.pretend,
         "shuffled_labels": spec.shuffled_labels,
         "maps": clips.provenance,
-        "versions": environment.describe([])["packages"],
         "temperature": estimate.temperature if estimate else 1.0,
         "choice": chosen,
         "estimate": estimate and _told(estimate),

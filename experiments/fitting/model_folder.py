@@ -103,8 +103,7 @@ class Model:
                     "the model, or fit it again."
                 )
             try:
-                given_weights.read_file(path, self.name, self.config, ALL_CLIPS, seed)
-                one = fold_weights.load(path)
+                one = given_weights.checked(path, self.name, self.config, ALL_CLIPS, seed, None)
             except InputError as error:
                 raise InputError(
                     str(error).replace("run the fold again with --save_weights", _MEND)

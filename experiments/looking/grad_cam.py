@@ -23,7 +23,7 @@ import numpy as np
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
 from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training import step
-from experiments.looking.seen_maps import SeenMaps, Weights
+from experiments.looking.seen_maps import SeenMaps, Weights, softmax
 from experiments.schedule.prediction import variables_of
 from input_pipeline.core.clips import MAP_SIZE, Clips
 
@@ -139,9 +139,8 @@ def _seen(
             parts.append(jax.tree.map(np.asarray, program(variables, class_N[index_B], *inputs)))
     joined = jax.tree.map(lambda *all_: np.concatenate(all_)[: len(class_N)], *parts)
     logits_NxK, cams, seen = joined
-    exponent_NxK = np.exp(logits_NxK - logits_NxK.max(axis=-1, keepdims=True))
     maps = {kind: on_face(cam_NxTxGxG.mean(axis=1)) for kind, cam_NxTxGxG in cams.items()}
-    return _Seen(exponent_NxK / exponent_NxK.sum(axis=-1, keepdims=True), maps, received(seen))
+    return _Seen(softmax(logits_NxK), maps, received(seen))
 
 
 @functools.lru_cache(maxsize=8)

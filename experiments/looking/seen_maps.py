@@ -96,7 +96,7 @@ def maps_of(
     settings; memory does not grow with the clips beyond their maps. Raises ConfigError for a
     network that does not take flow maps alone.
     """
-    check_network(config)
+    _check_network(config)
     programs = _programs(config)
     views = [_View(programs, one, clips) for one in weights]
     probability_NxK = np.mean([view.probability_NxK for view in views], axis=0)
@@ -123,13 +123,13 @@ def maps_of(
     )
 
 
-def check_network(config: NetworkConfig) -> None:
+def _check_network(config: NetworkConfig) -> None:
     """Raise ConfigError for a network that sees more than flow maps."""
     network = network_of(config)
     if network.inputs_of(config) != ("flow",):
         raise ConfigError(
-            f"--model={network.name} sees {' and '.join(network.inputs_of(config))}; where a "
-            "network looks can be shown for networks that see flow maps alone."
+            f"--model={network.name} sees {' and '.join(network.inputs_of(config))}; these "
+            "maps are of networks that see flow maps alone (any_network.py knows others)."
         )
 
 
@@ -195,7 +195,7 @@ class _View:
         self._variables = variables_of(weights.params)
         self._flows = [view["flow"] for view in weights.preparation.views(clips)]
         found = [self._forward(flow_NxHxWxC) for flow_NxHxWxC in self._flows]
-        self.probability_NxK = np.mean([_softmax(one[0]) for one in found], axis=0)
+        self.probability_NxK = np.mean([softmax(one[0]) for one in found], axis=0)
         self.attention_of = {
             block: self._together([one[1][block] for one in found]) for block in found[0][1]
         }
@@ -242,6 +242,7 @@ class _View:
         return np.mean([mirrored(d, centred=True) if n else d for n, d in enumerate(found)], axis=0)
 
 
-def _softmax(logits_NxK: np.ndarray) -> np.ndarray:
+def softmax(logits_NxK: np.ndarray) -> np.ndarray:
+    """Probabilities of logits, (N, K)."""
     unit_NxK = np.exp(logits_NxK - logits_NxK.max(axis=-1, keepdims=True))
     return unit_NxK / unit_NxK.sum(axis=-1, keepdims=True)

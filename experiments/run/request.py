@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any, NamedTuple
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig, plain
 from ahmsa_jax.networks import own_recipe
@@ -44,6 +45,17 @@ class Run:
         """The folds to train here, in the data set's order."""
         mine = set(self.here)
         return [fold for fold in self.folds if fold.key in mine]
+
+    def with_settings(self, network: NetworkConfig, training: TrainConfig, **of_spec: Any) -> "Run":
+        """The same without inner selection, with settings that it chooses or chose."""
+        chosen: dict[str, Any] = {
+            "network": plain(network),
+            "training": plain(training),
+            "select": "last",
+        }
+        without: dict[str, Any] = dict.fromkeys(("select_by", "inner_folds", "candidates"))
+        spec = dataclasses.replace(self.spec, **chosen, **without, **of_spec)
+        return dataclasses.replace(self, spec=spec, network_config=network, train_config=training)
 
     def epoch_shapes(self) -> dict[str, EpochShape]:
         """The epoch shape of each fold of the data set, by its key."""
@@ -188,14 +200,7 @@ def run_of(given: Values, kind: Kind, clips: Clips) -> Run:
     folds = train_share.applied(share, split(given.split, clips, parts), clips, given.seed)
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
-    network_config, train_config, preset = run_flags.settings(
-        given, clips.dataset, from_data(clips, given.model)
-    )
-    selection = inner_selection.asked(given, alone=True) if "select" in given else None
-    exclusions.check_training(given, clips.layout, train_config)
-    for line in selection.candidates if selection else ():
-        training = inner_selection.of_network_and_training(line, network_config, train_config)[1]
-        exclusions.check_training(given, clips.layout, training)
+    network_config, train_config, preset, selection = settings_of(given, clips)
     requested = requested_folds(given, folds)
     spec = RunSpec(
         kind=kind,
@@ -224,6 +229,28 @@ def run_of(given: Values, kind: Kind, clips: Clips) -> Run:
     return Run(
         spec, clips, network_config, train_config, preset, folds, requested, here, given.recipe
     )
+
+
+class Chosen(NamedTuple):
+    """Settings that a run is asked for: those given, what the preset replaced, what is chosen."""
+
+    network: NetworkConfig
+    training: TrainConfig
+    preset: list[str]
+    selection: inner_selection.InnerSelection | None
+
+
+def settings_of(given: Values, clips: Clips) -> Chosen:
+    """The settings asked for on these clips; raises ConfigError on unfit ones or candidates."""
+    network, training, preset = run_flags.settings(
+        given, clips.dataset, from_data(clips, given.model)
+    )
+    selection = inner_selection.asked(given, alone=True) if "select" in given else None
+    exclusions.check_training(given, clips.layout, training)
+    for line in selection.candidates if selection else ():
+        candidate = inner_selection.of_network_and_training(line, network, training)[1]
+        exclusions.check_training(given, clips.layout, candidate)
+    return Chosen(network, training, preset, selection)
 
 
 def requested_folds(given: Values, folds: list[Fold]) -> list[str]:

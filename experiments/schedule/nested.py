@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ahmsa_jax.config import TrainConfig, plain
+from ahmsa_jax.config import TrainConfig
 from ahmsa_jax.training import averaging
 from ahmsa_jax.training.protocols import Fold, Job
 from ahmsa_jax.training.selection import SELECT_BY, best, inner_folds
@@ -68,23 +68,8 @@ def candidates_of(run: Run) -> list[Candidate]:
         every = run.spec.eval_every
         if chooses_epochs(training):
             every = every or max(1, training.epochs // EPOCHS_SEEN)
-        spec = dataclasses.replace(
-            run.spec,
-            network=plain(network),
-            training=plain(training),
-            eval_every=every,
-            select="last",
-            select_by=None,
-            inner_folds=None,
-            candidates=None,
-        )
-        own = dataclasses.replace(
-            run,
-            spec=spec,
-            network_config=network,
-            train_config=training,
-            keeps_curve=chooses_epochs(training),
-        )
+        own = run.with_settings(network, training, eval_every=every)
+        own = dataclasses.replace(own, keeps_curve=chooses_epochs(training))
         found.append(Candidate(number, line, own))
     return found
 
@@ -124,10 +109,7 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     scores: dict[JobKey, list[Choice]] = {}
     for candidate in candidates:
         tell(candidate, len(candidates), INNER)
-        inner = inner_run(candidate, parts)
-        workdir = execution.workdir / INNER / str(candidate.number)
-        finished = trained(inner, execution, workdir, interruption, execution.workdir)
-        curves = {(job.seed, job.fold.key): curve for job, curve, _ in curves_of(finished)}
+        curves = inner_curves(candidate, parts, execution, interruption)
         for job in planning.jobs_of(run):
             own = [(fold, curves[job.seed, fold.key]) for fold in inner_of[job.fold.key]]
             scored = _best_of_candidate(candidate, own, run.clips, run.spec.select_by or "")
@@ -144,13 +126,23 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     return _chosen_results(outer, chosen, scores, run.clips)
 
 
+def inner_curves(
+    candidate: Candidate, parts: int, execution: Execution, interruption: Interruption
+) -> dict[JobKey, Curve]:
+    """Train a candidate on the inner folds of every fold; the curve of each under each seed."""
+    workdir = execution.workdir / INNER / str(candidate.number)
+    inner = inner_run(candidate, parts)
+    finished = trained(inner, execution, workdir, interruption, execution.workdir)
+    return {(job.seed, job.fold.key): curve for job, curve, _ in _curves(finished)}
+
+
 def tell(candidate: Candidate, count: int, what: str) -> None:
     """Say which candidate is trained, on what."""
     line = candidate.line or "the settings given"
     print(f"candidate {candidate.number + 1} of {count}, {what}: {line}", flush=True)
 
 
-def curves_of(finished: Finished) -> Iterator[tuple[Job, Curve, tuple[Chunk, ChunkResult, int]]]:
+def _curves(finished: Finished) -> Iterator[tuple[Job, Curve, tuple[Chunk, ChunkResult, int]]]:
     """Each job with its curve, and the chunk, its results and the job's row in them."""
     for chunk, result in finished:
         counts = [len(job.fold.test_index) for job in chunk.jobs]
@@ -195,7 +187,7 @@ def _chosen_results(
     """A chunk of its own for each job, with what the chosen candidate gives at its epoch."""
     found: Finished = []
     for number, finished in enumerate(outer):
-        for job, curve, (chunk, result, row) in curves_of(finished):
+        for job, curve, (chunk, result, row) in _curves(finished):
             key = (job.seed, job.fold.key)
             if chosen[key] != number:
                 continue
