@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.classical_methods.registry import METHODS as CLASSICAL
 from experiments.recording.kept import KeptRun
 from experiments.recording.rows import (
     CONTROLS,
@@ -62,7 +63,8 @@ def nested_table(kept: Kept) -> Table:
         size = row.size
         if run := kept.get(row.name):
             size = f"the {len(run.spec.candidates or ())} {row.size}"
-            time = in_time(run.summary["seconds"])
+            # A network's summary counts the chosen trainings alone, not the many that were compared.
+            time = in_time(run.summary["seconds"]) if row.model in CLASSICAL else ""
             cells = (run.spec.select_by or "", str(run.seeds), *_scores(run), time)
         rows.append((row.title, size, *cells))
     return Table("Chosen inside each fold (nested)", columns, rows)

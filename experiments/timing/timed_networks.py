@@ -28,7 +28,11 @@ TIMED: dict[str, Timed] = {
     "ststnet": Timed(still={"dropout": 0.0}, compared={}),
     "small": Timed(still={"dropout": 0.0, "input_dropout": 0.0}, compared={"base_dim": 24}),
     # Batches of the papers.
-    "hsta": Timed(still={"dropout": 0.0, "drop_path": 0.0}, quick={"size": "tiny"}, batch_size=32),
+    "hsta": Timed(
+        still={"dropout": 0.0, "drop_path": 0.0},
+        quick={"size": "tiny", "depths": (1, 1), "modules": 1},
+        batch_size=32,
+    ),
     "mfdan": Timed(
         # The magnification is computed all the same, at the strength outside training.
         still={"dropkey": 0.0, "flow_dropout": 0.0, "magnify_low": 3.0, "magnify_high": 3.0},

@@ -19,7 +19,7 @@ from experiments.scores.reporting import SUMMARY_FILE
 TINY = ("--dataset=synthetic", "--base_dim=6", "--epochs=2", "--checkpoint_minutes=0")
 PART = f"--subjects={','.join(KEYS[::2])}"
 # Chunks of three folds everywhere: what one test compiles others find.
-SHALLOW = ("--study=batch_size", "--settings=64,512", "--blocks=0,0,0", "--folds_at_once=3")
+SHALLOW = ("--study=batch_size", "--settings=64,512", "--blocks=0", "--folds_at_once=3")
 BATCHES = (*SHALLOW, "--num_seeds=2", PART)
 
 

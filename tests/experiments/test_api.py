@@ -119,7 +119,7 @@ def test_a_call_and_the_command_give_the_same_files(tmp_path):
     call = (
         "import experiments.api as ahmsa\n"
         f"ahmsa.loso(ahmsa.load('synthetic'), 'call', base_dim={settings['base_dim']}, "
-        f"blocks=({settings['blocks']}), epochs=2.0, folds_at_once=3, "
+        f"blocks=({settings['blocks']},), epochs=2.0, folds_at_once=3, "
         f"subjects={settings['subjects'].split(',')})\n"
     )
     run_python(tmp_path, "-c", call)

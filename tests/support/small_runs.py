@@ -12,8 +12,8 @@ from command_runner import Finished, run_command
 # Six subjects of three pretend databases, two chunks of three folds, two epochs.
 SUBJECTS = ("a05", "a08", "b04", "b08", "c05", "c08")
 KEYS = tuple(f"synthetic-{name[0]}/{name}" for name in SUBJECTS)
-# No block of attention: a run of small programs, most of whose time is compiling and tracing.
-SHALLOW = ("--base_dim=6", "--blocks=0,0,0")
+# One level, no block: the smallest programs, most of whose time is compiling and tracing.
+SHALLOW = ("--base_dim=6", "--blocks=0")
 SMALL = (
     "--dataset=synthetic",
     *SHALLOW,

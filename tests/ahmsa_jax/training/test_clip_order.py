@@ -75,7 +75,7 @@ def test_an_order_trains_as_the_data_set_sorted_that_way():
     flow = rng.uniform(0, 255, (12, 28, 28, 3)).astype(np.float32)
     label = np.array([2, 0, 1, 0, 2, 1, 1, 0, 2, 2, 0, 1])
     names = np.array([f"{place:02d}" for place in range(12)])
-    model = ModelConfig(base_dim=6, blocks=(0, 0, 0))
+    model = ModelConfig(base_dim=6, blocks=(0,))
 
     folds = loso_folds(subjects)
     shape = epoch_shapes(folds, 4)[folds[0].key]

@@ -80,7 +80,7 @@ def test_torch_loso_takes_the_same_clips(trained, tmp_path):
 
 
 def test_evaluate_gives_a_runs_predictions(trained, tmp_path):
-    weights = ("--base_dim=6", "--blocks=0,0,0", f"--weights_dir={trained}/weights/seed-0", TWO)
+    weights = ("--base_dim=6", "--blocks=0", f"--weights_dir={trained}/weights/seed-0", TWO)
     config = run("evaluate", tmp_path / "run", *weights, "--classes=5")
     assert config["task"] == "5"
     assert answers(tmp_path / "run") == answers(trained)
@@ -98,7 +98,7 @@ def test_evaluate_gives_a_runs_predictions(trained, tmp_path):
 
 def test_convert_weights_takes_the_class_set(trained, tmp_path):
     there, back = tmp_path / "torch", tmp_path / "back"
-    network = ("--base_dim=6", "--blocks=0,0,0")
+    network = ("--base_dim=6", "--blocks=0")
     source = f"--weights_dir={trained}/weights/seed-0"
     to_torch = (*network, source, f"--output={there}", "--to=torch")
     assert run_command("experiments.convert_weights", *to_torch).status == 0
@@ -119,7 +119,7 @@ def test_weights_of_a_part_are_evaluated_on_that_part_alone(tmp_path):
     source = tmp_path / "run" / "weights" / "seed-0"
     names = sorted(path.name for path in source.iterdir())
     assert names == ["kfold_0.safetensors", "kfold_2.safetensors"]
-    network = ("--base_dim=6", "--blocks=0,0,0")
+    network = ("--base_dim=6", "--blocks=0")
     weights = (*network, f"--weights_dir={source}")
     config = run("evaluate", tmp_path / "again", *weights, *folds)
     assert (config["split"], config["folds"]) == ("kfold", 3)

@@ -17,7 +17,7 @@ def test_a_part_is_trained_once_and_read_afterwards(tmp_path, monkeypatch):
     clips = synthetic.make("whole", "small")
     clips = clips.rows(np.flatnonzero(np.isin(clips.subject_N, ["a06", "a07", "a08"])))
     run = lost_motion_scores.run_of(clips, epochs=1)
-    small = dataclasses.replace(run.network_config, base_dim=6, blocks=(0, 0, 0))
+    small = dataclasses.replace(run.network_config, base_dim=6, blocks=(0,))
     run = dataclasses.replace(run, network_config=small)
     folder = tmp_path / "part"
     with Interruption("test") as interruption:

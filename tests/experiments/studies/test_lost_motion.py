@@ -115,7 +115,7 @@ def test_the_network_is_scored_by_its_held_out_clips(tmp_path, monkeypatch):
 
     def small(*arguments):
         run = whole(*arguments)
-        network = dataclasses.replace(run.network_config, base_dim=6, blocks=(0, 0, 0))
+        network = dataclasses.replace(run.network_config, base_dim=6, blocks=(0,))
         return dataclasses.replace(run, network_config=network)
 
     monkeypatch.setattr(lost_motion_scores, "run_of", small)
