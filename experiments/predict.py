@@ -77,6 +77,9 @@ def main() -> int:
         for outcome in predict.write(model, clips, folder):
             bar.update(last is not None and outcome.clip is not last)
             last = outcome.clip
+            if outcome.number == 1 and outcome.windows > 1:
+                bar.clear()
+                print(outcome.count_line(), flush=True)
             rows, refused = rows + 1, refused + bool(outcome.code)
             if outcome.code:
                 first = first or f"{outcome.code}: {outcome.detail}"

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import flax.linen as nn
     from jax.typing import DTypeLike
 
+# What a network takes that sees flow maps alone.
+_MAPS = ("flow",)
+
 # Names of the modules down to a parameter, then its own.
 Path = tuple[str, ...]
 
@@ -38,7 +41,7 @@ class Network:
     config: type[NetworkConfig]
     module: Any  # the module class, or "module:class" where loading it can wait
     layout: str  # of the maps, unless --layout says otherwise
-    inputs: tuple[str, ...] = ("flow",)
+    inputs: tuple[str, ...] = _MAPS
     # Inputs that some settings ask for besides.
     more_inputs: Callable[[Any], tuple[str, ...]] = _nothing_more
     # Whether the parameter at a path can never matter: it is kept out of the optimizer.
@@ -55,6 +58,15 @@ class Network:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     # Ways to run it as a whole; the first one counts where none is named.
     recipes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def sees_maps(self) -> bool:
+        """Whether it takes flow maps alone, unless settings ask for more."""
+        return self.inputs == _MAPS
+
+    def sees_maps_alone(self, config: NetworkConfig) -> bool:
+        """Whether it takes flow maps alone with these settings."""
+        return self.inputs_of(config) == _MAPS
 
     def inputs_of(self, config: NetworkConfig) -> tuple[str, ...]:
         """Names of the module's inputs with these settings, in order."""

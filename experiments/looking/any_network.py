@@ -13,7 +13,7 @@ from input_pipeline.core.clips import Clips
 
 def sees_maps(config: NetworkConfig) -> bool:
     """Whether a network takes flow maps alone."""
-    return network_of(config).inputs_of(config) == ("flow",)
+    return network_of(config).sees_maps_alone(config)
 
 
 def maps_of(

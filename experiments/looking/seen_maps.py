@@ -126,7 +126,7 @@ def maps_of(
 def _check_network(config: NetworkConfig) -> None:
     """Raise ConfigError for a network that sees more than flow maps."""
     network = network_of(config)
-    if network.inputs_of(config) != ("flow",):
+    if not network.sees_maps_alone(config):
         raise ConfigError(
             f"--model={network.name} sees {' and '.join(network.inputs_of(config))}; these "
             "maps are of networks that see flow maps alone (any_network.py knows others)."

@@ -43,6 +43,7 @@ class Outcome:
     code: str = ""  # of clip_faults.REASONS
     detail: str = ""
     notes: tuple[str, ...] = ()
+    windows: int = 1  # of its clip
 
     @property
     def status(self) -> str:
@@ -57,7 +58,7 @@ class Outcome:
 
     def line(self, class_names: Sequence[str]) -> str:
         """What the terminal says of it."""
-        name = self.clip.name if self.clip.name.isprintable() else ascii(self.clip.name)
+        name = self._name()
         where = name if self.window is None else f"{name}, {self._frames()}"
         if self.probability_K is None:
             return f"{where}: refused, {self.code}: {self.detail}"
@@ -66,6 +67,13 @@ class Outcome:
         if self.deviation_K is not None:
             spread = f"± {self.deviation_K[best]:.2f} over seeds"
         return f"{where}: {class_names[best]} {self.probability_K[best]:.2f} ({spread})"
+
+    def count_line(self) -> str:
+        """What the terminal says of a clip before its first window."""
+        return f"{self._name()}: {self.windows:,} windows"
+
+    def _name(self) -> str:
+        return self.clip.name if self.clip.name.isprintable() else ascii(self.clip.name)
 
     def _frames(self) -> str:
         assert self.window is not None

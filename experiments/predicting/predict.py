@@ -1,5 +1,6 @@
 """Predicts windows of own clips with a fitted model: the same maps as a build, then the network."""
 
+import dataclasses
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,8 @@ def of_clip(model: Model, maps: model_maps.ModelMaps, clip: ClipAsked) -> Iterat
     try:
         for number, window in enumerate(found, start=1):
             frames.begin(window.onset)
-            yield of_window(model, maps, clip, number, frames, window)
+            outcome = of_window(model, maps, clip, number, frames, window)
+            yield dataclasses.replace(outcome, windows=len(found))
     finally:
         frames.close()
 

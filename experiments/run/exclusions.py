@@ -61,7 +61,7 @@ def check(given: Values) -> None:
 def check_training(given: Values, layout: str, training: TrainConfig) -> None:
     """Raise ConfigError where the settings, whoever brought them, ask for what cannot be."""
     network = NETWORKS[given.model]
-    if network.inputs != ("flow",):
+    if not network.sees_maps:
         _check_without_maps(given.model, training)
     if training.layer_decay != 1 and network.layers_above is None:
         raise ConfigError(

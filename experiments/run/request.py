@@ -109,7 +109,7 @@ def read_clips(given: Values) -> Clips:
     Raises ConfigError or InputError on what cannot be.
     """
     layout = data_flags.layout(presets(given.model, given.recipe)["layout"])
-    sees_frames = NETWORKS[given.model].inputs != ("flow",)
+    sees_frames = not NETWORKS[given.model].sees_maps
     if sees_frames and layout != face_frames.LAYOUT:
         raise ConfigError(
             f"--model={given.model} sees frames, --layout={layout} holds maps; leave --layout out, "
@@ -178,7 +178,7 @@ def _of_layout(layout: str, *, sees_frames: bool) -> dict[str, int]:
 def from_data(clips: Clips, model: str) -> dict[str, int]:
     """The settings of a network that the clips decide."""
     classes = {"num_classes": len(clips.class_names)}
-    if NETWORKS[model].inputs != ("flow",):
+    if not NETWORKS[model].sees_maps:
         return classes | {"image_size": face_frames.SIDE}
     _, _, image_size, channels = clips.flow_NxHxWxC.shape
     return classes | {"image_size": image_size, "channels": channels}

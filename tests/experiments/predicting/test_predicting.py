@@ -167,6 +167,7 @@ def test_windows_in_steps_are_rows(model, clips, tmp_path):
         model, tmp_path / "out", f"--clip={clips / 'frames'}", "--window=0.15", "--every=0.1"
     )
     assert done.status == 0, done.err
+    assert "frames: 3 windows" in done.out
     rows = rows_of(tmp_path / "out")
     assert [(row["window"], row["first_frame"], row["last_frame"]) for row in rows] == [
         ("1", "20", "23"),
