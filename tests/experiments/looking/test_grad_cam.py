@@ -3,6 +3,7 @@
 Modules tried here: experiments.looking.grad_cam, experiments.looking.any_network.
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -13,7 +14,7 @@ import pytest
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.networks.hsta import HSTAConfig
 from ahmsa_jax.networks.mfdan import MFDANConfig
-from ahmsa_jax.networks.registry import network_of
+from ahmsa_jax.networks.registry import NETWORKS, network_of
 from experiments.looking import any_network, grad_cam
 from experiments.looking.looks import Looks
 from experiments.looking.pictures import by_class, of_clip
@@ -144,14 +145,8 @@ def test_a_network_of_frames_that_nobody_knows_is_refused(monkeypatch):
     class Other(MFDANConfig):
         pass
 
-    class Unknown:
-        name = "mine"
-        inputs = ("frames",)
-
-        def inputs_of(self, config):
-            return self.inputs
-
+    mine = dataclasses.replace(NETWORKS["mfdan"], name="mine", config=Other)
     for module in (grad_cam, any_network):
-        monkeypatch.setattr(module, "network_of", lambda config: Unknown())
+        monkeypatch.setattr(module, "network_of", lambda config: mine)
     with pytest.raises(ConfigError, match="known are hsta and mfdan"):
         any_network.check_network(Other())
