@@ -1,7 +1,9 @@
 """Gradients: how much a network's evidence for a class changes with each pixel of the map.
 
 Simonyan, Vedaldi and Zisserman, arXiv 1312.6034, section 3: the gradient alone, not multiplied by
-the input, whose size says nothing where no motion has another grey value in every clip.
+the input, whose size says nothing where no motion has another grey value in every clip. Its squares
+are shown, which Hooker et al. (arXiv 1806.10758) found to tell more than sizes: what is left of a
+random start is small everywhere, what was learned is large in places.
 
 Letters in array names: N clips, H rows and W columns of a map, C channels, B clips at once.
 """
@@ -30,6 +32,6 @@ def derivatives(
     return np.concatenate(parts)[: len(flow_NxHxWxC)]
 
 
-def size(derivative_NxHxWxC: np.ndarray) -> np.ndarray:
-    """A derivative's size at each pixel, summed over the channels: (N, H, W), 0 or more."""
-    return np.abs(derivative_NxHxWxC).sum(axis=-1)
+def strength(derivative_NxHxWxC: np.ndarray) -> np.ndarray:
+    """A derivative's square at each pixel, summed over the channels: (N, H, W), 0 or more."""
+    return np.square(derivative_NxHxWxC).sum(axis=-1)

@@ -29,7 +29,7 @@ _COLOURS = {
 _POSITIVE = (GRADIENT, *grad_cam.KINDS)
 _UNITS = {
     OCCLUSION: "fall of log odds",
-    GRADIENT: "|d log odds| per unit of input",
+    GRADIENT: "(d log odds per unit of input)²",
     **dict.fromkeys(grad_cam.KINDS, "share of the largest"),
     ATTENTION: "times an even share",
 }

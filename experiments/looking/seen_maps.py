@@ -4,7 +4,7 @@ The evidence for a class is the logarithm of its odds, log p - log(1 - p): where
 log p hardly moves whatever is hidden, the odds do. Its gradient is that of log p divided by 1 - p,
 so that shares within a network's gradient map are those of log p. Over seeds and mirrored views the
 evidence is the mean: gradients are added up with their signs, so that what a network's random start
-left in them cancels out, and only then is their size taken.
+left in them cancels out, and only then are they squared.
 
 Letters in array names: N clips, H rows, W columns, C channels, K classes, Q maps scored together,
 S side of the face, G side of a level's grid, R seeds, D width.
@@ -49,8 +49,8 @@ class SeenMaps:
     map_of holds maps (N, S, S) by kind, of the log odds' mean over seeds (and mirrored views), on
     the face, whose side is the map's (28 pixels); NaN where the layout cuts nothing from the face.
     Occlusion in natural logarithms of odds, negative where the class gains; gradients the same per
-    unit of the network's input; for those of networks of frames see grad_cam.py. probability_NxK
-    is the mean over seeds, class_N the class asked for.
+    unit of the network's input, squared; for those of networks of frames see grad_cam.py.
+    probability_NxK is the mean over seeds, class_N the class asked for.
 
     attention_of holds each block's received attention in the map that the network sees, (N, R, H,
     G, G), channels_of the factors of its channels, (N, R, D). Heads and channels of two seeds have
@@ -112,7 +112,7 @@ def maps_of(
     return SeenMaps(
         map_of={
             OCCLUSION: on_faces(hidden_NxHxW, clips),
-            GRADIENT: on_faces(gradients.size(derivative_NxHxWxC), clips),
+            GRADIENT: on_faces(gradients.strength(derivative_NxHxWxC), clips),
         },
         probability_NxK=probability_NxK,
         class_N=class_N,

@@ -85,8 +85,8 @@ def test_the_gradient_is_where_the_block_is_whatever_the_input():
         return weight_HxWxC * np.where(class_B == 1, 1, -1)[:, None, None, None]
 
     found = gradients.derivatives(derivative, maps(11), np.arange(11) % 2)
-    size_NxHxW = gradients.size(found)
-    assert size_NxHxW.shape == (11, 28, 28)
+    strength_NxHxW = gradients.strength(found)
+    assert strength_NxHxW.shape == (11, 28, 28)
     expected_HxW = np.zeros((28, 28))
-    expected_HxW[BLOCK] = 3.5
-    np.testing.assert_array_equal(size_NxHxW, np.broadcast_to(expected_HxW, (11, 28, 28)))
+    expected_HxW[BLOCK] = 1 + 4 + 0.25
+    np.testing.assert_array_equal(strength_NxHxW, np.broadcast_to(expected_HxW, (11, 28, 28)))
