@@ -237,11 +237,11 @@ def _controls() -> Sequence[Row]:
             _BY_NAME[name],
             name=f"{name}-shuffled",
             developed=_NOTHING,
-            command=f"{_BY_NAME[name].command} --shuffle_labels --seed=0 (then 1 to 4, kept "
+            command=f"{_of_one_seed(_BY_NAME[name])} --shuffle_labels --seed=0 (then 1 to 4, kept "
             "together)",
             shuffled_labels=True,
         )
-        for name in ("svm_maps", "kernel_flow")
+        for name in ("svm_maps", "kernel_flow", "small-ours")
     ]
 
 
