@@ -148,6 +148,21 @@ def _networks() -> Sequence[Row]:
     ]
 
 
+def _without_pretraining() -> Sequence[Row]:
+    return [
+        Row(
+            "ahmsa-ours-unpretrained",
+            "AHMSA-Net, recipe ours",
+            "the same without pretraining",
+            DEVELOPED_HERE,
+            f"{_LOSO} --recipe=ours --pretrain=none",
+            "ahmsa",
+            _OURS,
+            {"pretrain": "none"},
+        )
+    ]
+
+
 def _full_networks() -> Sequence[Row]:
     size = "full size: width 256, 800 epochs"
     named = [("ahmsa", "AHMSA-Net", ""), ("htnet", "HTNet", " --model=htnet")]
@@ -170,7 +185,7 @@ def _methods() -> Sequence[Row]:
 
 
 _ON_TWO_CORES = (*_methods(), *_networks())
-METHODS = (*_ON_TWO_CORES, *_full_networks())
+METHODS = (*_ON_TWO_CORES, *_without_pretraining(), *_full_networks())
 _BY_NAME = {row.name: row for row in METHODS}
 
 
