@@ -29,6 +29,8 @@ _CLASSICAL = "python -m experiments.classical --dataset=megc2019"
 _REDUCED = {"base_dim": 24, "epochs": 60, "learning_rate": 1e-4}
 _REDUCED_FLAGS = "--base_dim=24 --epochs=60 --learning_rate=1e-4"
 _OURS = "ours"
+# Networks that are trained narrow and at full size: model, its name, the flag that asks for it.
+_HIERARCHIES = (("ahmsa", "AHMSA-Net", ""), ("htnet", "HTNet", " --model=htnet"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,23 +83,17 @@ def _networks() -> Sequence[Row]:
     reduced = f"{_REDUCED_FLAGS} --num_seeds=5"
     small = "14x14x3, one hidden layer of 128, 76,035 parameters; 40 epochs"
     return [
-        Row(
-            "ahmsa-24",
-            "AHMSA-Net",
-            "width 24, 60 epochs, learning rate 1e-4",
-            _SHORTENED,
-            f"{_LOSO} {reduced}",
-            "ahmsa",
-            changes=_REDUCED,
-        ),
-        Row(
-            "htnet-24",
-            "HTNet",
-            "width 24, 60 epochs, learning rate 1e-4",
-            _SHORTENED,
-            f"{_LOSO} --model=htnet {reduced}",
-            "htnet",
-            changes=_REDUCED,
+        *(
+            Row(
+                f"{model}-24",
+                method,
+                "width 24, 60 epochs, learning rate 1e-4",
+                _SHORTENED,
+                f"{_LOSO}{flag} {reduced}",
+                model,
+                changes=_REDUCED,
+            )
+            for model, method, flag in _HIERARCHIES
         ),
         Row(
             "ststnet",
@@ -149,26 +145,16 @@ def _networks() -> Sequence[Row]:
 
 
 def _without_pretraining() -> Sequence[Row]:
-    return [
-        Row(
-            "ahmsa-ours-unpretrained",
-            "AHMSA-Net, recipe ours",
-            "the same without pretraining",
-            DEVELOPED_HERE,
-            f"{_LOSO} --recipe=ours --pretrain=none",
-            "ahmsa",
-            _OURS,
-            {"pretrain": "none"},
-        )
-    ]
+    name, method, size = "ahmsa-ours-unpretrained", "AHMSA-Net, recipe ours", "without pretraining"
+    command, changes = f"{_LOSO} --recipe=ours --pretrain=none", {"pretrain": "none"}
+    return [Row(name, method, size, DEVELOPED_HERE, command, "ahmsa", _OURS, changes)]
 
 
 def _full_networks() -> Sequence[Row]:
     size = "full size: width 256, 800 epochs"
-    named = [("ahmsa", "AHMSA-Net", ""), ("htnet", "HTNet", " --model=htnet")]
     return [
         Row(f"{model}-256", method, size, _AS_PUBLISHED, f"{_LOSO}{flag}", model)
-        for model, method, flag in named
+        for model, method, flag in _HIERARCHIES
     ]
 
 
