@@ -69,7 +69,7 @@ class Outcome:
         return f"{where}: {class_names[best]} {self.probability_K[best]:.2f} ({spread})"
 
     def count_line(self) -> str:
-        """What the terminal says of a clip before its first window."""
+        """What the terminal says of a clip of several windows, ahead of their lines."""
         return f"{self._name()}: {self.windows:,} windows"
 
     def _name(self) -> str:

@@ -113,7 +113,7 @@ def test_killed_and_given_again_it_ends_with_the_same_bytes(model, tmp_path):
     words = (f"--arrays={shared(model) / 'faces.npz'}", f"--model={model}", *NETWORK[model])
     flags = (*FLAGS, "--checkpoint_minutes=0.00001", f"--workdir={tmp_path / 'run'}")
     command = ("experiments.loso", *words, *flags)
-    killed = run_command(*command, prepare=restart_faults.killed_after_one_epoch)
+    killed = run_command(*command, prepare=restart_faults.killed_in_the_second_epoch)
     assert killed.status == -signal.SIGKILL
     resumed = run_command(*command)
     assert resumed.status == 0, resumed.err

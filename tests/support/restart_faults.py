@@ -73,7 +73,8 @@ def _told_at_once():
     progress_lines.WRITE_SECONDS = event_curves.FLUSH_SECONDS = 0.0
 
 
-def killed_after_one_epoch():
+def killed_in_the_second_epoch():
+    # The checkpoint of the first is written by then.
     _after_epoch(2, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 

@@ -58,9 +58,10 @@ def test_larger_stored_pictures_and_a_tau_below_its_floor_agree(monkeypatch):
     assert all(gap <= 1e-3 for path, gap in found.gradients.items() if path not in below)
 
 
-def test_three_mergings_agree(monkeypatch):
+@pytest.mark.parametrize("shared", [False, True], ids=["separate", "shared"])
+def test_three_mergings_agree(monkeypatch, shared):
     monkeypatch.setitem(mfdan.SHAPES, "narrow", NARROW)
-    config = MFDANConfig(size="narrow", magnify="none")
+    config = MFDANConfig(size="narrow", share_embedding=shared, magnify="none")
     assert config.grids == (56, 7)
     assert_parity(monkeypatch, config)
 
