@@ -11,11 +11,6 @@ from experiments.looking.seen_maps import SeenMaps, Weights
 from input_pipeline.core.clips import Clips
 
 
-def sees_maps(config: NetworkConfig) -> bool:
-    """Whether a network takes flow maps alone."""
-    return network_of(config).sees_maps_alone(config)
-
-
 def maps_of(
     config: NetworkConfig,
     weights: Sequence[Weights],
@@ -23,11 +18,11 @@ def maps_of(
     class_N: np.ndarray | None = None,
 ) -> SeenMaps:
     """As seen_maps.maps_of or grad_cam.maps_of; raises ConfigError as they do."""
-    look = seen_maps.maps_of if sees_maps(config) else grad_cam.maps_of
+    look = seen_maps.maps_of if network_of(config).sees_maps_alone(config) else grad_cam.maps_of
     return look(config, weights, clips, class_N)
 
 
 def check_network(config: NetworkConfig) -> None:
     """Raise ConfigError for a network of which nobody here knows where it looks."""
-    if not sees_maps(config):
+    if not network_of(config).sees_maps_alone(config):
         grad_cam.layers_of(config)
