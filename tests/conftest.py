@@ -46,6 +46,7 @@ SLOWEST = (
     "test_frame_networks.py",
     "test_ablation.py",
     "test_nested.py",
+    "test_nested_command.py",
     "test_ablation.py",
     "test_loso.py",
     "test_loso_mistakes.py",

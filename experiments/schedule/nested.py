@@ -6,7 +6,8 @@ has a part in a choice. Letters in array names: V evaluated epochs, T held-out c
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,7 @@ class Curve(NamedTuple):
     epochs_V: np.ndarray
     probability_VxTxK: np.ndarray
     is_finite: bool
+    seconds: float  # its share of what its chunk took
 
 
 def chooses_epochs(training: TrainConfig) -> bool:
@@ -107,11 +109,14 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
     candidates = candidates_of(run)
     inner_of = {fold.key: inner_folds(fold, run.clips, parts) for fold in run.folds_here}
     scores: dict[JobKey, list[Choice]] = {}
+    # Of all trainings that serve a fold, not of the chosen one alone.
+    seconds: defaultdict[JobKey, float] = defaultdict(float)
     for candidate in candidates:
         tell(candidate, len(candidates), INNER)
         curves = inner_curves(candidate, parts, execution, interruption)
         for job in planning.jobs_of(run):
             own = [(fold, curves[job.seed, fold.key]) for fold in inner_of[job.fold.key]]
+            seconds[job.seed, job.fold.key] += sum(curve.seconds for _, curve in own)
             scored = _best_of_candidate(candidate, own, run.clips, run.spec.select_by or "")
             scores.setdefault((job.seed, job.fold.key), []).append(scored)
     chosen = {key: best([choice.score for choice in choices]) for key, choices in scores.items()}
@@ -122,8 +127,10 @@ def train(run: Run, execution: Execution, interruption: Interruption) -> Finishe
         finished = trained(candidate.run, execution, workdir, interruption, execution.workdir)
         run_files.write_run_files(workdir, run.clips, finished)
         outer.append(finished)
+        for job, curve, _ in _curves(finished):
+            seconds[job.seed, job.fold.key] += curve.seconds
     candidate_files.write(execution.workdir, run.clips, outer)
-    return _chosen_results(outer, chosen, scores, run.clips)
+    return _chosen_results(outer, chosen, scores, seconds, run.clips)
 
 
 def inner_curves(
@@ -153,7 +160,8 @@ def _curves(finished: Finished) -> Iterator[tuple[Job, Curve, tuple[Chunk, Chunk
             if result.curve_VxTxK is not None:
                 epochs_V = result.evaluated_V
                 probability_VxTxK = result.curve_VxTxK[:, ends[row] - counts[row] : ends[row]]
-            curve = Curve(epochs_V, probability_VxTxK, result.finished(row))
+            share = result.seconds / len(chunk.jobs)
+            curve = Curve(epochs_V, probability_VxTxK, result.finished(row), share)
             yield job, curve, (chunk, result, row)
 
 
@@ -182,6 +190,7 @@ def _chosen_results(
     outer: Sequence[Finished],
     chosen: dict[JobKey, int],
     scores: dict[JobKey, list[Choice]],
+    seconds: Mapping[JobKey, float],
     clips: Clips,
 ) -> Finished:
     """A chunk of its own for each job, with what the chosen candidate gives at its epoch."""
@@ -193,7 +202,7 @@ def _chosen_results(
                 continue
             choice = scores[key][number]
             place = int(np.flatnonzero(curve.epochs_V == choice.epochs)[0])
-            history = _until(result, row, int(curve.epochs_V[place]), len(chunk.jobs))
+            history = _until(result, row, int(curve.epochs_V[place]), seconds[key])
             probability_TxK = curve.probability_VxTxK[place]
             counts_KxK = run_files.counts_of(job, clips, probability_TxK)
             history.add_counts(history.epoch, counts_KxK[None])
@@ -202,11 +211,11 @@ def _chosen_results(
     return found
 
 
-def _until(result: History, row: int, epochs: int, jobs: int) -> History:
+def _until(result: History, row: int, epochs: int, seconds: float) -> History:
     classes = result.confusion_SxVxKxK.shape[-1]
     return History(
         loss_SxE=result.loss_SxE[row : row + 1, :epochs],
         evaluated_V=np.zeros(0, np.int64),
         confusion_SxVxKxK=np.zeros((1, 0, classes, classes), np.int64),
-        seconds=result.seconds / jobs,
+        seconds=seconds,
     )

@@ -9,74 +9,14 @@ import shutil
 
 import numpy as np
 import pytest
-from command_runner import assert_mistake, run_command
+from nested_problem import LINES, PARTS, TRAINING, clips_of, run_of, trained
 from sklearn.metrics import log_loss
-from small_runs import rows
 
-from ahmsa_jax.config import ConfigError, TrainConfig, plain
-from ahmsa_jax.networks.small import SmallConfig
-from ahmsa_jax.training.protocols import Job, loso_folds
+from ahmsa_jax.config import ConfigError
+from ahmsa_jax.training.protocols import Job
 from ahmsa_jax.training.selection import inner_folds
 from experiments.files import candidate_files, chunks
-from experiments.run.request import Run
-from experiments.run.spec import Execution, RunSpec
 from experiments.schedule import nested
-from experiments.schedule.interruption import Interruption
-from input_pipeline.core.clips import Clips
-from input_pipeline.storage import arrays_file
-
-SUBJECTS = [f"s{number}" for number in range(5) for _ in range(6)]
-NETWORK = SmallConfig(base_dim=8)
-TRAINING = TrainConfig(
-    epochs=4, batch_size=8, learning_rate=0.02, precision="float32", class_weights=True
-)
-PARTS = 2
-LINES = ("--epochs=4", "--epochs=3 --schedule=cosine", "--learning_rate=9")
-
-
-def clips_of(change=lambda flow, label: None):
-    rng = np.random.default_rng(0)
-    label = np.arange(len(SUBJECTS), dtype=np.int32) % 3
-    flow = rng.normal(100, 20, (len(SUBJECTS), 28, 28, 3)).astype(np.float32)
-    # Something to learn.
-    flow[np.arange(len(label)), :, :, label] += 40
-    change(flow, label)
-    return Clips(
-        dataset="lab",
-        layout="whole",
-        flow_NxHxWxC=flow,
-        flow_whole_NxHxWxC=flow,
-        label_N=label,
-        database_N=np.array(["lab"] * len(label)),
-        subject_N=np.array(SUBJECTS),
-        clip_N=np.array([f"c{place:02d}" for place in range(len(label))]),
-    )
-
-
-def run_of(clips, lines=LINES, subjects=("lab/s0", "lab/s3"), select_by="logloss"):
-    folds = loso_folds(clips.subject_key_N)
-    spec = RunSpec(
-        kind="jax",
-        dataset="lab",
-        layout="whole",
-        data_sha256=clips.content_hash(),
-        model="small",
-        network=plain(NETWORK),
-        training=plain(TRAINING),
-        seeds=(0,),
-        subjects=tuple(subjects),
-        select="inner",
-        select_by=select_by,
-        inner_folds=PARTS,
-        candidates=tuple(lines),
-    )
-    here = list(subjects)
-    return Run(spec, clips, NETWORK, TRAINING, [], folds, here, here)
-
-
-def trained(workdir, run):
-    with Interruption("tried") as interruption:
-        return nested.train(run, Execution(workdir, checkpoint_minutes=0), interruption)
 
 
 @pytest.fixture(scope="module")
@@ -230,81 +170,15 @@ def test_epochs_are_chosen_where_a_shorter_training_begins_a_longer_one():
     assert [one.run.spec.eval_every for one in candidates] == [1, 0, 1]
 
 
-@pytest.fixture(scope="module")
-def arrays(tmp_path_factory):
-    path = tmp_path_factory.mktemp("arrays") / "lab.npz"
-    arrays_file.save_arrays(clips_of(), path)
-    return path
-
-
-def test_the_command_writes_and_reports_every_figure(arrays, tmp_path):
-    candidates = tmp_path / "candidates.txt"
-    candidates.write_text("# two lengths\n--epochs=3\n--epochs=2 --schedule=onecycle\n")
-    workdir = tmp_path / "run"
-    command = (
-        "experiments.loso",
-        f"--arrays={arrays}",
-        "--model=small",
-        "--base_dim=8",
-        "--select=inner",
-        "--inner_folds=2",
-        f"--candidates={candidates}",
-        "--subjects=lab/s1,lab/s4",
-        f"--workdir={workdir}",
-    )
-    finished = run_command(*command)
-    assert finished.status == 0, finished.err
-    assert "2 candidate(s) x 2 inner folds x 2 folds = 8 trainings" in finished.out
-    columns = (workdir / "folds.csv").read_text().splitlines()[0].split(",")
-    assert columns[-3:] == ["epochs", "candidate", "inner_score"]
-    lines = ["--epochs=3", "--epochs=2 --schedule=onecycle"]
-    assert {row["candidate"] for row in rows(workdir / "folds.csv")} <= set(lines)
-    summary = json.loads((workdir / "summary.json").read_text())
-    best = summary["best_candidate_on_test"]
-    assert best["candidate"] in lines
-    assert best["inflation"]["uf1"] == pytest.approx(best["uf1"] - summary["pooled"]["uf1"])
-    report = (workdir / "summary.md").read_text()
-    for figure in ("nested", "last epoch: --epochs=3", "no result", "inflation", "choices.png"):
-        assert figure in report, figure
-    # Each candidate outside is a run that can be reported by itself.
-    outer = run_command(
-        "experiments.report", f"--workdir={workdir / 'outer' / '0'}", f"--output={tmp_path / 'one'}"
-    )
-    assert outer.status == 0, outer.err
-    again = run_command(*command)
-    assert again.status == 0, again.err
-    assert "compiled" not in again.out
-
-
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("--epoch=3", "'--epoch=3' is no setting to choose"),
-        ("--epochs=0", "--epochs=0 is out of range"),
-        ("--dropout=0.2 --dropout=x", "'x' is no value of --dropout"),
-        ("--pretrain=synthetic", None),
-    ],
-)
-def test_mistakes_in_candidates_are_told_before_anything_is_trained(arrays, tmp_path, line, says):
-    candidates = tmp_path / "candidates.txt"
-    candidates.write_text(line + "\n")
-    arguments = [
-        "experiments.loso",
-        f"--arrays={arrays}",
-        "--model=small",
-        "--select=inner",
-        f"--candidates={candidates}",
-        f"--workdir={tmp_path / 'run'}",
-    ]
-    if says is None:
-        # The layout quad has no such start.
-        quad = tmp_path / "quad.npz"
-        arrays_file.save_arrays(dataclasses.replace(clips_of(), layout="quad"), quad)
-        arguments[1] = f"--arrays={quad}"
-        arguments.append("--layout=quad")
-        says = "--pretrain=synthetic makes maps of the layout whole"
-    assert_mistake(run_command(*arguments), says)
-    assert not (tmp_path / "run").exists()
+def test_the_time_told_is_that_of_all_trainings(whole):
+    workdir, run, finished = whole
+    spent = 0.0
+    for number in range(len(LINES)):
+        for part, folds in ((f"inner/{number}", inner_of(run)), (f"outer/{number}", run.folds)):
+            results = {id(one): one for one, *_ in stored(workdir, part, folds).values()}
+            assert all(one.seconds > 0 for one in results.values())
+            spent += sum(one.seconds for one in results.values())
+    assert sum(result.seconds for _, result in finished) == pytest.approx(spent)
 
 
 def test_damaged_counts_of_candidates_are_named(whole, tmp_path):
@@ -313,14 +187,3 @@ def test_damaged_counts_of_candidates_are_named(whole, tmp_path):
     (tmp_path / candidate_files.FILE).write_text(text.replace("negative", "neutral"))
     with pytest.raises(ConfigError, match="is damaged"):
         candidate_files.read([tmp_path], run.clips.class_names)
-
-
-def test_a_report_says_what_our_recipe_was_developed_on():
-    run = run_of(clips_of())
-    ours = dataclasses.replace(run, recipe="ours")
-    composite = dataclasses.replace(ours, spec=dataclasses.replace(run.spec, dataset="megc2019"))
-    told = [
-        any("developed on the 442 clips" in note for note in one.notes())
-        for one in (run, ours, composite)
-    ]
-    assert told == [False, False, True]
