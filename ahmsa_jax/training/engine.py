@@ -285,10 +285,11 @@ class Engine:
             return state, loss_E.at[place].set(loss), probability_ExTxK
 
         # The count is not static, so that dispatches of every length share one program.
-        logged = MAX_DISPATCH_EPOCHS if self.eval_every else 0
-        probability_ExTxK = jnp.zeros((logged, *one_epoch))
-        start = (state, jnp.zeros(MAX_DISPATCH_EPOCHS), probability_ExTxK)
-        return jax.lax.fori_loop(0, count, body, start)
+        probability_ExTxK = jnp.zeros((MAX_DISPATCH_EPOCHS if self.eval_every else 0, *one_epoch))
+        copied = fused_update.with_copies(self._learner, state)
+        start = (copied, jnp.zeros(MAX_DISPATCH_EPOCHS), probability_ExTxK)
+        state, *found = jax.lax.fori_loop(0, count, body, start)
+        return fused_update.without_copies(state), *found
 
     def _step(
         self,

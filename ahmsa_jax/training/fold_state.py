@@ -33,6 +33,8 @@ class FoldState(NamedTuple):
     moments: optax.OptState  # the optimizer's
     statistics: Params  # running ones of batch normalisation; empty without
     average: Average | None = None  # what predicts, where that is not `live`
+    # Weights in the compute type, where training keeps them between its steps; see fused_update.py.
+    copies: Params | None = None
 
 
 class FoldInput(NamedTuple):

@@ -2,6 +2,8 @@
 
 The gradient of such a layer's weights is x^T dy. Here the backward pass is asked for dy instead:
 the layers give x away and add zeros to what they return, whose gradient is dy.
+
+In bfloat16 the same kernel writes the weights' copies that the next step computes with.
 """
 
 from typing import Any
@@ -11,8 +13,9 @@ import jax.numpy as jnp
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from ahmsa_jax.networks.initial import blank_inputs
 from ahmsa_jax.networks.network import Path
-from ahmsa_jax.networks.parts.layers import LAYER_INPUT, LAYER_OUTPUT
+from ahmsa_jax.networks.parts.layers import LAYER_INPUT, LAYER_OUTPUT, aligned
 from ahmsa_jax.training import product_adam
 from ahmsa_jax.training.optimizers import B1, B2
 from ahmsa_jax.training.step import (
@@ -30,6 +33,34 @@ from ahmsa_jax.training.step import (
 LEAST_WIDTH = 256
 
 
+def with_copies(learner: Learner, state: FoldState) -> FoldState:
+    """The state with weights in the compute type, where the kernels are on and it is another."""
+    training = learner.training
+    if not (training.fused_update and training.precision == "bfloat16"):
+        return state
+    live = state.live
+    # The kernel writes rows of whole 16 bytes alone; other copies are made where they are read.
+    paths = [
+        path
+        for path in _layers(learner, live)
+        if aligned(live[path].shape[-1], jnp.bfloat16) == live[path].shape[-1]
+    ]
+    return state._replace(copies={path: live[path].astype(jnp.bfloat16) for path in paths})
+
+
+def without_copies(state: FoldState) -> FoldState:
+    """The state as it is kept."""
+    return state._replace(copies=None)
+
+
+def _layers(learner: Learner, live: Params) -> list[Path]:
+    """Paths of the layers that the kernel updates; a network need not have any."""
+    made = jax.eval_shape(learner.model.init, jax.random.key(0), *blank_inputs(learner.config))
+    # It may have frozen ones.
+    paths = [path for path in flatten_dict(made.get(LAYER_OUTPUT, {})) if path in live]
+    return [path for path in paths if min(live[path].shape) >= LEAST_WIDTH]
+
+
 def train_step(
     learner: Learner,
     state: FoldState,
@@ -43,18 +74,17 @@ def train_step(
     loss_of = loss_of_batch(learner, state, fold, data, index_B, real_B, key)
     seen = ("batch_stats", LAYER_OUTPUT)
     outputs = jax.eval_shape(lambda: loss_of(state.live, mutable=seen))[1]
-    # A network need not have any such layer, and may have frozen ones.
     zeros = jax.tree.map(
         lambda like: jnp.zeros(like.shape, like.dtype),
         flatten_dict(outputs.get(LAYER_OUTPUT, {})),
     )
-    fused = [
-        path for path in zeros if path in state.live and min(state.live[path].shape) >= LEAST_WIDTH
-    ]
+    fused = _layers(learner, state.live)
+    copies = dict(state.copies or {})
+    shown = state.live | copies
 
     def loss(others: Params, zeros: Params) -> tuple[jax.Array, Any]:
         added = {LAYER_OUTPUT: unflatten_dict(zeros)}
-        return loss_of(state.live | others, mutable=("batch_stats", LAYER_INPUT), **added)
+        return loss_of(shown | others, mutable=("batch_stats", LAYER_INPUT), **added)
 
     others = _without(state.live, fused)
     (mean_loss, changed), (gradient, dy) = jax.value_and_grad(loss, (0, 1), has_aux=True)(
@@ -75,13 +105,22 @@ def train_step(
         vectors = [leaf for leaf in gradient.values() if leaf.ndim == 1]
         scales, _ = jax.lax.optimization_barrier((scales, vectors))
         for path in fused:
-            live[path], small.mu[path], small.nu[path] = product_adam.update(
+            updated, copy = product_adam.update(
                 _rows(x[path][0]).astype(dy[path].dtype),
                 _rows(dy[path]),
                 (state.live[path], adam.mu[path], adam.nu[path]),
                 scales,
+                copied=path in copies,
             )
-    moved = state._replace(live=live, moments=(small, *rest), statistics=statistics_of(changed))
+            live[path], small.mu[path], small.nu[path] = updated
+            if copy is not None:
+                copies[path] = copy
+    moved = state._replace(
+        live=live,
+        moments=(small, *rest),
+        statistics=statistics_of(changed),
+        copies=None if state.copies is None else copies,
+    )
     return moved, mean_loss
 
 

@@ -5,6 +5,7 @@ a step. Here a tile of the gradient never leaves the chip. Letters in array name
 layer saw, D width of its input, F features of its output.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -34,19 +35,30 @@ class Scales(NamedTuple):
 Updated = tuple[jax.Array, jax.Array, jax.Array]
 
 
-def update(x_NxD: jax.Array, dy_NxF: jax.Array, weights: Updated, scales: Scales) -> Updated:
+def update(
+    x_NxD: jax.Array, dy_NxF: jax.Array, weights: Updated, scales: Scales, *, copied: bool = False
+) -> tuple[Updated, jax.Array | None]:
     """Weights and moments after Adam's step with the gradient x^T dy (Kingma and Ba, 1412.6980).
 
-    One kernel on a GPU, the same by JAX's own operations elsewhere.
+    One kernel on a GPU, the same by JAX's own operations elsewhere. With `copied` it gives the
+    weights in bfloat16 too.
     """
     return jax.lax.platform_dependent(
-        x_NxD, dy_NxF, weights, scales, cuda=by_kernel, default=by_operations
+        x_NxD,
+        dy_NxF,
+        weights,
+        scales,
+        cuda=functools.partial(by_kernel, copied=copied),
+        default=functools.partial(by_operations, copied=copied),
     )
 
 
-def by_operations(x_NxD: jax.Array, dy_NxF: jax.Array, weights: Updated, scales: Scales) -> Updated:
+def by_operations(
+    x_NxD: jax.Array, dy_NxF: jax.Array, weights: Updated, scales: Scales, *, copied: bool = False
+) -> tuple[Updated, jax.Array | None]:
     """The update as a product and element-wise operations."""
-    return _adam(jnp.dot(x_NxD.T, dy_NxF).astype(jnp.float32), weights, scales)
+    updated = _adam(jnp.dot(x_NxD.T, dy_NxF).astype(jnp.float32), weights, scales)
+    return updated, updated[0].astype(jnp.bfloat16) if copied else None
 
 
 def by_kernel(
@@ -55,8 +67,9 @@ def by_kernel(
     weights: Updated,
     scales: Scales,
     *,
+    copied: bool = False,
     interpret: bool = False,
-) -> Updated:
+) -> tuple[Updated, jax.Array | None]:
     """The update as one Pallas kernel; `interpret` runs it without a GPU, for tests."""
     depth, features = weights[0].shape
     # Rows of whole 16 bytes, as the layer's own product has them.
@@ -65,10 +78,11 @@ def by_kernel(
         for array in (x_NxD, dy_NxF)
     )
     like = jax.ShapeDtypeStruct(weights[0].shape, jnp.float32)
+    copy = [jax.ShapeDtypeStruct(like.shape, jnp.bfloat16)] if copied else []
     # Four scales make 16 bytes too.
-    updated: Updated = pl.pallas_call(
+    weight, first, second, *copies = pl.pallas_call(
         _kernel,
-        out_shape=(like, like, like),
+        out_shape=(like, like, like, *copy),
         grid=(pl.cdiv(depth, TILE_D), pl.cdiv(features, TILE_F)),
         # In place: the operands are x, dy, the scales, the weights and both moments.
         input_output_aliases={3: 0, 4: 1, 5: 2},
@@ -76,7 +90,7 @@ def by_kernel(
         interpret=interpret,
         name=NAME,
     )(x_NxD, dy_NxF, jnp.stack([*scales, jnp.float32(0)]), *weights)
-    return updated
+    return (weight, first, second), copies[0] if copied else None
 
 
 def flop(operands: Sequence[tuple[int, ...]]) -> int:
@@ -115,10 +129,10 @@ def _kernel(x_NxD, dy_NxF, scales_ref, *weights_and_results):
     inside = inside_D[:, None] & inside_F
     weights = [_loaded(ref.at[tile_D, tile_F], inside) for ref in weights_and_results[:3]]
     scales = Scales(scales_ref[0], scales_ref[1], scales_ref[2])
-    for ref, value in zip(
-        weights_and_results[3:], _adam(gradient, tuple(weights), scales), strict=True
-    ):
-        triton.store(ref.at[tile_D, tile_F], value, mask=inside)
+    updated = _adam(gradient, tuple(weights), scales)
+    # A copy of the weights may follow, in a type of its own.
+    for ref, value in zip(weights_and_results[3:], (*updated, updated[0]), strict=False):
+        triton.store(ref.at[tile_D, tile_F], value.astype(ref.dtype), mask=inside)
 
 
 def _loaded(ref, inside):

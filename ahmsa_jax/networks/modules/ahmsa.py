@@ -14,6 +14,7 @@ from ahmsa_jax.networks.initial import Normal
 from ahmsa_jax.networks.parts.attention import SpatialAttention
 from ahmsa_jax.networks.parts.downsampling import Downsampling
 from ahmsa_jax.networks.parts.layers import (
+    Added,
     ChannelAttention,
     FeedForward,
     LayerNorm,
@@ -21,6 +22,7 @@ from ahmsa_jax.networks.parts.layers import (
     patches_from_maps,
 )
 from ahmsa_jax.networks.parts.pooling import adaptive_bins
+from ahmsa_jax.networks.parts.residual import Patches
 
 Intermediates = dict[str, jax.Array]
 
@@ -38,26 +40,27 @@ class MultiScaleAttention(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, Intermediates]:
-        """Return patches (B, T, D); `channel_weights` (B, D) and `attention` (B, H, T, T)."""
+    def __call__(self, patches: Patches) -> tuple[Patches, Intermediates]:
+        """Return patches (B, T, D) again; `channel_weights` (B, D) and `attention` (B, H, T, T)."""
         config = self.config
         seen: Intermediates = {}
         if config.channel_attention:
             channel = ChannelAttention(config.reduction, self.dtype, name="channel_attention")
-            normal_BxTxD = LayerNorm(name="norm_channel")(x_BxTxD)
+            normal_BxTxD = LayerNorm(name="norm_channel")(patches.read())
             weighted_BxTxD, seen["channel_weights"] = channel(normal_BxTxD)
-            x_BxTxD = x_BxTxD + weighted_BxTxD
+            patches = patches.plus(weighted_BxTxD)
         if config.spatial_attention:
             spatial = SpatialAttention(self.heads, self.dtype, name="spatial_attention")
-            normal_BxTxD = LayerNorm(name="norm_spatial")(x_BxTxD)
-            attended_BxTxD, seen["attention"] = spatial(normal_BxTxD)
-            x_BxTxD = x_BxTxD + attended_BxTxD
+            normal_BxTxD = LayerNorm(name="norm_spatial")(patches.read())
+            change, seen["attention"] = spatial(normal_BxTxD)
+            patches = patches.changed(change)
         if config.feed_forward:
             feed_forward = FeedForward(
                 config.mlp_ratio, config.activation, self.dtype, name="feed_forward"
             )
-            x_BxTxD = x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
-        return x_BxTxD, seen
+            normal_BxTxD = LayerNorm(name="norm_feed_forward")(patches.read())
+            patches = patches.changed(feed_forward(normal_BxTxD))
+        return patches, seen
 
 
 class AHMSANet(nn.Module):
@@ -81,28 +84,30 @@ class AHMSANet(nn.Module):
         """
         config = self.config
         flow_BxHxWxC = flow_BxHxWxC.astype(jnp.float32) / config.input_scale
-        patches = patches_from_maps(flow_BxHxWxC, config.patch_size)
-        x_BxTxD = Linear(config.base_dim, dtype=self.dtype, name="patch_embedding")(patches)
+        cut = patches_from_maps(flow_BxHxWxC, config.patch_size)
+        embedding = Added(config.base_dim, dtype=self.dtype, name="patch_embedding")
+        patches = Patches.made(embedding(cut))
         if config.positional_embedding:
-            place = self.param("positional_embedding", Normal(0.02), x_BxTxD.shape[-2:])
-            x_BxTxD = x_BxTxD + place.astype(self.dtype)
+            place = self.param("positional_embedding", Normal(0.02), patches.shape[-2:])
+            patches = patches.plus(place.astype(self.dtype))
         seen: Intermediates = {}
         for level, blocks in enumerate(config.blocks):
             if level:
                 bins = adaptive_bins(config.grids[level - 1], config.grids[level])
-                x_BxTxD = Downsampling(
+                down = Downsampling(
                     config.widths[level],
                     bins,
                     self.dtype,
                     average=config.pooling == "average",
                     name=f"down_{level}",
-                )(x_BxTxD)
+                )
+                patches = Patches.of(down(patches.read()))
             for block in range(blocks):
                 name = f"level_{level}_block_{block}"
-                x_BxTxD, own = MultiScaleAttention(
+                patches, own = MultiScaleAttention(
                     config, config.level_heads[level], self.dtype, name=name
-                )(x_BxTxD)
+                )(patches)
                 seen |= {f"level_{level}/block_{block}/{what}": own[what] for what in own}
-        features_BxD = jnp.mean(LayerNorm(name="head_norm")(x_BxTxD), axis=-2)
+        features_BxD = jnp.mean(LayerNorm(name="head_norm")(patches.read()), axis=-2)
         logits_BxK = Linear(config.num_classes, name="head")(features_BxD.astype(jnp.float32))
         return logits_BxK, seen

@@ -16,8 +16,15 @@ from ahmsa_jax.networks.htnet import HTNetConfig
 from ahmsa_jax.networks.initial import Normal
 from ahmsa_jax.networks.parts.attention import SpatialAttention
 from ahmsa_jax.networks.parts.downsampling import Downsampling
-from ahmsa_jax.networks.parts.layers import FeedForward, LayerNorm, Linear, patches_from_maps
+from ahmsa_jax.networks.parts.layers import (
+    Added,
+    FeedForward,
+    LayerNorm,
+    Linear,
+    patches_from_maps,
+)
 from ahmsa_jax.networks.parts.pooling import strided_bins
+from ahmsa_jax.networks.parts.residual import Patches
 
 
 class TransformerBlock(nn.Module):
@@ -28,13 +35,15 @@ class TransformerBlock(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
-        """Map (B, T, D) to the same shape; no patch sees another."""
+    def __call__(self, patches: Patches) -> Patches:
+        """Map patches (B, T, D) to the same shape; no patch sees another."""
         attention = SpatialAttention(self.heads, self.dtype, name="attention")
         feed_forward = FeedForward(self.config.mlp_ratio, "gelu", self.dtype, name="feed_forward")
-        alone_BxTx1xD = LayerNorm(name="norm_attention")(x_BxTxD)[..., None, :]
-        x_BxTxD = x_BxTxD + attention(alone_BxTx1xD)[0][..., 0, :]
-        return x_BxTxD + feed_forward(LayerNorm(name="norm_feed_forward")(x_BxTxD))
+        alone_BxTx1xD = LayerNorm(name="norm_attention")(patches.read())[..., None, :]
+        change, _ = attention(alone_BxTx1xD)
+        patches = patches.changed(change._replace(product=change.product[..., 0, :]))
+        normal_BxTxD = LayerNorm(name="norm_feed_forward")(patches.read())
+        return patches.changed(feed_forward(normal_BxTxD))
 
 
 class HTNet(nn.Module):
@@ -55,22 +64,23 @@ class HTNet(nn.Module):
         flow_BxHxWxC = flow_BxHxWxC.astype(jnp.float32) / config.input_scale
         if config.channel_order == "svu":
             flow_BxHxWxC = flow_BxHxWxC[..., ::-1]
-        patches = patches_from_maps(flow_BxHxWxC, config.patch_size)
-        x_BxTxD = Linear(config.base_dim, dtype=self.dtype, name="patch_embedding")(patches)
+        cut = patches_from_maps(flow_BxHxWxC, config.patch_size)
+        embedding = Added(config.base_dim, dtype=self.dtype, name="patch_embedding")
+        patches = Patches.made(embedding(cut))
         for level, blocks in enumerate(config.blocks):
             if level:
                 bins = strided_bins(config.grids[level - 1])
                 down = Downsampling(config.widths[level], bins, self.dtype, name=f"down_{level}")
-                x_BxTxD = down(x_BxTxD)
+                patches = Patches.of(down(patches.read()))
             # One scalar for all channels and patches: each block has one place.
             place = self.param(f"level_{level}_pos_emb", Normal(1.0), (1,))
-            x_BxTxD = x_BxTxD + place.astype(self.dtype)
+            patches = patches.plus(place.astype(self.dtype))
             for block in range(blocks):
-                x_BxTxD = TransformerBlock(
+                patches = TransformerBlock(
                     config,
                     config.level_heads[level],
                     self.dtype,
                     name=f"level_{level}_block_{block}",
-                )(x_BxTxD)
-        features_BxD = jnp.mean(LayerNorm(name="head_norm")(x_BxTxD), axis=-2)
+                )(patches)
+        features_BxD = jnp.mean(LayerNorm(name="head_norm")(patches.read()), axis=-2)
         return Linear(config.num_classes, name="head")(features_BxD.astype(jnp.float32)), {}

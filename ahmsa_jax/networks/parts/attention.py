@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ahmsa_jax.networks.parts.layers import Linear, Weights, aligned
+from ahmsa_jax.networks.parts.layers import Added, Linear, Weights, aligned
+from ahmsa_jax.networks.parts.residual import Change
 
 # Patches that one product of attention serves at least, where a batch's clips allow it.
 GROUP_PATCHES = 16
@@ -37,25 +38,27 @@ class SpatialAttention(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the attended patches (B, T, D) and the attention maps (B, H, T, T)."""
+    def __call__(self, x_BxTxD: jax.Array) -> tuple[Change, jax.Array]:
+        """Return what is to be added to the patches (B, T, D), and the maps (B, H, T, T)."""
         *batch, tokens, width = x_BxTxD.shape
         inner = self.heads * (width // self.heads)
         if tokens == 1:
             for unused in ("query", "key"):
                 Weights(inner, use_bias=False, name=unused)(width)
             value_BxTxE = Linear(inner, use_bias=False, dtype=self.dtype, name="value")(x_BxTxD)
-            attended_BxTxD = Linear(width, dtype=self.dtype, name="output")(value_BxTxE)
-            return attended_BxTxD, jnp.ones((*batch, self.heads, 1, 1), jnp.float32)
+            change = Added(width, dtype=self.dtype, name="output")(value_BxTxE)
+            return change, jnp.ones((*batch, self.heads, 1, 1), jnp.float32)
         kernels = [
             Weights(inner, use_bias=False, name=name)(width)[0]
             for name in ("query", "key", "value")
         ]
         kernel_ExD, bias_D = Weights(width, name="output")(inner)
         attended_BxTxD, attention_BxHxTxT = _attended(
-            x_BxTxD, kernels, kernel_ExD, bias_D, heads=self.heads, dtype=self.dtype
+            x_BxTxD, kernels, kernel_ExD, heads=self.heads, dtype=self.dtype
         )
-        return attended_BxTxD, attention_BxHxTxT.reshape(*batch, self.heads, tokens, tokens)
+        return Change(attended_BxTxD, bias_D), attention_BxHxTxT.reshape(
+            *batch, self.heads, tokens, tokens
+        )
 
 
 @functools.partial(jax.jit, static_argnames=("heads", "dtype"))
@@ -63,12 +66,11 @@ def _attended(
     x_BxTxD: jax.Array,
     kernels: Sequence[jax.Array],
     kernel_ExD: jax.Array,
-    bias_D: jax.Array,
     *,
     heads: int,
     dtype: DTypeLike,
 ) -> tuple[jax.Array, jax.Array]:
-    """Attended patches (B, T, D), maps (B, H, T, T) from the kernels of Q, K, V and the output."""
+    """Attended patches (B, T, D) without the bias, maps (B, H, T, T), from the layers' kernels."""
     *_, tokens, width = x_BxTxD.shape
     inner = len(kernel_ExD)
     filled = aligned(inner // heads, dtype)
@@ -84,7 +86,7 @@ def _attended(
     z_BxTxHxK, attention_BxHxTxT = attend(query, key, value, inner // heads)
     split_HxKxD = kernel_ExD.astype(dtype).reshape(heads, -1, width)
     output = _filled(split_HxKxD, 1, filled).reshape(-1, width)
-    y = z_BxTxHxK.reshape(-1, heads * filled) @ output + bias_D.astype(dtype)
+    y = z_BxTxHxK.reshape(-1, heads * filled) @ output
     return y.reshape(x_BxTxD.shape), attention_BxHxTxT
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.parts.layers import LayerNorm, UniformByFanIn
+from ahmsa_jax.networks.parts.normal_pooling import LargestNormal, is_partition
 from ahmsa_jax.networks.parts.pooling import Bins, largest_of_bins, mean_of_bins
 
 # Lines of a grid that see the same taps of a kernel: the lines, and the taps (of 0..2) inside.
@@ -38,8 +39,12 @@ class Downsampling(nn.Module):
         *batch, tokens, width = x_BxTxD.shape
         grid = round(tokens**0.5)
         x_BxGxGxD = x_BxTxD.reshape(*batch, grid, grid, width)
-        y = LayerNorm(name="norm")(Conv3x3(self.features, self.dtype, name="conv")(x_BxGxGxD))
-        pooled = (mean_of_bins if self.average else largest_of_bins)(y, self.bins)
+        y = Conv3x3(self.features, self.dtype, name="conv")(x_BxGxGxD)
+        if not self.average and is_partition(self.bins, grid):
+            pooled = LargestNormal(pooled=len(self.bins), name="norm")(y)
+        else:
+            pool = mean_of_bins if self.average else largest_of_bins
+            pooled = pool(LayerNorm(name="norm")(y), self.bins)
         return pooled.reshape(*batch, len(self.bins) ** 2, self.features)
 
 

@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 from ahmsa_jax.networks.initial import Constant, Rule, UniformByFanIn
 from ahmsa_jax.networks.parts.activations import gelu
 from ahmsa_jax.networks.parts.pooling import largest
+from ahmsa_jax.networks.parts.residual import Change
 
 LAYER_NORM_EPS = 1e-5
 # Collections for those who ask for them, by the path of a layer's kernel: what the layer is given,
@@ -45,8 +46,8 @@ class Weights(nn.Module):
         return (kernel, self.param("bias", init, (self.features,))) if self.use_bias else (kernel,)
 
 
-class Linear(nn.Module):
-    """Linear layer over the last axis: a 1x1 convolution of the paper. (..., D) -> (..., features).
+class _Product(nn.Module):
+    """What a linear layer's parameters make, over the last axis: (..., D) -> (..., features).
 
     Parameters as those of Weights, or the kernel as `kernel_rule` says and a bias of 0. Inside the
     product zeros fill both widths up to aligned ones.
@@ -57,9 +58,8 @@ class Linear(nn.Module):
     dtype: DTypeLike = jnp.float32
     kernel_rule: Rule | None = None
 
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Return x @ kernel + bias in the compute dtype."""
+    def product(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """Return x @ kernel in the compute dtype, and the bias, float32, unless off."""
         fan_in = x.shape[-1]
         uniform = UniformByFanIn(fan_in)
         kernel_rule = self.kernel_rule or uniform
@@ -67,8 +67,32 @@ class Linear(nn.Module):
         kernel = self.param("kernel", kernel_rule, (fan_in, self.features))
         bias = self.param("bias", bias_rule, (self.features,)) if self.use_bias else None
         self.sow(LAYER_INPUT, "kernel", x)
-        y = linear(x, kernel, bias, dtype=self.dtype)
-        return self.perturb("kernel", y, collection=LAYER_OUTPUT)
+        y = linear(x, kernel, None, dtype=self.dtype)
+        return self.perturb("kernel", y, collection=LAYER_OUTPUT), bias
+
+
+class Linear(_Product):
+    """Linear layer over the last axis: a 1x1 convolution of the paper. (..., D) -> (..., features).
+
+    Parameters as those of Weights, or the kernel as `kernel_rule` says and a bias of 0.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Return x @ kernel + bias in the compute dtype."""
+        y, bias = self.product(x)
+        return y if bias is None else y + bias.astype(self.dtype)
+
+
+class Added(_Product):
+    """A linear layer whose result is added to patches: (..., D) -> Change (..., features)."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> Change:
+        """Return x @ kernel in the compute dtype, and the bias."""
+        y, bias = self.product(x)
+        assert bias is not None, "what is added has a bias"
+        return Change(y, bias)
 
 
 # Functions of modules that a network has many of are jitted one by one: JAX traces each once for
@@ -113,6 +137,13 @@ Saved = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 def _layer_norm_forward(
     x: jax.Array, scale_D: jax.Array, bias_D: jax.Array, eps: float
 ) -> tuple[jax.Array, Saved]:
+    x32, mean, inverse_std = layer_statistics(x, eps)
+    y = (x32 - mean) * inverse_std * scale_D + bias_D
+    return y.astype(x.dtype), (x, mean, inverse_std, scale_D)
+
+
+def layer_statistics(x: jax.Array, eps: float) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return x in float32, its mean and its inverse deviation over the last axis, (..., 1)."""
     x32 = x.astype(jnp.float32)
     # One pass over x, which the compiler joins to the kernel that writes x.
     mean = jnp.mean(x32, axis=-1, keepdims=True)
@@ -120,8 +151,7 @@ def _layer_norm_forward(
     inverse_std = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0) + eps)
     # The compiler would compute them again wherever they are used, reading x each time.
     mean, inverse_std = jax.lax.optimization_barrier((mean, inverse_std))
-    y = (x32 - mean) * inverse_std * scale_D + bias_D
-    return y.astype(x.dtype), (x, mean, inverse_std, scale_D)
+    return x32, mean, inverse_std
 
 
 def _layer_norm_backward(
@@ -152,10 +182,12 @@ class LayerNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return the normalised array, shape and dtype as given."""
-        width = x.shape[-1]
+        return layer_norm(x, *self.affine(x.shape[-1]), self.eps)
+
+    def affine(self, width: int) -> tuple[jax.Array, jax.Array]:
+        """Return scale and bias, (D,) float32."""
         scale_D = self.param("scale", Constant(1.0), (width,))
-        bias_D = self.param("bias", Constant(0.0), (width,))
-        return layer_norm(x, scale_D, bias_D, self.eps)
+        return scale_D, self.param("bias", Constant(0.0), (width,))
 
 
 class ChannelAttention(nn.Module):
@@ -205,12 +237,12 @@ class FeedForward(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x_BxTxD: jax.Array) -> jax.Array:
-        """Return the transformed patches (B, T, D)."""
+    def __call__(self, x_BxTxD: jax.Array) -> Change:
+        """Return what is to be added to the patches (B, T, D)."""
         width = x_BxTxD.shape[-1]
         hidden = Linear(self.ratio * width, dtype=self.dtype, name="expand")(x_BxTxD)
         hidden = gelu(hidden) if self.activation == "gelu" else nn.relu(hidden)
-        return Linear(width, dtype=self.dtype, name="project")(hidden)
+        return Added(width, dtype=self.dtype, name="project")(hidden)
 
 
 def patches_from_maps(flow_BxHxWxC: jax.Array, patch: int) -> jax.Array:

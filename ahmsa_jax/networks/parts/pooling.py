@@ -4,10 +4,12 @@ Letters in array names: B clips of a batch, G side of a level's square grid, R r
 """
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 @jax.custom_vjp
@@ -22,26 +24,8 @@ def _largest(x_RxD: jax.Array) -> jax.Array:
 
 
 def _largest_forward(x_RxD: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    # A GPU's compiler takes minutes over a chain of 15 choices, each reading the one before twice;
-    # on a CPU the chain is the faster one by some per cent of a training step.
-    best_D, row_D = jax.lax.platform_dependent(
-        x_RxD, cpu=_best_by_chain, default=_best_by_reduction
-    )
+    best_D, row_D = first_largest(x_RxD, axes=(x_RxD.ndim - 2,))
     return best_D, (row_D, jnp.arange(x_RxD.shape[-2], dtype=jnp.int32)[:, None])
-
-
-def _best_by_chain(x_RxD: jax.Array) -> tuple[jax.Array, jax.Array]:
-    best_D = x_RxD[..., 0, :]
-    row_D = jnp.zeros(best_D.shape, jnp.int32)
-    for row in range(1, x_RxD.shape[-2]):
-        is_better = x_RxD[..., row, :] > best_D
-        best_D = jnp.where(is_better, x_RxD[..., row, :], best_D)
-        row_D = jnp.where(is_better, row, row_D)
-    return best_D, row_D
-
-
-def _best_by_reduction(x_RxD: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return jnp.max(x_RxD, axis=-2), jnp.argmax(x_RxD, axis=-2).astype(jnp.int32)
 
 
 def _largest_backward(saved: tuple[jax.Array, jax.Array], dy_D: jax.Array) -> tuple[jax.Array]:
@@ -51,6 +35,56 @@ def _largest_backward(saved: tuple[jax.Array, jax.Array], dy_D: jax.Array) -> tu
 
 _largest.defvjp(_largest_forward, _largest_backward)
 largest = jax.jit(_largest)
+
+
+# Values, the numbers of their rows, and what other arrays hold there.
+Best = tuple[jax.Array, ...]
+
+
+def first_largest(x: jax.Array, *others: jax.Array, axes: tuple[int, ...]) -> Best:
+    """Largest value over the axes, its row's number, and what `others` hold there.
+
+    They have the shape and type of x: XLA's reductions on a GPU know one type of numbers at a time.
+    Rows are numbered along the axes, the last one fastest; of equal values the first counts. No
+    gradient is defined.
+    """
+    # A GPU's compiler takes minutes over a chain of 15 choices, each reading the one before twice;
+    # on a CPU the chain is the faster one by some per cent of a training step.
+    best: Best = jax.lax.platform_dependent(
+        x,
+        *others,
+        cpu=functools.partial(_by_chain, axes),
+        default=functools.partial(_by_reduction, axes),
+    )
+    return best
+
+
+def _by_chain(axes: tuple[int, ...], *arrays: jax.Array) -> Best:
+    best: Best = ()
+    for number, places in enumerate(np.ndindex(*(arrays[0].shape[axis] for axis in axes))):
+        at = dict(zip(axes, places, strict=True))
+        index = tuple(at.get(axis, slice(None)) for axis in range(arrays[0].ndim))
+        value, *others = (array[index] for array in arrays)
+        row = (value, jnp.full(value.shape, number, jnp.int32), *others)
+        is_better = value > best[0] if best else True
+        best = tuple(jnp.where(is_better, *both) for both in zip(row, best or row, strict=True))
+    return best
+
+
+def _by_reduction(axes: tuple[int, ...], x: jax.Array, *others: jax.Array) -> Best:
+    """All in one reduction, which reads each array once."""
+    rows = [x.shape[axis] if axis in axes else 1 for axis in range(x.ndim)]
+    number = jnp.arange(math.prod(rows), dtype=jnp.int32).reshape(rows)
+
+    def better(one: Best, other: Best) -> Best:
+        is_first = (one[0] > other[0]) | ((one[0] == other[0]) & (one[1] < other[1]))
+        return tuple(jnp.where(is_first, *both) for both in zip(one, other, strict=True))
+
+    arrays = (x, jnp.broadcast_to(number, x.shape), *others)
+    least = (jnp.array(-jnp.inf, x.dtype), jnp.int32(math.prod(rows)))
+    start = (*least, *(jnp.zeros((), other.dtype) for other in others))
+    best: Best = jax.lax.reduce(arrays, start, better, axes)
+    return best
 
 
 # Lines of a square grid that each pooled line covers: from, up to and not including.

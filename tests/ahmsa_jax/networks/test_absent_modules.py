@@ -19,6 +19,7 @@ from ahmsa_jax.networks.initial import initial_variables, parameter_shapes
 from ahmsa_jax.networks.modules.ahmsa import MultiScaleAttention
 from ahmsa_jax.networks.parts import pooling
 from ahmsa_jax.networks.parts.downsampling import Conv3x3, Downsampling
+from ahmsa_jax.networks.parts.residual import Patches
 from ahmsa_jax.training.step import variables_of
 
 SWITCHES = ("channel_attention", "spatial_attention", "feed_forward")
@@ -70,7 +71,7 @@ def test_a_block_is_the_modules_that_are_left_one_after_another(absent):
     config = without(*absent)
     block = MultiScaleAttention(config, HEADS)
     x = random(2, 4, config.base_dim)
-    variables = jax.jit(block.init)(jax.random.key(0), x)
+    variables = jax.jit(lambda key, x: block.init(key, Patches.of(x)))(jax.random.key(0), x)
     params = jax.tree.map(np.asarray, variables["params"])
     left = [name for name in SWITCHES if name not in absent]
     assert set(params) == {part for name in left for part in (name, NORM_OF[name])}
@@ -79,7 +80,12 @@ def test_a_block_is_the_modules_that_are_left_one_after_another(absent):
         name = step.__name__
         if name in left:
             expected = expected + step(normalised(expected, params[NORM_OF[name]]), params[name])
-    found, seen = jax.jit(block.apply)(variables, x)
+
+    def applied(variables, x):
+        patches, seen = block.apply(variables, Patches.of(x))
+        return patches.read(), seen
+
+    found, seen = jax.jit(applied)(variables, x)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     named = {"channel_attention": "channel_weights", "spatial_attention": "attention"}
     assert set(seen) == {named[name] for name in left if name in named}

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-from small_problem import TRAINING, engine, folds, inputs
+from small_problem import MODEL, TRAINING, engine, folds, inputs
 
 from ahmsa_jax.networks.ststnet import STSTNetConfig
 from ahmsa_jax.training import fused_update, product_adam, step
@@ -16,8 +16,11 @@ JOBS = [Job(0, fold) for fold in folds()[:2]]
 FAST = dataclasses.replace(TRAINING, learning_rate=1e-3)
 
 
-def trained(training):
-    with_folds = engine(len(JOBS), training=training)
+ONE_LEVEL = dataclasses.replace(MODEL, blocks=(1,), patch_size=28)
+
+
+def trained(training, model=MODEL):
+    with_folds = engine(len(JOBS), training=training, model=model)
     chunk, data = with_folds.start(JOBS), with_folds.place_data(*inputs())
     losses = with_folds.run_epochs(chunk, data, 0, 2)
     return losses, with_folds.host_state(chunk)
@@ -26,9 +29,9 @@ def trained(training):
 def test_training_is_the_same_but_for_rounding(monkeypatch):
     widths = []
 
-    def by_kernel(x, *rest):
+    def by_kernel(x, *rest, **kind):
         widths.append(x.shape[-1])
-        return product_adam.by_kernel(x, *rest, interpret=True)
+        return product_adam.by_kernel(x, *rest, **kind, interpret=True)
 
     monkeypatch.setattr(product_adam, "update", by_kernel)
     # All layers but the narrowest: their rows, widths and features are no whole tiles.
@@ -42,6 +45,30 @@ def test_training_is_the_same_but_for_rounding(monkeypatch):
         # Rounding of small gradients, which Adam divides by their own size, in four steps of 1e-3.
         atol = 1e-5 * max(1e-3, float(np.abs(expected).max()))
         np.testing.assert_allclose(fused_state[name], expected, atol=atol, err_msg=name)
+
+
+def test_copies_in_bfloat16_change_nothing(monkeypatch):
+    """The next step would make them of the same weights; only the memory's traffic differs."""
+    monkeypatch.setattr(fused_update, "LEAST_WIDTH", 12)
+    training = dataclasses.replace(FAST, fused_update=True, precision="bfloat16")
+    used = []
+
+    def update(*arguments, copied):
+        used.append(copied)
+        return product_adam.by_operations(*arguments, copied=copied)
+
+    monkeypatch.setattr(product_adam, "update", update)
+    losses, state = trained(training, ONE_LEVEL)
+    assert True in used
+    used.clear()
+    engine.cache_clear()
+    monkeypatch.setattr(fused_update, "with_copies", lambda learner, state: state)
+    expected_losses, expected = trained(training, ONE_LEVEL)
+    assert set(used) == {False}
+    np.testing.assert_array_equal(losses, expected_losses)
+    assert state.keys() == expected.keys(), "they are not kept with a run"
+    for name, array in expected.items():
+        np.testing.assert_array_equal(state[name], array, err_msg=name)
 
 
 def test_a_network_without_such_layers_is_trained_as_ever():

@@ -39,9 +39,15 @@ def by_definition(x, dy, weights, scales):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_the_kernel_is_adams_step_with_the_layers_gradient(dtype):
     case = given(dtype)
-    kernel = jax.vmap(functools.partial(product_adam.by_kernel, interpret=True))
+    is_copied = dtype == jnp.bfloat16
+    kernel = functools.partial(product_adam.by_kernel, interpret=True, copied=is_copied)
     with jax.default_matmul_precision("highest"):
-        updated = jax.jit(kernel)(*case)
+        updated, copy = jax.jit(jax.vmap(kernel))(*case)
+    if is_copied:
+        np.testing.assert_array_equal(copy, updated[0].astype(jnp.bfloat16))
+        assert copy.dtype == jnp.bfloat16
+    else:
+        assert copy is None
     for found, expected, before in zip(updated, by_definition(*case), case[2], strict=True):
         assert found.dtype == jnp.float32
         # Sums of 40 products in float32.
@@ -52,7 +58,9 @@ def test_the_kernel_is_adams_step_with_the_layers_gradient(dtype):
 def test_a_cpu_computes_the_same_by_its_own_operations():
     case = given()
     with jax.default_matmul_precision("highest"):
-        updated = jax.jit(jax.vmap(product_adam.update))(*case)
+        update = functools.partial(product_adam.update, copied=True)
+        updated, copy = jax.jit(jax.vmap(update))(*case)
+    np.testing.assert_array_equal(copy, updated[0].astype(jnp.bfloat16))
     for found, expected in zip(updated, by_definition(*case), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 

@@ -1,0 +1,98 @@
+"""Residual connections whose biases are summed apart from the patches.
+
+A library's product adds an array of its result's shape on the way to memory, which costs no kernel
+of its own; a bias per fold it does not add. So the patches in memory are those without the biases
+that they met, whose sum is added wherever the patches are read. Letters in array names: B clips of
+a batch, T patches of a clip, N = B*T rows of a product, D width.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Change(NamedTuple):
+    """What a module adds to the patches: a product (..., D) and a bias (D,)."""
+
+    product: jax.Array
+    bias_D: jax.Array
+
+    def whole(self) -> jax.Array:
+        """Return both in one array (..., D)."""
+        return self.product + self.bias_D.astype(self.product.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Patches:
+    """Patches (B, T, D) between two modules, as rows, and the sum of biases that they still lack.
+
+    Rows, because the compiler gives a product an array to add to in its own shape alone; in any
+    other it makes a copy first.
+    """
+
+    shape: tuple[int, ...]
+    lacking_NxD: jax.Array
+    bias_D: jax.Array
+
+    @classmethod
+    def of(cls, x_BxTxD: jax.Array) -> "Patches":
+        """Patches that lack nothing."""
+        width = x_BxTxD.shape[-1]
+        return cls(x_BxTxD.shape, x_BxTxD.reshape(-1, width), jnp.zeros(width, jnp.float32))
+
+    @classmethod
+    def made(cls, change: Change) -> "Patches":
+        """Patches that a linear layer makes."""
+        shape = change.product.shape
+        lacking_NxD = _lacking(change.product.reshape(-1, shape[-1]), change.bias_D)
+        return cls(shape, lacking_NxD, jax.lax.stop_gradient(change.bias_D))
+
+    def read(self) -> jax.Array:
+        """Return the patches themselves, (B, T, D)."""
+        return Change(self.lacking_NxD, self.bias_D).whole().reshape(self.shape)
+
+    def plus(self, x_BxTxD: jax.Array) -> "Patches":
+        """Return the patches plus an array of their shape."""
+        whole = self.lacking_NxD.reshape(self.shape) + x_BxTxD
+        lacking_NxD = whole.reshape(self.lacking_NxD.shape)
+        if self.shape[-2] > 1:
+            lacking_NxD = _kept_as_rows(lacking_NxD)
+        return dataclasses.replace(self, lacking_NxD=lacking_NxD)
+
+    def changed(self, change: Change) -> "Patches":
+        """Return the patches plus what a module adds to them."""
+        product_NxD = change.product.reshape(self.lacking_NxD.shape)
+        lacking_NxD = self.lacking_NxD + _lacking(product_NxD, change.bias_D)
+        bias_D = jax.lax.stop_gradient(self.bias_D + change.bias_D)
+        return Patches(self.shape, lacking_NxD, bias_D)
+
+
+def _kept_as_rows(lacking_NxD: jax.Array) -> jax.Array:
+    """The same array; a GPU's compiler would read it in its other shape too, and add to a copy."""
+    kept_NxD: jax.Array = jax.lax.platform_dependent(
+        lacking_NxD, cpu=lambda array: array, default=jax.lax.optimization_barrier
+    )
+    return kept_NxD
+
+
+@jax.custom_vjp
+def _lacking(product_NxD: jax.Array, bias_D: jax.Array) -> jax.Array:
+    """The product alone, with the gradient of product + bias.
+
+    Where the bias is added no gradient leads to it: the patches' own, summed, is the same, and one
+    reduction for all places that read them.
+    """
+    return product_NxD
+
+
+def _lacking_forward(product_NxD: jax.Array, bias_D: jax.Array) -> tuple[jax.Array, None]:
+    return product_NxD, None
+
+
+def _lacking_backward(_: None, dy_NxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return dy_NxD, jnp.sum(dy_NxD, axis=0, dtype=jnp.float32)
+
+
+_lacking.defvjp(_lacking_forward, _lacking_backward)
