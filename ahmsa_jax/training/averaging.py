@@ -52,7 +52,7 @@ def after_epoch(state: FoldState, training: TrainConfig, epoch: jax.Array) -> Fo
 def predicting(state: FoldState) -> tuple[Params, Params]:
     """The weights and running statistics that predict."""
     if state.average is None:
-        return state.live | (state.copies or {}), state.statistics
+        return state.live, state.statistics
     return state.average.live, state.average.statistics
 
 

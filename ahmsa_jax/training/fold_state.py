@@ -13,6 +13,7 @@ import optax
 
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.network import Path
+from ahmsa_jax.networks.parts.layers import LAYER_COPY
 
 # Parameters flattened by path, so that live and dead ones part without touching the network.
 Params = dict[Path, jax.Array]
@@ -33,7 +34,7 @@ class FoldState(NamedTuple):
     moments: optax.OptState  # the optimizer's
     statistics: Params  # running ones of batch normalisation; empty without
     average: Average | None = None  # what predicts, where that is not `live`
-    # Weights in the compute type, where training keeps them between its steps; see fused_update.py.
+    # Kernels in the compute type, where training keeps them between its steps; see fused_update.py.
     copies: Params | None = None
 
 
@@ -82,6 +83,13 @@ def variables_of(live: Params, dead: Params, statistics: Params) -> dict[str, An
     if not statistics:
         return {"params": params}
     return {"params": params, "batch_stats": flax.traverse_util.unflatten_dict(statistics)}
+
+
+def copies_of(state: FoldState) -> dict[str, Any]:
+    """The kernels in the compute type as a collection for the network, where there are any."""
+    if state.copies is None:
+        return {}
+    return {LAYER_COPY: flax.traverse_util.unflatten_dict(state.copies)}
 
 
 def statistics_of(changed: Any) -> Params:

@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ahmsa_jax.networks.initial import blank_inputs
 from ahmsa_jax.networks.network import Path
-from ahmsa_jax.networks.parts.layers import LAYER_INPUT, LAYER_OUTPUT, aligned
+from ahmsa_jax.networks.parts.layers import LAYER_INPUT, LAYER_OUTPUT, in_compute_type
 from ahmsa_jax.training import product_adam
 from ahmsa_jax.training.optimizers import B1, B2
 from ahmsa_jax.training.step import (
@@ -25,6 +25,7 @@ from ahmsa_jax.training.step import (
     FoldState,
     Learner,
     Params,
+    copies_of,
     loss_of_batch,
     statistics_of,
 )
@@ -39,13 +40,8 @@ def with_copies(learner: Learner, state: FoldState) -> FoldState:
     if not (training.fused_update and training.precision == "bfloat16"):
         return state
     live = state.live
-    # The kernel writes rows of whole 16 bytes alone; other copies are made where they are read.
-    paths = [
-        path
-        for path in _layers(learner, live)
-        if aligned(live[path].shape[-1], jnp.bfloat16) == live[path].shape[-1]
-    ]
-    return state._replace(copies={path: live[path].astype(jnp.bfloat16) for path in paths})
+    copies = {path: in_compute_type(live[path], jnp.bfloat16) for path in _layers(learner, live)}
+    return state._replace(copies=copies)
 
 
 def without_copies(state: FoldState) -> FoldState:
@@ -79,12 +75,10 @@ def train_step(
         flatten_dict(outputs.get(LAYER_OUTPUT, {})),
     )
     fused = _layers(learner, state.live)
-    copies = dict(state.copies or {})
-    shown = state.live | copies
 
     def loss(others: Params, zeros: Params) -> tuple[jax.Array, Any]:
-        added = {LAYER_OUTPUT: unflatten_dict(zeros)}
-        return loss_of(shown | others, mutable=("batch_stats", LAYER_INPUT), **added)
+        added = {LAYER_OUTPUT: unflatten_dict(zeros), **copies_of(state)}
+        return loss_of(state.live | others, mutable=("batch_stats", LAYER_INPUT), **added)
 
     others = _without(state.live, fused)
     (mean_loss, changed), (gradient, dy) = jax.value_and_grad(loss, (0, 1), has_aux=True)(
@@ -104,13 +98,14 @@ def train_step(
         # order the compiler would have each kernel write to a copy.
         vectors = [leaf for leaf in gradient.values() if leaf.ndim == 1]
         scales, _ = jax.lax.optimization_barrier((scales, vectors))
+        copies: Params = {}
         for path in fused:
             updated, copy = product_adam.update(
                 _rows(x[path][0]).astype(dy[path].dtype),
                 _rows(dy[path]),
                 (state.live[path], adam.mu[path], adam.nu[path]),
                 scales,
-                copied=path in copies,
+                copied=state.copies is not None,
             )
             live[path], small.mu[path], small.nu[path] = updated
             if copy is not None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from ahmsa_jax.networks.parts.layers import aligned
+from ahmsa_jax.networks.parts.layers import aligned, in_compute_type
 from ahmsa_jax.training.optimizers import B1, B2, EPS
 
 # The name by which accounts of a compiled program find this kernel.
@@ -41,7 +41,7 @@ def update(
     """Weights and moments after Adam's step with the gradient x^T dy (Kingma and Ba, 1412.6980).
 
     One kernel on a GPU, the same by JAX's own operations elsewhere. With `copied` it gives the
-    weights in bfloat16 too.
+    weights as a product in bfloat16 reads them too.
     """
     return jax.lax.platform_dependent(
         x_NxD,
@@ -58,7 +58,7 @@ def by_operations(
 ) -> tuple[Updated, jax.Array | None]:
     """The update as a product and element-wise operations."""
     updated = _adam(jnp.dot(x_NxD.T, dy_NxF).astype(jnp.float32), weights, scales)
-    return updated, updated[0].astype(jnp.bfloat16) if copied else None
+    return updated, in_compute_type(updated[0], jnp.bfloat16) if copied else None
 
 
 def by_kernel(
@@ -78,7 +78,8 @@ def by_kernel(
         for array in (x_NxD, dy_NxF)
     )
     like = jax.ShapeDtypeStruct(weights[0].shape, jnp.float32)
-    copy = [jax.ShapeDtypeStruct(like.shape, jnp.bfloat16)] if copied else []
+    filled = jax.eval_shape(lambda: in_compute_type(jnp.zeros(like.shape), jnp.bfloat16))
+    copy = [filled] if copied else []
     # Four scales make 16 bytes too.
     weight, first, second, *copies = pl.pallas_call(
         _kernel,
@@ -130,9 +131,12 @@ def _kernel(x_NxD, dy_NxF, scales_ref, *weights_and_results):
     weights = [_loaded(ref.at[tile_D, tile_F], inside) for ref in weights_and_results[:3]]
     scales = Scales(scales_ref[0], scales_ref[1], scales_ref[2])
     updated = _adam(gradient, tuple(weights), scales)
-    # A copy of the weights may follow, in a type of its own.
+    # A copy of the weights may follow, with zeros around them and in a type of its own.
     for ref, value in zip(weights_and_results[3:], (*updated, updated[0]), strict=False):
-        triton.store(ref.at[tile_D, tile_F], value.astype(ref.dtype), mask=inside)
+        inside_D = (place_D + jnp.arange(TILE_D)) < ref.shape[0]
+        inside_F = (place_F + jnp.arange(TILE_F)) < ref.shape[1]
+        mask = inside_D[:, None] & inside_F
+        triton.store(ref.at[tile_D, tile_F], value.astype(ref.dtype), mask=mask)
 
 
 def _loaded(ref, inside):

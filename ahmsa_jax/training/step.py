@@ -27,6 +27,7 @@ from ahmsa_jax.training.fold_state import FoldState as FoldState
 from ahmsa_jax.training.fold_state import Learner as Learner
 from ahmsa_jax.training.fold_state import Params as Params
 from ahmsa_jax.training.fold_state import Step as Step
+from ahmsa_jax.training.fold_state import copies_of as copies_of
 from ahmsa_jax.training.fold_state import statistics_of as statistics_of
 from ahmsa_jax.training.fold_state import variables_of as variables_of
 from ahmsa_jax.training.optimizers import make_optimizer
@@ -211,6 +212,8 @@ def predict(
     """Class probabilities (T, K) of the clips at index_T, float32."""
     live, statistics = averaging.predicting(state)
     variables = variables_of(live, fold.dead, statistics)
+    if state.average is None:
+        variables |= copies_of(state)
 
     def probability(inputs: dict[str, jax.Array]) -> jax.Array:
         shown = batch_loss.divided(inputs, fold)

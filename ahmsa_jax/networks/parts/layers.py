@@ -20,8 +20,9 @@ from ahmsa_jax.networks.parts.residual import Change
 
 LAYER_NORM_EPS = 1e-5
 # Collections for those who ask for them, by the path of a layer's kernel: what the layer is given,
-# and zeros that it adds to what it returns, whose gradient is the output's.
-LAYER_INPUT, LAYER_OUTPUT = "layer_input", "layer_output"
+# and zeros that it adds to what it returns, whose gradient is the output's. From those who have it:
+# the kernel as in_compute_type gives it.
+LAYER_INPUT, LAYER_OUTPUT, LAYER_COPY = "layer_input", "layer_output", "layer_copy"
 
 
 def aligned(width: int, dtype: DTypeLike) -> int:
@@ -67,7 +68,9 @@ class _Product(nn.Module):
         kernel = self.param("kernel", kernel_rule, (fan_in, self.features))
         bias = self.param("bias", bias_rule, (self.features,)) if self.use_bias else None
         self.sow(LAYER_INPUT, "kernel", x)
-        y = linear(x, kernel, None, dtype=self.dtype)
+        has_copy = self.has_variable(LAYER_COPY, "kernel")
+        copy = self.get_variable(LAYER_COPY, "kernel") if has_copy else None
+        y = linear(x, kernel, None, dtype=self.dtype, copy=copy)
         return self.perturb("kernel", y, collection=LAYER_OUTPUT), bias
 
 
@@ -99,22 +102,35 @@ class Added(_Product):
 # all modules of one size, and the compiler sees them in place all the same.
 @functools.partial(jax.jit, static_argnames="dtype")
 def linear(
-    x: jax.Array, kernel: jax.Array, bias: jax.Array | None, *, dtype: DTypeLike
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None,
+    *,
+    dtype: DTypeLike,
+    copy: jax.Array | None = None,
 ) -> jax.Array:
-    """Return x @ kernel + bias over the last axis, computed in `dtype`."""
+    """Return x @ kernel + bias over the last axis, computed in `dtype`.
+
+    `copy` is what in_compute_type makes of the kernel, where that is at hand.
+    """
     fan_in, features = kernel.shape
-    kernel = kernel.astype(dtype)
-    rows, columns = aligned(fan_in, dtype) - fan_in, aligned(features, dtype) - features
+    copy = in_compute_type(kernel, dtype) if copy is None else copy
     # All leading axes as one: a product that sums over several axes for the kernel's gradient
     # makes the compiler write transposed copies of what it multiplies.
     x_NxD = x.astype(dtype).reshape(-1, fan_in)
-    if rows or columns:
-        x_NxD = jnp.pad(x_NxD, ((0, 0), (0, rows)))
-        kernel = jnp.pad(kernel, ((0, rows), (0, columns)))
-    y = (x_NxD @ kernel)[:, :features]
+    if len(copy) > fan_in:
+        x_NxD = jnp.pad(x_NxD, ((0, 0), (0, len(copy) - fan_in)))
+    y = (x_NxD @ copy)[:, :features]
     if bias is not None:
         y = y + bias.astype(dtype)
     return y.reshape(*x.shape[:-1], features)
+
+
+def in_compute_type(kernel: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """The kernel as its product reads it: in `dtype`, zeros filling both widths to aligned ones."""
+    rows, columns = (aligned(width, dtype) - width for width in kernel.shape)
+    kernel = kernel.astype(dtype)
+    return jnp.pad(kernel, ((0, rows), (0, columns))) if rows or columns else kernel
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
