@@ -184,7 +184,9 @@ def test_a_network_of_frames_is_timed_too(tmp_path):
     """The losses of all programs agree, or nothing would be printed."""
     output = tmp_path / "frames.json"
     finished = run_command(
-        "experiments.benchmark", "--model=hsta", *TINY, f"--output={output}", pictures=True
+        *("experiments.benchmark", "--model=hsta", *TINY, f"--output={output}"),
+        pictures=True,
+        prepare=benchmark_faults.torch_traces_alone,
     )
     assert finished.status == 0, finished.err
     result = json.loads(output.read_text(encoding="utf-8"))
