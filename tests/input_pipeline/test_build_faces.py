@@ -4,14 +4,16 @@ import pathlib
 import zipfile
 
 import made_once
+import made_up_faces
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from command_runner import assert_mistake, run_command
 
 from input_pipeline.core import face_frames
 from input_pipeline.core.errors import InputError
 from input_pipeline.maps import from_faces
-from input_pipeline.storage import arrays_file, loader, tfds_folder
+from input_pipeline.storage import arrays_file, loader, tfds_builder, tfds_folder
 
 
 def build(folder: pathlib.Path, *flags: str):
@@ -93,6 +95,31 @@ def test_a_file_of_faces_is_written_on_demand_alone(folder, tmp_path):
     np.testing.assert_array_equal(read.flow_NxHxWxC, stored.flow_NxHxWxC)
     # An export of its own is replaced, another file is not.
     assert run_command(*asked, "--with_faces").status == 0
+
+
+def number_by_number(self):
+    """How frames and flow were stored before they were stored as bytes."""
+    return {
+        name: tfds.features.Tensor(shape=shape, dtype=np.dtype(kind))
+        for name, (shape, kind) in face_frames.COLUMNS.items()
+    }
+
+
+def test_a_data_set_from_before_frames_were_bytes_is_read(tmp_path, monkeypatch):
+    clips = made_up_faces.clips({"006": 2, "007": 1})
+    with monkeypatch.context() as before:
+        before.setattr(tfds_builder._FaceFrames, "_pictures", number_by_number)
+        tfds_builder.write_data_set(clips, tmp_path / "before")
+    tfds_builder.write_data_set(clips, tmp_path / "now")
+    described = [
+        (tfds_folder.dataset_path(tmp_path / when, "samm", "rgb224") / "features.json").read_text()
+        for when in ("before", "now")
+    ]
+    assert ["bytes" in text.lower() for text in described] == [False, True]
+    read = loader.every_clip("samm", "rgb224", tmp_path / "before")
+    assert read.content_hash() == clips.content_hash()
+    for name in face_frames.COLUMNS:
+        np.testing.assert_array_equal(read.faces[name], clips.faces[name])
 
 
 @pytest.mark.parametrize("fault", ["shape", "kind", "missing"])
