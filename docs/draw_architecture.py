@@ -45,6 +45,8 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 SOURCES = sorted(path for package in ORDER for path in (ROOT / package).rglob("*.py"))
+# Width of a package's column of boxes, in the units of the picture.
+_COLUMN = 5.0
 _COLOURS = {"ahmsa_jax": "#0072B2", "input_pipeline": "#009E73", "experiments": "#D55E00"}
 
 
@@ -123,17 +125,20 @@ def draw() -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-    figure = Figure(figsize=(13, 7.5))
+    figure = Figure(figsize=(15, 7.5))
     axis = figure.add_axes((0, 0, 1, 1))
-    place = {}
+    place, width_of = {}, {}
     for column, package in enumerate(("ahmsa_jax", "experiments", "input_pipeline")):
         levels = ORDER[package]
         for height, level in enumerate(levels):
+            apart = min(2.0, (_COLUMN - 0.2) / len(level))
             for side, room in enumerate(level):
-                x = 4.6 * column + 1.9 + (side - (len(level) - 1) / 2) * 2.0
+                x = _COLUMN * (column + 0.5) + (side - (len(level) - 1) / 2) * apart
                 place[package, room] = (x, 1 + 6 * height / (len(levels) - 1))
-        axis.text(4.6 * column + 1.9, 7.75, package, ha="center", fontsize=15, weight="bold")
-    for (source, target), count in edges().items():
+                width_of[package, room] = min(1.6, apart - 0.15)
+        middle = _COLUMN * (column + 0.5)
+        axis.text(middle, 7.75, package, ha="center", fontsize=15, weight="bold")
+    for (source, target), count in sorted(edges().items()):
         (x0, y0), (x1, y1) = place[source], place[target]
         same = source[0] == target[0]
         arrow = FancyArrowPatch(
@@ -149,9 +154,10 @@ def draw() -> None:
         )
         axis.add_patch(arrow)
     for (package, room), (x, y) in place.items():
+        width = width_of[package, room]
         box = FancyBboxPatch(
-            (x - 0.8, y - 0.2),
-            1.6,
+            (x - width / 2, y - 0.2),
+            width,
             0.4,
             boxstyle="round,pad=0.02",
             facecolor="white",
@@ -161,8 +167,9 @@ def draw() -> None:
         )
         axis.add_patch(box)
         name = room or ("public names" if package == "ahmsa_jax" else "commands")
-        axis.text(x, y, name, ha="center", va="center", fontsize=11, zorder=3)
-    axis.set_xlim(-0.4, 13.4)
+        size = 11 if width == 1.6 else 9.5
+        axis.text(x, y, name, ha="center", va="center", fontsize=size, zorder=3)
+    axis.set_xlim(0, 3 * _COLUMN)
     axis.set_ylim(0.5, 8.2)
     axis.axis("off")
     figure.savefig(PICTURE, dpi=110, metadata={"Software": None})

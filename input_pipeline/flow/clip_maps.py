@@ -245,9 +245,7 @@ class _Clip:
 
     def _read(self, path: pathlib.Path, role: str) -> np.ndarray:
         with self._stage("reading"):
-            grey_HxW = frames.grey(self._read_frame(path))
-            optical.check_contrast(role, grey_HxW)
-        return grey_HxW
+            return optical.usable_grey(self._read_frame(path), role)
 
     def _is_onset(self, crop_SxS: np.ndarray) -> bool:
         return np.array_equal(crop_SxS, self._onset_SxS)

@@ -62,9 +62,7 @@ def make(record: ClipRecord, first: ClipMaps, read: Read = frames.read_frame) ->
     numbers, stored, rules = chosen(record, first)
     path_of = dict(record.frames)
     onset = read(path_of[first.quality.onset_frame])
-    onset_HxW = frames.grey(onset)
-    optical.check_contrast("onset", onset_HxW)
-    face = detection.find_face(onset_HxW)
+    face = detection.find_face(optical.usable_grey(onset, "onset"))
     crop_of = {n: _coloured(detection.crop(read(path_of[n]), face)) for n in {*numbers}}
     return Film(np.stack([crop_of[n] for n in numbers]), np.array(stored, np.int64), rules)
 

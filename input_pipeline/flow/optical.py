@@ -10,6 +10,7 @@ import numpy as np
 
 from input_pipeline.core import extras
 from input_pipeline.core.clip_faults import ClipFault
+from input_pipeline.faces import frames
 
 METHODS = ("tvl1", "farneback")
 # A micro-expression moves skin by a few pixels of a 224-pixel face; more than a tenth of the face
@@ -79,6 +80,13 @@ def shrunk(crop_HxW: np.ndarray, factor: int) -> np.ndarray:
     cv2 = extras.opencv()
     size = (crop_HxW.shape[1] // factor, crop_HxW.shape[0] // factor)
     return cv2.resize(crop_HxW, size, interpolation=cv2.INTER_AREA)
+
+
+def usable_grey(picture: np.ndarray, name: str) -> np.ndarray:
+    """Grey values HxW uint8 of a frame; raises ClipFault frame_constant as check_contrast."""
+    grey_HxW = frames.grey(picture)
+    check_contrast(name, grey_HxW)
+    return grey_HxW
 
 
 def check_contrast(name: str, grey_HxW: np.ndarray) -> None:

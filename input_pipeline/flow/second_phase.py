@@ -55,9 +55,7 @@ def _crop(record: ClipRecord, onset_frame: int, offset: apex.Chosen, read: Read)
 
 
 def _grey(record: ClipRecord, number: int, role: str, read: Read = frames.read_frame) -> np.ndarray:
-    grey_HxW = frames.grey(read(dict(record.frames)[number]))
-    optical.check_contrast(role, grey_HxW)
-    return grey_HxW
+    return optical.usable_grey(read(dict(record.frames)[number]), role)
 
 
 def check(record: ClipRecord) -> tuple[str, ...]:

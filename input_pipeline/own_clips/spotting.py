@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from input_pipeline.core.clip_faults import ClipFault
-from input_pipeline.faces import detection, frames
+from input_pipeline.faces import detection
 from input_pipeline.flow import optical
 from input_pipeline.own_clips.source import Source
 from input_pipeline.own_clips.windows import Window
@@ -67,6 +67,4 @@ def _mean_flow(onset_SxS: np.ndarray, crop_SxS: np.ndarray, is_face_hxw: np.ndar
 
 
 def _grey(source: Source, number: int, role: str) -> np.ndarray:
-    grey_HxW = frames.grey(source.read(number))
-    optical.check_contrast(role, grey_HxW)
-    return grey_HxW
+    return optical.usable_grey(source.read(number), role)
