@@ -94,20 +94,7 @@ def start() -> None:
         "Workdir of a finished leave-one-subject-out run with the same settings and clips: the "
         "model's card says its scores, and probabilities are calibrated on it.",
     )
-    flags.DEFINE_integer(
-        "folds_at_once",
-        0,
-        "Seeds trained together over all devices; 0: as memory allows.",
-        lower_bound=0,
-        upper_bound=100_000,
-    )
-    flags.DEFINE_float(
-        "checkpoint_minutes",
-        5.0,
-        "Save the training every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
-        lower_bound=0,
-        upper_bound=43_200,
-    )
+    run_flags.define_chunk_flags("Seeds", "the training")
     command.run(
         main,
         name=NAME,

@@ -47,7 +47,6 @@ SLOWEST = (
     "test_ablation.py",
     "test_nested.py",
     "test_nested_command.py",
-    "test_ablation.py",
     "test_loso.py",
     "test_loso_mistakes.py",
     "test_peer_training.py",

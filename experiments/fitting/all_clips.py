@@ -4,7 +4,7 @@ import numpy as np
 
 from ahmsa_jax.config import plain
 from ahmsa_jax.training.protocols import Fold
-from experiments.run import inner_selection, seed_flags
+from experiments.run import exclusions, inner_selection, seed_flags
 from experiments.run.flags import Values
 from experiments.run.request import Run, settings_of
 from experiments.run.spec import ALL_CLIPS, RunSpec
@@ -18,6 +18,7 @@ def run_of(given: Values, clips: Clips) -> Run:
     The fold's held-out clips are those trained on: what is predicted of them is no result.
     """
     seeds = seed_flags.seeds(given)
+    exclusions.check_minutes(given.checkpoint_minutes)
     if given.shuffle_labels:
         clips = shuffle_labels(clips, given.seed)
     network_config, train_config, preset, selection = settings_of(given, clips)

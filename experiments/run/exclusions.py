@@ -50,7 +50,11 @@ def check(given: Values) -> None:
         raise ConfigError(
             "--target plans chunks of folds on one GPU; leave out --cluster and --parallel=batch."
         )
-    minutes = given.checkpoint_minutes
+    check_minutes(given.checkpoint_minutes)
+
+
+def check_minutes(minutes: float) -> None:
+    """Raise ConfigError where --checkpoint_minutes is out of range."""
     if not 0 <= minutes <= MAX_CHECKPOINT_MINUTES:
         raise ConfigError(
             f"--checkpoint_minutes={minutes:g} is out of range; allowed are 0 (never) to "

@@ -186,13 +186,7 @@ def define_training_flags() -> None:
 def define_run_flags() -> None:
     """Define the flags of experiments.loso; call once, before parsing."""
     define_training_flags()
-    flags.DEFINE_integer(
-        "folds_at_once",
-        0,
-        "Folds trained together over all devices; 0: as memory allows.",
-        lower_bound=0,
-        upper_bound=100_000,
-    )
+    define_chunk_flags("Folds", "the folds in training")
     flags.DEFINE_enum(
         "parallel",
         "folds",
@@ -218,10 +212,21 @@ def define_run_flags() -> None:
         "With --dry_run: plan for this GPU, which need not be here, and give a lower bound of the "
         "time: h200, h100 or a file with a GPU's description.",
     )
+
+
+def define_chunk_flags(trained: str, saved: str) -> None:
+    """Define how many trainings stand beside each other, and when they are saved."""
+    flags.DEFINE_integer(
+        "folds_at_once",
+        0,
+        f"{trained} trained together over all devices; 0: as memory allows.",
+        lower_bound=0,
+        upper_bound=100_000,
+    )
     flags.DEFINE_float(
         "checkpoint_minutes",
         5.0,
-        "Save the folds in training every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
+        f"Save {saved} every so many minutes, and on SIGTERM and Ctrl-C; 0: never.",
     )
 
 

@@ -12,7 +12,7 @@ import shutil
 import fitted_models
 import numpy as np
 import pytest
-from command_runner import run_command
+from command_runner import assert_mistake, run_command
 from small_runs import SHALLOW
 
 from experiments.fitting import calibration, model_folder
@@ -127,6 +127,14 @@ def test_an_estimate_of_other_settings_is_refused(made, tmp_path, arguments, wor
     assert refused.status == 2
     assert words in refused.err
     assert refused.err.count("\n") == 1
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("minutes", ["-1", "nan", "50000"])
+def test_minutes_between_checkpoints_are_a_sensible_number(tmp_path, minutes):
+    flag = f"--checkpoint_minutes={minutes}"
+    refused = fit(tmp_path / "model", *fitted_models.SETTINGS, flag)
+    assert_mistake(refused, flag, "allowed are 0 (never) to 43200")
     assert not (tmp_path / "model").exists()
 
 
