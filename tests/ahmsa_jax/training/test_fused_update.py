@@ -71,17 +71,36 @@ def test_copies_in_bfloat16_change_nothing(monkeypatch):
         np.testing.assert_array_equal(state[name], array, err_msg=name)
 
 
-def test_a_network_without_such_layers_is_trained_as_ever():
-    """STSTNet has none; that it is traced is enough, since nothing else is left to differ."""
-    learner = step.make_learner(STSTNetConfig(), FAST)
+def started(model, training):
+    """A learner, and the state and input of a fold that has not been trained."""
+    learner = step.make_learner(model, training)
     fold = JOBS[0].fold
     key = step.fold_key(0, np.uint32(fold.stable_id))
     state, dead = step.init_fold(key, learner)
     given = step.FoldInput(dead, jnp.asarray(fold.train_N), jnp.asarray(fold.test_index), key)
-    data = step.Data(*jax.tree.map(jnp.asarray, inputs()))
+    return learner, state, given, step.Data(*jax.tree.map(jnp.asarray, inputs()))
+
+
+def test_held_out_clips_are_predicted_by_the_copies(monkeypatch):
+    monkeypatch.setattr(fused_update, "LEAST_WIDTH", 12)
+    training = dataclasses.replace(FAST, fused_update=True, precision="bfloat16")
+    learner, state, given, data = started(ONE_LEVEL, training)
+    copied = fused_update.with_copies(learner, state)
+    assert len(copied.copies) == 5, "embedding, value, output and both of feed-forward"
+    predict = jax.jit(lambda state: step.predict(learner, state, given, data, given.test_T))
+    np.testing.assert_array_equal(predict(copied), predict(state))
+    # The control: it is the copies that are read.
+    path = ("patch_embedding", "kernel")
+    wrong = copied._replace(copies=copied.copies | {path: 2 * copied.copies[path]})
+    assert np.abs(np.asarray(predict(wrong) - predict(state))).max() > 1e-3
+
+
+def test_a_network_without_such_layers_is_trained_as_ever():
+    """STSTNet has none; that it is traced is enough, since nothing else is left to differ."""
+    learner, state, given, data = started(STSTNetConfig(), FAST)
     clips_B, everyone_B = jnp.arange(8), jnp.ones(8, bool)
     after, loss = jax.eval_shape(
-        lambda: fused_update.train_step(learner, state, given, data, clips_B, everyone_B, key)
+        lambda: fused_update.train_step(learner, state, given, data, clips_B, everyone_B, given.key)
     )
     assert loss.shape == ()
     assert jax.tree.structure(after) == jax.tree.structure(state)
