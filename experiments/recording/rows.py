@@ -242,7 +242,7 @@ def _controls() -> Sequence[Row]:
             "together)",
             shuffled_labels=True,
         )
-        for name in ("svm_maps", "kernel_flow", "small-ours")
+        for name in ("svm_maps", "kernel_flow", "small-ours", "ahmsa-ours")
     ]
 
 
