@@ -114,8 +114,13 @@ def _kernel(x_NxD, dy_NxF, scales_ref, *weights_and_results):
     depth, features = weights_and_results[0].shape
     place_D, place_F = pl.program_id(0) * TILE_D, pl.program_id(1) * TILE_F
     tile_D, tile_F = pl.ds(place_D, TILE_D), pl.ds(place_F, TILE_F)
-    inside_D = (place_D + jnp.arange(TILE_D)) < depth
-    inside_F = (place_F + jnp.arange(TILE_F)) < features
+
+    def inside(depth: int, features: int) -> tuple[jax.Array, jax.Array]:
+        """Which of the tile's rows and columns lie in an array of this shape."""
+        is_row_D = (place_D + jnp.arange(TILE_D)) < depth
+        return is_row_D, (place_F + jnp.arange(TILE_F)) < features
+
+    inside_D, inside_F = inside(depth, features)
 
     def add(number: jax.Array, gradient: jax.Array) -> jax.Array:
         place_N = number * ROWS
@@ -127,15 +132,14 @@ def _kernel(x_NxD, dy_NxF, scales_ref, *weights_and_results):
 
     nothing = jnp.zeros((TILE_D, TILE_F), jnp.float32)
     gradient = jax.lax.fori_loop(0, pl.cdiv(rows, ROWS), add, nothing)
-    inside = inside_D[:, None] & inside_F
-    weights = [_loaded(ref.at[tile_D, tile_F], inside) for ref in weights_and_results[:3]]
+    of_weights = inside_D[:, None] & inside_F
+    weights = [_loaded(ref.at[tile_D, tile_F], of_weights) for ref in weights_and_results[:3]]
     scales = Scales(scales_ref[0], scales_ref[1], scales_ref[2])
     updated = _adam(gradient, tuple(weights), scales)
     # A copy of the weights may follow, with zeros around them and in a type of its own.
     for ref, value in zip(weights_and_results[3:], (*updated, updated[0]), strict=False):
-        inside_D = (place_D + jnp.arange(TILE_D)) < ref.shape[0]
-        inside_F = (place_F + jnp.arange(TILE_F)) < ref.shape[1]
-        mask = inside_D[:, None] & inside_F
+        is_row_D, is_column_F = inside(*ref.shape)
+        mask = is_row_D[:, None] & is_column_F
         triton.store(ref.at[tile_D, tile_F], value.astype(ref.dtype), mask=mask)
 
 

@@ -63,7 +63,7 @@ def nested_table(kept: Kept) -> Table:
         size = row.size
         if run := kept.get(row.name):
             size = f"the {len(run.spec.candidates or ())} {row.size}"
-            # A network's summary counts the chosen trainings alone, not those compared.
+            # The kept runs of networks were made when a summary counted chosen trainings alone.
             time = in_time(run.summary["seconds"]) if row.model in CLASSICAL else ""
             cells = (run.spec.select_by or "", str(run.seeds), *_scores(run), time)
         rows.append((row.title, size, *cells))
