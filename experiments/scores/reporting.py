@@ -1,6 +1,7 @@
 """Summary, tables and pictures of a run, written and printed from its records."""
 
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -186,12 +187,23 @@ def print_tables(remarks: Sequence[str], tables: Sequence[Table], output: pathli
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns under each other, the first to the left and the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """Columns under each other, numbers to the right and words to the left; a header comes first.
+
+    The first column names the rows; others that hold nothing are left out.
+    """
+    first, *others = zip(*rows, strict=True)
+    columns = [first, *(cells for cells in others if any(cells[1:]))]
+    widths = [max(map(len, cells)) for cells in columns]
+    is_right = [number > 0 and _are_numbers(cells[1:]) for number, cells in enumerate(columns)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, is_right, strict=True)
         ).rstrip()
-        for row in rows
+        for row in zip(*columns, strict=True)
     )
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    """Whether each cell begins with a number, or is empty or a dash."""
+    return all(re.match(r"[-+]?\.?\d|-?$", cell) for cell in cells)

@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 from ahmsa_jax.networks.parts.layers import LayerNorm, UniformByFanIn
 from ahmsa_jax.networks.parts.normal_pooling import LargestNormal, is_partition
 from ahmsa_jax.networks.parts.pooling import Bins, largest_of_bins, mean_of_bins
+from ahmsa_jax.networks.parts.product import product
 
 # Lines of a grid that see the same taps of a kernel: the lines, and the taps (of 0..2) inside.
 Band = tuple[range, range]
@@ -67,7 +68,7 @@ class Conv3x3(nn.Module):
         bias = self.param("bias", init, (self.features,)).astype(self.dtype)
         x_NxGxGxD = x_BxGxGxD.astype(self.dtype).reshape(-1, grid, grid, width)
         if grid <= 2:
-            y = x_NxGxGxD.reshape(-1, grid**2 * width) @ _dense_kernel(kernel, grid)
+            y = product(x_NxGxGxD.reshape(-1, grid**2 * width), _dense_kernel(kernel, grid))
             # Repeated rather than added by position: then the product adds it.
             y = y + jnp.tile(bias, grid**2)
         else:

@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 from ahmsa_jax.networks.initial import Constant, Rule, UniformByFanIn
 from ahmsa_jax.networks.parts.activations import gelu
 from ahmsa_jax.networks.parts.pooling import largest
+from ahmsa_jax.networks.parts.product import product
 from ahmsa_jax.networks.parts.residual import Change
 
 LAYER_NORM_EPS = 1e-5
@@ -120,7 +121,7 @@ def linear(
     x_NxD = x.astype(dtype).reshape(-1, fan_in)
     if len(copy) > fan_in:
         x_NxD = jnp.pad(x_NxD, ((0, 0), (0, len(copy) - fan_in)))
-    y = (x_NxD @ copy)[:, :features]
+    y = product(x_NxD, copy)[:, :features]
     if bias is not None:
         y = y + bias.astype(dtype)
     return y.reshape(*x.shape[:-1], features)

@@ -20,7 +20,14 @@ from ahmsa_jax.metrics import (
     pooled_scores,
     recall_per_class,
 )
-from experiments.scores import chance, comparison_figure, comparison_rows, paired, tables
+from experiments.scores import (
+    chance,
+    comparison_figure,
+    comparison_rows,
+    paired,
+    reporting,
+    tables,
+)
 from experiments.scores.summary import read_records
 from input_pipeline.databases.names import in_order
 from input_pipeline.databases.rows import ReadResult
@@ -77,6 +84,19 @@ def test_the_interval_of_a_score_is_that_of_all_draws():
         found = paired.score_interval(counts, score, draws=40_000)
         expected = np.percentile(np.repeat(every, 1000), paired.INTERVAL)
         np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_words_stand_to_the_left_numbers_to_the_right_and_empty_columns_nowhere():
+    rows = [
+        ["method", "UF1", "difference", "UAR / one-sided", "optimistic", "source"],
+        ["svm", "0.75 to 0.80", "-0.1", "", "", "a long sentence"],
+        ["network", "0.7", "+0.25", "-", "", "HTNet"],
+    ]
+    assert reporting.aligned(rows).splitlines() == [
+        "method            UF1  difference  UAR / one-sided  source",
+        "svm      0.75 to 0.80        -0.1                   a long sentence",
+        "network           0.7       +0.25                -  HTNet",
+    ]
 
 
 def test_the_order_of_databases():
