@@ -232,6 +232,9 @@ def share_name(name: str, share: float) -> str:
     return name if share == 1 else f"{name}-{100 * share:.0f}"
 
 
+_CONTROLLED = "svm_maps kernel_flow small-ours ahmsa-ours htnet-ours ststnet-ours".split()
+
+
 def _controls() -> Sequence[Row]:
     return [
         dataclasses.replace(
@@ -242,7 +245,7 @@ def _controls() -> Sequence[Row]:
             "together)",
             shuffled_labels=True,
         )
-        for name in ("svm_maps", "kernel_flow", "small-ours", "ahmsa-ours")
+        for name in _CONTROLLED
     ]
 
 
