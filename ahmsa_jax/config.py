@@ -15,6 +15,7 @@ from ahmsa_jax.inputs.input_norm import INPUT_NORMS
 from ahmsa_jax.settings import ConfigError as ConfigError
 from ahmsa_jax.settings import Settings as Settings
 from ahmsa_jax.settings import Span as Span
+from ahmsa_jax.settings import complete as complete
 from ahmsa_jax.settings import from_plain as from_plain
 from ahmsa_jax.settings import plain as plain
 from ahmsa_jax.settings import setting as setting

@@ -87,16 +87,24 @@ def plain(config: Settings) -> dict[str, Any]:
     Settings that earlier versions did not have are left out where they stand at their default:
     what was trained before keeps its hash.
     """
-    kept = {}
+    stored = complete(config)
+    for field in dataclasses.fields(config):
+        if field.metadata.get("later") and getattr(config, field.name) == field.default:
+            del stored[field.name]
+    return stored
+
+
+def complete(config: Settings) -> dict[str, Any]:
+    """The same with nothing left out."""
+    stored = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if not field.metadata.get("later") or value != field.default:
-            if isinstance(value, tuple):
-                # Earlier versions took one word here and stored it so: its runs keep their hash.
-                is_one_word = field.metadata.get("choices") is not None and len(value) == 1
-                value = value[0] if is_one_word else list(value)
-            kept[field.name] = value
-    return kept
+        if isinstance(value, tuple):
+            # Earlier versions took one word here and stored it so: its runs keep their hash.
+            is_one_word = field.metadata.get("choices") is not None and len(value) == 1
+            value = value[0] if is_one_word else list(value)
+        stored[field.name] = value
+    return stored
 
 
 Stored = TypeVar("Stored", bound=Settings)

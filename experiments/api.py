@@ -10,7 +10,6 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from ahmsa_jax import choices
@@ -37,7 +36,8 @@ from experiments.scores.reporting import summary_of
 from experiments.scores.summary import Records, read_records
 from input_pipeline.core.clips import Clips as Clips
 from input_pipeline.core.errors import InputError as InputError
-from input_pipeline.maps import published, sample
+from input_pipeline.maps import published
+from input_pipeline.maps.own_arrays import clips_of as clips_of
 from input_pipeline.own_clips.windows import Asked
 from input_pipeline.storage import loader
 
@@ -75,44 +75,6 @@ def read_maps(source: Path, dataset: str, *, layout: str = "five") -> Clips:
     Nothing is stored. Raises InputError with the first fault.
     """
     return published.read_maps(_path(source), dataset, layout)
-
-
-def clips_of(
-    flow_NxHxWxC: np.ndarray,
-    label_N: Sequence[int],
-    subjects: Sequence[str],
-    class_names: Sequence[str],
-    *,
-    dataset: str = "own",
-    layout: str = "whole",
-    names: Sequence[str] | None = None,
-) -> Clips:
-    """Clips of own arrays: whole faces' flow and strain (N, H, W, 3) in 0..255, square.
-
-    label_N indexes the class names; subjects and, if given, clips are named by short ASCII texts.
-    Raises InputError on what no data set may hold.
-    """
-    if any(int(label) != label for label in label_N):
-        raise InputError("label_N holds fractions; needed are indices into class_names.")
-    if len({len(flow_NxHxWxC), len(label_N), len(subjects)}) > 1:
-        raise InputError(
-            f"there are {len(flow_NxHxWxC)} maps, {len(label_N)} labels and {len(subjects)} "
-            "subjects; give as many of each."
-        )
-    given = names or [f"clip{place:05d}" for place in range(len(flow_NxHxWxC))]
-    rows = zip(flow_NxHxWxC, label_N, subjects, given, strict=True)
-    made = [
-        sample.MapSample(dataset, str(subject), str(name), int(label), np.asarray(map_HxWxC))
-        for map_HxWxC, label, subject, name in rows
-    ]
-    return sample.to_clips(
-        made,
-        where="the arrays",
-        dataset=dataset,
-        layout=layout,
-        provenance={"source": "arrays of a Python call"},
-        class_names=tuple(class_names),
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +116,8 @@ def loso(clips: Clips, workdir: Path, **settings: Any) -> Result:
     A finished run is read, an unfinished one goes on. Raises ConfigError on settings that cannot
     be, and where the folder holds another run.
     """
-    given = arguments.of_call({**settings, "workdir": str(workdir)})
+    _check_clips(clips)
+    given = arguments.of_call({**settings, "workdir": str(_path(workdir))})
     exclusions.check(given)
     with Interruption("experiments.api.loso") as interruption:
         run = run_of(given, "jax", clips)
@@ -199,6 +162,7 @@ def fit(
     `estimated_by` is the leave-one-subject-out run of the same settings, on whose predictions the
     probabilities are calibrated. Raises ConfigError as the command does.
     """
+    _check_clips(clips)
     given = arguments.of_call(settings)
     with Interruption("experiments.api.fit") as interruption:
         run = all_clips.run_of(given, clips)
@@ -286,6 +250,11 @@ def _enter(table: dict[str, Any], name: str, entry: object) -> None:
     if name in table:
         raise ConfigError(f"the name {name} is taken; taken are {', '.join(table)}.")
     table[name] = entry
+
+
+def _check_clips(clips: Clips) -> None:
+    if not isinstance(clips, Clips):
+        raise ConfigError(f"{clips!r:.40} are no clips; make some with load, or clips_of.")
 
 
 def _path(path: Path) -> pathlib.Path:

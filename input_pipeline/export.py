@@ -43,6 +43,11 @@ def main() -> int:
         clips = loader.every_clip(*source)
     else:
         clips = dataclasses.replace(loader.load(*source, _CLASSES.value), every_clip=False)
+    if output.exists() and not arrays_file.holds(output, clips):
+        raise InputError(
+            f"--output={output} holds an export of other clips or maps, which would be replaced; "
+            "name another file, or remove that one."
+        )
     arrays_file.save_arrays(clips, output)
     written = (
         f"{len(clips)} clips of {clips.dataset}/{clips.layout} written to {output}, "

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ahmsa_jax.config import NetworkConfig, plain
+from ahmsa_jax.config import NetworkConfig, complete, plain
 from experiments.baselines import state_dicts, torch_extra
 from experiments.files import fold_weights
 from experiments.files.fold_weights import FoldWeights
@@ -187,8 +187,10 @@ def checked(
             f"'{path}' holds the weights of seed {weights.seed}, not {seed}; give each folder its "
             "own seed's files."
         )
-    given = plain(config)
-    stored = given | weights.model_config
+    given, usual = complete(config), type(config)()
+    # Settings of later versions that a file does not name are at their default.
+    later = {name: value for name, value in complete(usual).items() if name not in plain(usual)}
+    stored = given | later | weights.model_config
     if differing := [name for name in given if stored[name] != given[name]]:
         name = differing[0]
         raise InputError(

@@ -119,8 +119,16 @@ class Model:
     def probabilities(self, clips: Clips) -> np.ndarray:
         """Class probabilities of clips in the model's layout under each seed, (S, N, K).
 
-        As the networks give them: neither averaged nor calibrated.
+        As the networks give them: neither averaged nor calibrated. Raises InputError on clips in
+        another layout.
         """
+        if not isinstance(clips, Clips):
+            raise InputError(f"{clips!r:.40} are no clips; make some with load, or clips_of.")
+        if clips.layout != self.layout:
+            raise InputError(
+                f"the clips are in the layout {clips.layout}, the model was trained on "
+                f"{self.layout}; load them with layout={self.layout!r}."
+            )
         found = []
         for one in self.weights:
             views = Preparation.from_json(one.preparation).views(clips)

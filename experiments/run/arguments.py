@@ -2,13 +2,17 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.networks.registry import NETWORKS
+from ahmsa_jax.training.protocols import K_SPLITS, SPLITS
+from ahmsa_jax.training.selection import SELECT_BY
 from experiments.run.given import Arguments
-from experiments.run.recipes import FROM_DATA
+from experiments.run.inner_selection import INNER, LAST
+from experiments.run.recipes import FROM_DATA, RECIPES
 
 # What experiments.loso takes besides the settings of networks and training, as its flags default.
 USUAL: dict[str, Any] = {
@@ -43,6 +47,17 @@ USUAL: dict[str, Any] = {
     "train_share": 1.0,
     "workdir": None,
 }
+# Types of those that are None by default.
+_KIND_OF: dict[str, type] = {"folds": int}
+# Words that a flag's own list would check; own networks and splits join theirs.
+_WORDS: dict[str, Sequence[Iterable[str]]] = {
+    "model": (NETWORKS,),
+    "parallel": (("folds", "batch"),),
+    "recipe": (RECIPES,),
+    "select": ((LAST, INNER),),
+    "select_by": (SELECT_BY,),
+    "split": (SPLITS, K_SPLITS),
+}
 
 
 def of_call(given: Mapping[str, Any]) -> Arguments:
@@ -73,15 +88,21 @@ def of_call(given: Mapping[str, Any]) -> Arguments:
 
 def _typed(name: str, value: Any, usual: Any) -> Any:
     """The value in the type of the usual one; raises ConfigError where it has none."""
-    kind = type(usual)
+    words = list(itertools.chain(*_WORDS.get(name, ())))
+    if words and value != usual and value not in words:
+        raise ConfigError(f"{name}={value!r:.40} is not known; allowed are {', '.join(words)}.")
+    if usual is None and (value is None or name not in _KIND_OF):
+        return value
+    kind = _KIND_OF.get(name, type(usual))
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if usual is None or type(value) is kind:
+    if kind is tuple and isinstance(value, Iterable):
+        # A single word may stand for a sequence of one.
+        found = (value,) if isinstance(value, str) else tuple(value)
+        return tuple(_typed(name, one, usual[0]) for one in found) if usual else found
+    if type(value) is kind:
         return value
     if kind is float and is_number:
         return float(value)
     if kind is int and is_number and float(value).is_integer():
         return int(value)
-    if kind is tuple and isinstance(value, Iterable):
-        # A single word may stand for a sequence of one.
-        return (value,) if isinstance(value, str) else tuple(value)
     raise ConfigError(f"{name}={value!r:.40} is {type(value).__name__}; needed is {kind.__name__}.")

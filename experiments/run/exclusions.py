@@ -7,6 +7,12 @@ from experiments.run.flags import Values
 
 # A month: whoever wants none gives 0.
 MAX_CHECKPOINT_MINUTES = 43_200
+# Numbers of ingredients, by the flag and word that switch them on.
+_OF_INGREDIENT = {
+    **{f"augment_{name}": ("augment", "affine") for name in ("shift", "zoom", "turn", "gain")},
+    "mixup": ("augment", "mixup"),
+    **{f"pretrain_{name}": ("pretrain", "synthetic") for name in ("clips", "epochs")},
+}
 
 
 def check(given: Values) -> None:
@@ -95,6 +101,17 @@ def check_training(given: Values, layout: str, training: TrainConfig) -> None:
             "--augment=mixup mixes the clips of a whole batch, --parallel=batch spreads it over "
             "devices; leave one of them out."
         )
+
+
+def check_ingredients(given: Values, training: TrainConfig) -> None:
+    """Raise ConfigError where a number was given for an ingredient that is off."""
+    for name, (flag, word) in _OF_INGREDIENT.items():
+        chosen = getattr(training, flag)
+        is_on = word in chosen if isinstance(chosen, tuple) else chosen == word
+        if name in given and given[name].present and not is_on:
+            raise ConfigError(
+                f"--{name} is for --{flag}={word}; give that too, or leave --{name} out."
+            )
 
 
 def _check_without_maps(model: str, training: TrainConfig) -> None:

@@ -74,10 +74,11 @@ def asked(given: Values, *, alone: bool = False) -> InnerSelection | None:
     holds none.
     """
     if given.select == LAST:
-        if given.candidates is not None:
-            raise ConfigError(
-                "--candidates is for --select=inner; give that too, or leave --candidates out."
-            )
+        for name in ("candidates", "inner_folds", "select_by"):
+            if given[name].present:
+                raise ConfigError(
+                    f"--{name} is for --select=inner; give that too, or leave --{name} out."
+                )
         return None
     if alone and given.candidates is None:
         return InnerSelection(given.select_by, given.inner_folds, ("",))

@@ -247,6 +247,9 @@ def settings_of(given: Values, clips: Clips) -> Chosen:
     )
     selection = inner_selection.asked(given, alone=True) if "select" in given else None
     exclusions.check_training(given, clips.layout, training)
+    if selection is None:
+        # A candidate may switch on what the flags leave off.
+        exclusions.check_ingredients(given, training)
     for line in selection.candidates if selection else ():
         candidate = inner_selection.of_network_and_training(line, network, training)[1]
         exclusions.check_training(given, clips.layout, candidate)

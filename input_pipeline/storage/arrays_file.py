@@ -45,6 +45,16 @@ def save_arrays(clips: Clips, path: pathlib.Path) -> None:
     files.write_whole(path, buffer.getvalue())
 
 
+def holds(path: pathlib.Path, clips: Clips) -> bool:
+    """Whether a file is an export of these clips, as far as its own hashes tell."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found = [str(stored[name]) for name in ("content_hash", "whole_hash")]
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
+        return False
+    return found == [tasks.selected(clips).content_hash(), clips.whole_hash()]
+
+
 def headers(archive: zipfile.ZipFile) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Shape and type of every member, none of them read yet, by the array's name.
 

@@ -166,6 +166,13 @@ def test_what_is_no_argument():
         arguments.of_call({"epochs": "3"})
     with pytest.raises(ConfigError, match="shuffle=1 is int; needed is bool"):
         arguments.of_call({"shuffle": 1})
+    with pytest.raises(ConfigError, match="blocks='0' is str; needed is int"):
+        arguments.of_call({"blocks": "0"})
+    with pytest.raises(ConfigError, match="folds='3' is str; needed is int"):
+        arguments.of_call({"folds": "3"})
+    with pytest.raises(ConfigError, match="split='foo' is not known; allowed are loso, "):
+        arguments.of_call({"split": "foo"})
+    assert arguments.of_call({"folds": 3}).folds == 3
     assert arguments.of_call({"learning_rate": 1}).learning_rate == 1.0
     assert arguments.of_call({"augment": "mirror"}).augment == ("mirror",)
     assert arguments.of_call({"blocks": [1, 1, 8]}).blocks == (1, 1, 8)
@@ -218,6 +225,9 @@ def test_clips_of_arrays_are_checked():
         (lambda: api.load_model(None), "None is no path"),
         (lambda: api.load_model("a\0b"), "is no path"),
         (lambda: api.result("nowhere"), "no run's workdir"),
+        (lambda: api.loso("synthetic", "out"), "'synthetic' are no clips"),
+        (lambda: api.loso(api.load(), None), "None is no path"),
+        (lambda: api.fit(np.zeros((2, 28, 28, 3)), "out"), "are no clips"),
         (lambda: arguments.of_call({"subjects": "sub01"}), "needed is a list"),
         (lambda: api.clips_of(np.zeros((2, 28, 28, 3)), [0.5, 1], ["a", "b"], "xy"), "fractions"),
         (lambda: api.clips_of(np.zeros((2, 28, 28, 3)), [0], ["a", "b"], "xy"), "1 labels"),

@@ -79,6 +79,17 @@ def test_export_replaces_no_file_of_somebody_elses(tmp_path):
     assert (tmp_path / "pipe.npz").is_fifo()
 
 
+def test_export_replaces_its_own_file_of_the_same_clips_alone(tmp_path):
+    output = tmp_path / "s.npz"
+    command = ("input_pipeline.export", f"--output={output}")
+    assert run_command(*command).status == 0
+    before = output.read_bytes()
+    assert run_command(*command).status == 0
+    assert output.read_bytes() == before
+    assert_mistake(run_command(*command, "--layout=quad"), "an export of other clips", "remove")
+    assert output.read_bytes() == before
+
+
 def test_names_of_code_points_that_are_no_characters_are_refused(exported):
     odd = np.frombuffer(b"\xff\xff\xff\x7f", "<U1")
     for name, array in (("dataset", odd.reshape(())), ("clip", np.repeat(odd, 6))):

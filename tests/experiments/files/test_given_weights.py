@@ -14,9 +14,11 @@ import torch
 from command_runner import assert_mistake, run_command
 
 from ahmsa_jax.config import plain
+from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.networks.htnet import HTNetConfig
 from ahmsa_jax.networks.ststnet import STSTNetConfig
 from experiments.baselines import state_files, twins
+from experiments.baselines.state_dicts import flax_shapes
 from experiments.files import fold_weights, given_weights
 from input_pipeline.core.errors import InputError
 
@@ -279,3 +281,20 @@ def test_mistakes_of_the_commands(folder, tmp_path):
         ),
     ):
         assert_mistake(run_command(f"experiments.{module}", *arguments), *parts)
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked"), [("average", "adaptive_max"), ("adaptive_max", "average")]
+)
+def test_networks_that_differ_in_no_parameter_are_told_apart(tmp_path, trained, asked):
+    # A setting at its default is left out of the file, as before it was there.
+    sizes = {"base_dim": 3, "heads": 1, "blocks": (0, 0, 0)}
+    config = ModelConfig(**sizes, pooling=trained)
+    params = {path: np.zeros(shape, np.float32) for path, shape in flax_shapes(config).items()}
+    weights = fold_weights.FoldWeights(params, "ahmsa", plain(config), 0, "samm/006", "")
+    fold_weights.save(tmp_path, weights)
+    path = tmp_path / "seed-0" / "samm_006.safetensors"
+    same = given_weights.read_file(path, "ahmsa", config)
+    assert same.keys() == params.keys()
+    with pytest.raises(InputError, match=f"with pooling {trained}, not {asked}; give --pooling"):
+        given_weights.read_file(path, "ahmsa", ModelConfig(**sizes, pooling=asked))

@@ -6,6 +6,7 @@ experiments.fitting.model_folder, experiments.fitting.reliability.
 """
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -58,6 +59,8 @@ def test_it_predicts_what_training_predicted(made, clips):
         np.testing.assert_array_equal(stored["seed"], [0, 1])
         trained_TxK = stored["probability"]
     np.testing.assert_allclose(np.concatenate(probability_SxNxK), trained_TxK, atol=1e-5)
+    with pytest.raises(InputError, match="in the layout whole, the model was trained on five"):
+        model.probabilities(dataclasses.replace(clips, layout="whole"))
     averaged_NxK = model.averaged(probability_SxNxK)
     mean_NxK = probability_SxNxK.mean(axis=0, dtype=np.float64)
     powered_NxK = mean_NxK ** (1 / model.temperature)

@@ -111,6 +111,11 @@ def test_a_start_is_kept_and_used_again(ours, tmp_path):
         (("--recipe=published",), "--recipe=published is for networks that have one (htnet and"),
         (("--ema=0.9", "--average_weights=0.1"), "exclude each other"),
         (("--candidates=x",), "--candidates is for --select=inner"),
+        (("--inner_folds=3",), "--inner_folds is for --select=inner; give that too, or leave"),
+        (("--select_by=auc",), "--select_by is for --select=inner"),
+        (("--augment_shift=2",), "--augment_shift is for --augment=affine; give that too, or"),
+        (("--augment=affine", "--mixup=0.2"), "--mixup is for --augment=mixup"),
+        (("--pretrain_clips=9",), "--pretrain_clips is for --pretrain=synthetic"),
         (("--select=inner", "--save_weights"), "--select=inner and --save_weights exclude"),
     ],
 )
