@@ -185,6 +185,9 @@ def read_predictions(workdir: pathlib.Path) -> tuple[tuple[str, ...], list[Predi
         if not all(0 <= value <= 1 for value in values):
             raise ValueError(f"the probabilities of {row['clip'][:40]!a} do not lie in 0..1")
         seed, clip = int(row["seed"]), (row["database"], row["subject"], row["clip"])
+        for word in (row["label"], row["prediction"]):
+            if word not in names:
+                raise ValueError(f"{word[:40]!a} is none of the classes {', '.join(names)}")
         answers = (names.index(row["label"]), names.index(row["prediction"]))
         return Prediction(seed, *clip, *answers, tuple(values))
 
@@ -223,6 +226,8 @@ def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:
 
     def entry(line: str) -> LogEntry:
         found = json.loads(line)
+        if not isinstance(found, dict):
+            raise ValueError(f"{line[:40]!a} is no object")
         loss = found["train_loss"]
         return LogEntry(
             int(found["seed"]),
@@ -236,7 +241,10 @@ def read_metrics(workdir: pathlib.Path) -> list[LogEntry]:
 
 
 def _confusion(rows: Sequence[Sequence[int]]) -> np.ndarray:
-    counts_KxK = np.array(rows, np.int64)
+    try:
+        counts_KxK = np.array(rows, np.int64)
+    except ValueError:
+        raise ValueError("the rows of a confusion matrix are no counts, equally many") from None
     if counts_KxK.ndim != 2 or len(set(counts_KxK.shape)) != 1:
         raise ValueError(f"a confusion matrix has the shape {counts_KxK.shape}")
     if (counts_KxK < 0).any():
@@ -245,10 +253,16 @@ def _confusion(rows: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def _parsed(path: pathlib.Path, rows: Iterable[Any], parse: Callable[[Any], Row]) -> list[Row]:
-    try:
-        return [parse(row) for row in rows]
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise _damaged(path, error) from None
+    found = []
+    # Lines of a table begin below its header.
+    for number, row in enumerate(rows, start=2 if path.suffix == ".csv" else 1):
+        try:
+            found.append(parse(row))
+        except json.JSONDecodeError as error:
+            raise _damaged(path, f"line {number}: {error.msg}, character {error.colno}") from None
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise _damaged(path, f"line {number}: {error}") from None
+    return found
 
 
 def _read_csv(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -155,6 +155,8 @@ def read_config(workdir: pathlib.Path) -> dict[str, Any]:
     path = workdir / CONFIG_FILE
     try:
         stored = json.loads(read_text(path, MOST_BYTES))
+        if not isinstance(stored, dict):
+            raise ValueError("it holds no object")
         kept = {
             name: value
             for name, value in stored.items()
@@ -169,6 +171,8 @@ def read_config(workdir: pathlib.Path) -> dict[str, Any]:
         int(stored["subjects_in_data_set"])
     except FileNotFoundError:
         raise ConfigError(f"'{workdir}' is no run's workdir: it holds no {CONFIG_FILE}.") from None
+    except NotADirectoryError:
+        raise ConfigError(f"'{workdir}' is a file; name the folder of a run.") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"'{path}' is damaged ({error}); restore it or start again in another --workdir."

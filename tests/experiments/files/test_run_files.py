@@ -43,7 +43,12 @@ def first_lines(count):
         ("metrics.jsonl", first_lines(2), "lacks epochs"),
         ("metrics.jsonl", lambda t: t.replace("[[", "[[9, 9, 9], [", 1), "shape"),
         ("metrics.jsonl", lambda t: t.replace('"epoch": 1', '"epoch": Infinity', 1), "is damaged"),
+        ("metrics.jsonl", lambda t: t.replace("{", "[]\n{", 1), "line 1: '[]' is no object"),
+        ("metrics.jsonl", lambda t: t.replace("\n{", "\n{,", 1), "line 2: Expecting property"),
+        ("metrics.jsonl", lambda t: t.replace("[[", "[[9], [", 1), "no counts, equally many"),
+        ("predictions.csv", lambda t: t.replace(",negative,", ",sad,", 1), "'sad' is none of the"),
         ("folds.csv", lambda t: t.replace("finished", "broken", 1), "status"),
+        ("config.json", lambda t: "[]", "it holds no object"),
         ("folds.csv", first_lines(3), "says nothing"),
         ("config.json", lambda t: t.replace('"folds":', '"fold":', 1), "is damaged"),
     ],
@@ -55,6 +60,11 @@ def test_a_cut_or_edited_file_is_refused_and_the_summary_kept(copy, name, edit, 
     report = run_command("experiments.report", f"--workdir={copy}")
     assert_mistake(report, words)
     assert (copy / "summary.json").read_bytes() == before
+
+
+def test_a_file_in_place_of_the_folder_is_named(copy):
+    report = run_command("experiments.report", f"--workdir={copy / 'config.json'}")
+    assert_mistake(report, "config.json' is a file; name the folder of a run")
 
 
 @pytest.mark.parametrize(
