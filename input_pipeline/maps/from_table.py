@@ -76,25 +76,28 @@ def _own_classes(
     """The class set of a data set of one's own; complains about labels that it lacks."""
     path = source / CLASSES_NAME
     words = sorted({entry.label for _, entry in entries})
+    where = f"'{path}'" if path.exists() else "the table"
     listed = [line.strip() for line in _text(path).splitlines()] if path.exists() else words
     names = tuple(identifiers.checked(line, "class") for line in listed if line)
     if not path.exists() and set(names) <= set(CLASS_NAMES):
         return CLASS_NAMES
     if len({name.casefold() for name in names}) < len(names):
         raise InputError(
-            f"the classes {', '.join(names)} repeat a word, upper and lower case aside; spell each "
-            "class in one way."
+            f"in {where} the classes {', '.join(names)} repeat a word, upper and lower case aside; "
+            "spell each class in one way."
         )
     if not 2 <= len(names) <= MOST_CLASSES:
         raise InputError(
-            f"the table has {len(names)} classes ({', '.join(names[:5])}); allowed are 2 to "
-            f"{MOST_CLASSES}."
+            f"{where} has {len(names)} classes ({', '.join(names[:5])}"
+            f"{', ...' if len(names) > 5 else ''}); allowed are 2 to {MOST_CLASSES}."
         )
     for number, entry in entries:
         if entry.label not in names:
+            as_read = f" (0, 1 and 2 are read as {', '.join(CLASS_NAMES)})"
             faults.add(
                 f"{TABLE_NAME} row {number}: the label {entry.label!a} does not stand in "
-                f"{CLASSES_NAME}; allowed are {', '.join(names)}; correct one of the two."
+                f"{CLASSES_NAME}; allowed are {', '.join(names)}"
+                f"{as_read if entry.label in CLASS_NAMES else ''}; correct one of the two."
             )
     return names
 
@@ -130,7 +133,7 @@ def _text(path: pathlib.Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"'{path}' is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8."
+            f"'{path}' is not UTF-8 text (byte {error.start}); save it as text in UTF-8."
         ) from error
 
 
@@ -168,7 +171,7 @@ def _check_header(header: list[str]) -> None:
         raise InputError(
             f"{TABLE_NAME} lacks the column{'s' if len(missing) > 1 else ''} "
             f"{', '.join(missing)}; its header reads {','.join(header)[:100]!a}; needed are "
-            f"{', '.join(COLUMNS)}."
+            f"{', '.join(COLUMNS)}, parted by commas."
         )
     without = [name for name in LANDMARK_COLUMNS if name not in header]
     if 0 < len(without) < len(LANDMARK_COLUMNS):

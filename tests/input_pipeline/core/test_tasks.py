@@ -228,6 +228,9 @@ def test_an_own_data_set_of_the_three_classes(tmp_path):
         (("joy", ""), None, ("row 3", "the label is empty", "3 more faults")),
         (("joy", "fear"), "joy\nanger\n", ("row 3: the label 'fear'", "classes.txt", "3 more")),
         (("joy", "fear"), "\n".join(map(str, range(21))), ("has 21 classes", "2 to 20")),
+        (("joy", "fear"), "joy\n", ("classes.txt' has 1 classes (joy)",)),
+        (("joy", "fear"), "joy\nfear\njoy\n", ("classes.txt' the classes joy, fear, joy repeat",)),
+        (("0", "1"), "calm\nmoved\n", ("'negative' does not", "0, 1 and 2 are read as negative,")),
         (("joy", "fe\tar"), None, ("control character",)),
     ],
 )
