@@ -8,7 +8,7 @@ import numpy as np
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.metrics import log_loss, pooled_scores
-from experiments.fitting import calibration
+from experiments.fitting import calibration, model_folder
 from experiments.run.spec import RunSpec, differences
 from experiments.scores import spread
 from experiments.scores.summary import Records, read_records
@@ -45,6 +45,11 @@ def read(workdir: pathlib.Path, run: "Run") -> Estimate:
 
     Averaged over as many of its seeds as the run has.
     """
+    if model_folder.is_written(workdir):
+        raise ConfigError(
+            f"--estimate='{workdir}' is the folder of a model; name that of the "
+            "leave-one-subject-out run of the same settings."
+        )
     records = read_records([workdir])
     _refuse_other(workdir, records, run.spec)
     count = len(run.spec.seeds)

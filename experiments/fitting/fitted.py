@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ahmsa_jax.config import ConfigError
+from experiments.files import run_files
 from experiments.fitting import choice, model_card, model_folder, reliability
 from experiments.fitting.estimate import Estimate
 from experiments.run import environment, inner_selection, output_folder
@@ -29,6 +30,11 @@ def fit(
     StoppedError where a signal asked for it.
     """
     folder = execution.workdir
+    if (folder / run_files.PREDICTIONS_FILE).exists():
+        raise ConfigError(
+            f"--output='{folder}' holds a run with predictions of held-out clips, no model; choose "
+            "another --output."
+        )
     asked = run.spec.to_json() | {"estimate": estimate and estimate.config_hash}
     with output_folder.called_output(), claimed(folder, asked, run.facts()):
         if model_folder.is_written(folder):

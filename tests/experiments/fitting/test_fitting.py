@@ -112,6 +112,13 @@ def test_a_finished_model_is_read_and_another_refused(made, tmp_path):
     assert without.status == 2
     assert "holds a run with other settings" in without.err
     assert "choose another --output" in without.err
+    predictions = (made / "loso" / "predictions.csv").read_bytes()
+    assert_mistake(
+        fit(made / "loso", *fitted_models.SETTINGS), "holds a run with predictions", "another"
+    )
+    assert (made / "loso" / "predictions.csv").read_bytes() == predictions
+    own = (*fitted_models.SETTINGS, f"--estimate={made / 'model'}")
+    assert_mistake(fit(tmp_path / "new", *own), "is the folder of a model; name that of the")
 
 
 @pytest.mark.parametrize(
