@@ -232,7 +232,7 @@ def share_name(name: str, share: float) -> str:
     return name if share == 1 else f"{name}-{100 * share:.0f}"
 
 
-_CONTROLLED = "svm_maps kernel_flow small-ours ahmsa-ours htnet-ours ststnet-ours".split()
+_CONTROLLED = ("svm_maps", "kernel_flow", "small-ours", "ahmsa-ours", "htnet-ours", "ststnet-ours")
 
 
 def _controls() -> Sequence[Row]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from ahmsa_jax.networks.parts.layers import Added, Linear, Weights, aligned
@@ -111,22 +112,27 @@ def attend(
     """
     clips, tokens, heads, filled = query_BxTxHxK.shape
     together = math.gcd(clips, max(1, GROUP_PATCHES // tokens))
-    grouped = (clips // together, together * tokens, heads, filled)
-    query_MxHxPxK, key_MxHxPxK, value_MxHxPxK = (
-        jnp.swapaxes(array.reshape(grouped), 1, 2)
-        for array in (query_BxTxHxK, key_BxTxHxK, value_BxTxHxK)
-    )
-    logits = jnp.einsum("mhqk,mhpk->mhqp", query_MxHxPxK, key_MxHxPxK)
-    logits_MxHxPxP = (logits * (head_width or filled) ** -0.5).astype(jnp.float32)
+    patches = together * tokens
+
+    def by_group(array_BxTxHxK: jax.Array) -> jax.Array:
+        """Groups and heads on one axis: (M*H, P, K).
+
+        A GPU's compiler weighs the ways to cut an array along each of its axes, and takes minutes
+        over arrays of five axes where those of three take it a second.
+        """
+        grouped = array_BxTxHxK.reshape(clips // together, patches, heads, filled)
+        return jnp.swapaxes(grouped, 1, 2).reshape(-1, patches, filled)
+
+    query_RxPxK, key_RxPxK, value_RxPxK = map(by_group, (query_BxTxHxK, key_BxTxHxK, value_BxTxHxK))
+    logits = jnp.einsum("rqk,rpk->rqp", query_RxPxK, key_RxPxK)
+    logits_NxP = (logits * (head_width or filled) ** -0.5).astype(jnp.float32).reshape(-1, patches)
     if together > 1:
-        clip_P = jnp.arange(together * tokens) // tokens
-        own_PxP = clip_P[:, None] == clip_P
-        logits_MxHxPxP = jnp.where(own_PxP, logits_MxHxPxP, -jnp.inf)
-    attention_MxHxPxP = jax.nn.softmax(logits_MxHxPxP, axis=-1)
-    z_MxHxPxK = jnp.einsum(
-        "mhqp,mhpk->mhqk", attention_MxHxPxP.astype(value_BxTxHxK.dtype), value_MxHxPxK
-    )
-    blocks = attention_MxHxPxP.reshape(-1, heads, together, tokens, together, tokens)
+        clip_P = np.arange(patches) // tokens
+        own_NxP = jnp.tile(clip_P[:, None] == clip_P, (len(logits), 1))
+        logits_NxP = jnp.where(own_NxP, logits_NxP, -jnp.inf)
+    attention_RxPxP = jax.nn.softmax(logits_NxP, axis=-1).reshape(logits.shape)
+    z_RxPxK = jnp.einsum("rqp,rpk->rqk", attention_RxPxP.astype(value_BxTxHxK.dtype), value_RxPxK)
+    blocks = attention_RxPxP.reshape(-1, heads, together, tokens, together, tokens)
     own = jnp.moveaxis(jnp.diagonal(blocks, axis1=2, axis2=4), -1, 1)
-    z_BxTxHxK = jnp.swapaxes(z_MxHxPxK, 1, 2).reshape(query_BxTxHxK.shape)
-    return z_BxTxHxK, own.reshape(clips, heads, tokens, tokens)
+    z_BxTxHxK = jnp.swapaxes(z_RxPxK.reshape(-1, heads, patches, filled), 1, 2)
+    return z_BxTxHxK.reshape(query_BxTxHxK.shape), own.reshape(clips, heads, tokens, tokens)

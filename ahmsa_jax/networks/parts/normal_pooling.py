@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ahmsa_jax.networks.parts import barrier
 from ahmsa_jax.networks.parts.layers import LAYER_NORM_EPS, LayerNorm, layer_statistics
 from ahmsa_jax.networks.parts.pooling import Bins, first_largest
 
@@ -87,6 +88,8 @@ def _backward(
     d_normal_BxPxPxD = dy32_BxPxPxD * scale_D
     along = jnp.mean(where_chosen(d_normal_BxPxPxD * normal_BxPxPxD), axis=-1, keepdims=True)
     level = jnp.mean(where_chosen(d_normal_BxPxPxD), axis=-1, keepdims=True)
+    # Its compiler would weigh for minutes whether to compute these where they are read.
+    along, level = barrier.on_gpu(along, level)
     normal = (x.astype(jnp.float32) - mean) * inverse_std
     dx = (where_chosen(d_normal_BxPxPxD) - level - normal * along) * inverse_std
     return dx.astype(x.dtype), d_scale_D, d_bias_D

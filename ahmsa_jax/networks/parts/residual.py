@@ -12,6 +12,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ahmsa_jax.networks.parts import barrier
+
 
 class Change(NamedTuple):
     """What a module adds to the patches: a product (..., D) and a bias (D,)."""
@@ -58,7 +60,8 @@ class Patches:
         whole = self.lacking_NxD.reshape(self.shape) + x_BxTxD
         lacking_NxD = whole.reshape(self.lacking_NxD.shape)
         if self.shape[-2] > 1:
-            lacking_NxD = _kept_as_rows(lacking_NxD)
+            # Its compiler would read them in their other shape too, and add to a copy.
+            (lacking_NxD,) = barrier.on_gpu(lacking_NxD)
         return dataclasses.replace(self, lacking_NxD=lacking_NxD)
 
     def changed(self, change: Change) -> "Patches":
@@ -67,14 +70,6 @@ class Patches:
         lacking_NxD = self.lacking_NxD + _lacking(product_NxD, change.bias_D)
         bias_D = jax.lax.stop_gradient(self.bias_D + change.bias_D)
         return Patches(self.shape, lacking_NxD, bias_D)
-
-
-def _kept_as_rows(lacking_NxD: jax.Array) -> jax.Array:
-    """The same array; a GPU's compiler would read it in its other shape too, and add to a copy."""
-    kept_NxD: jax.Array = jax.lax.platform_dependent(
-        lacking_NxD, cpu=lambda array: array, default=jax.lax.optimization_barrier
-    )
-    return kept_NxD
 
 
 @jax.custom_vjp
