@@ -1,7 +1,7 @@
 """Multi-head attention over the patches of a level (AHMSA-Net, arXiv 2501.02539, equation 4).
 
 Letters in array names: B clips of a batch, T patches of a clip, D width, H heads, K width of a
-head, E = H*K; M groups of clips, P patches of a group.
+head, E = H*K; M groups of clips, P patches of a group, R = M*H, N = R*P rows.
 """
 
 import functools
@@ -115,7 +115,7 @@ def attend(
     patches = together * tokens
 
     def by_group(array_BxTxHxK: jax.Array) -> jax.Array:
-        """Groups and heads on one axis: (M*H, P, K).
+        """Groups and heads on one axis: (R, P, K).
 
         A GPU's compiler weighs the ways to cut an array along each of its axes, and takes minutes
         over arrays of five axes where those of three take it a second.
