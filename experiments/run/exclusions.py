@@ -1,9 +1,12 @@
 """Flags that exclude each other, or that the maps do not allow."""
 
+import dataclasses
+
 from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.inputs import mirror
 from ahmsa_jax.networks.registry import NETWORKS
 from experiments.run.flags import Values
+from experiments.run.recipes import presets
 
 # A month: whoever wants none gives 0.
 MAX_CHECKPOINT_MINUTES = 43_200
@@ -104,11 +107,15 @@ def check_training(given: Values, layout: str, training: TrainConfig) -> None:
 
 
 def check_ingredients(given: Values, training: TrainConfig) -> None:
-    """Raise ConfigError where a number was given for an ingredient that is off."""
+    """Raise ConfigError where a number of its own was given for an ingredient that is off.
+
+    The usual number passes: the file of a run's flags names every setting.
+    """
+    usual = dataclasses.asdict(TrainConfig()) | presets(given.model, given.recipe)
     for name, (flag, word) in _OF_INGREDIENT.items():
         chosen = getattr(training, flag)
         is_on = word in chosen if isinstance(chosen, tuple) else chosen == word
-        if name in given and given[name].present and not is_on:
+        if name in given and getattr(training, name) != usual[name] and not is_on:
             raise ConfigError(
                 f"--{name} is for --{flag}={word}; give that too, or leave --{name} out."
             )

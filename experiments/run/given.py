@@ -22,6 +22,7 @@ class _Argument(NamedTuple):
 
     name: str
     value: Any
+    default: Any
     present: bool
 
     def serialize(self) -> str:
@@ -37,8 +38,10 @@ class Arguments:
     """Arguments of a Python call as Values: `usual` are the defaults, `given` what was said."""
 
     def __init__(self, usual: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-        self._of_name = {name: _Argument(name, value, False) for name, value in usual.items()}
-        self._of_name |= {name: _Argument(name, value, True) for name, value in given.items()}
+        self._of_name = {
+            name: _Argument(name, given.get(name, default), default, name in given)
+            for name, default in usual.items()
+        }
 
     def __contains__(self, name: str) -> bool:
         return name in self._of_name

@@ -75,7 +75,8 @@ def asked(given: Values, *, alone: bool = False) -> InnerSelection | None:
     """
     if given.select == LAST:
         for name in ("candidates", "inner_folds", "select_by"):
-            if given[name].present:
+            # The file of a run's flags names them at their defaults.
+            if given[name].value != given[name].default:
                 raise ConfigError(
                     f"--{name} is for --select=inner; give that too, or leave --{name} out."
                 )

@@ -27,12 +27,15 @@ def programs(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def test_the_second_start_reads_and_all_starts_give_the_same_bytes(tmp_path):
     first, compiled = train(tmp_path / "first", tmp_path / "programs")
-    kept = programs(tmp_path / "programs")
+    kept = {path: path.read_bytes() for path in programs(tmp_path / "programs")}
     assert kept
     assert "compiled for 2 folds" in first.err
     second, read = train(tmp_path / "second", tmp_path / "programs")
     assert "read the compiled program for 2 folds" in second.err
-    assert programs(tmp_path / "programs") == kept
+    # A small program that took longer this time may have joined them.
+    assert kept == {
+        path: path.read_bytes() for path in programs(tmp_path / "programs") if path in kept
+    }
     off, alone = train(tmp_path / "off", "off")
     assert "compiled for 2 folds" in off.err
     assert compiled == read == alone

@@ -1,7 +1,7 @@
 """Maps prepared as settings say, in training and with kept weights; what cannot be together.
 
-Modules tried here without being imported: experiments.run.exclusions,
-experiments.schedule.starts, experiments.schedule.prediction.
+Modules tried here without being imported: experiments.schedule.starts,
+experiments.schedule.prediction.
 """
 
 import csv
@@ -12,10 +12,11 @@ import pytest
 from command_runner import assert_mistake, run_command
 from small_runs import KEYS
 
-from ahmsa_jax.config import TrainConfig
+from ahmsa_jax.config import ConfigError, TrainConfig
 from ahmsa_jax.inputs.input_norm import INPUT_NORMS
 from ahmsa_jax.inputs.mirror import mirrored
-from experiments.run import prepared
+from ahmsa_jax.networks.registry import NETWORKS
+from experiments.run import arguments, exclusions, inner_selection, prepared
 from experiments.run.flag_values import WordsParser
 from experiments.run.prepared import Preparation
 from input_pipeline.maps import synthetic
@@ -95,6 +96,19 @@ def test_a_start_is_kept_and_used_again(ours, tmp_path):
     assert "pretraining, seed 0: epoch 1 of 1" in first.out
     assert (workdir / "pretrained" / start.name).read_bytes() == start.read_bytes()
     assert (workdir / "predictions.csv").read_bytes() == (ours / "predictions.csv").read_bytes()
+
+
+def test_usual_numbers_of_what_is_off_pass_since_the_file_of_flags_names_them(monkeypatch):
+    usual = {"augment_shift": 1.5, "mixup": 0.4, "inner_folds": 5, "select_by": "logloss"}
+    given = arguments.of_call(usual)
+    exclusions.check_ingredients(given, TrainConfig(augment_shift=1.5, mixup=0.4))
+    assert inner_selection.asked(given) is None
+    # Usual is what the recipe says, where it says so.
+    monkeypatch.setitem(NETWORKS["small"].recipes, "ours", {"mixup": 0.2})
+    given = arguments.of_call({"model": "small", "recipe": "ours"})
+    exclusions.check_ingredients(given, TrainConfig(mixup=0.2))
+    with pytest.raises(ConfigError, match="--mixup is for --augment=mixup"):
+        exclusions.check_ingredients(given, TrainConfig(mixup=0.4))
 
 
 @pytest.mark.parametrize(
