@@ -25,7 +25,7 @@ from experiments.run import jax_settings
 from experiments.timing.timed_networks import TIMED, has_setting
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
-from input_pipeline.core.files import write_whole
+from input_pipeline.core.files import first_free, write_whole
 
 if TYPE_CHECKING:
     from experiments.weighing import deviceless
@@ -42,6 +42,8 @@ def main() -> int:
     """Check, time, print and store; 1 where the programs disagree, so that nothing is printed."""
     if command.values().target is not None:
         return _weigh(command.values().target)
+    if command.values()["json"].present:
+        raise ConfigError("--json is for --target; --output names the file of what is timed.")
     if importlib.util.find_spec("torch") is None:
         raise ConfigError(
             "PyTorch is missing, and this benchmark compares with it; install the baselines extra: "
@@ -120,13 +122,13 @@ def _weighed_program() -> "deviceless.Program":
 
 
 def _json_path(flag: str, default: str, hint: str = "") -> pathlib.Path:
-    """The JSON file that a flag names, its folder made."""
-    named = command.values()[flag].value or default
-    path = pathlib.Path(named).expanduser()
+    """The JSON file that a flag names, its folder made; without one, the first by its default."""
+    named = command.values()[flag].value
+    path = pathlib.Path(named or default).expanduser()
     if path.suffix != ".json":
         raise ConfigError(f"--{flag}={named} must end in .json{hint}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    return first_free(path) if named is None else path
 
 
 def _settings() -> dict[str, int]:
@@ -260,7 +262,8 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "output",
         None,
-        "JSON file of the result, the plot beside it; default runs/benchmark-<date>.",
+        "JSON file of the result, the plot beside it; default runs/benchmark-<date>.json, or -2, "
+        "-3 and so on.",
     )
     flags.DEFINE_bool("fused_update", False, "As loso's --fused_update, for this engine.")
     flags.DEFINE_string(
@@ -273,7 +276,7 @@ if __name__ == "__main__":
         "json",
         None,
         "JSON file of what --target found, the compiled programs beside it; default "
-        "runs/weighed-<target>.json.",
+        "runs/weighed-<target>.json, or -2, -3 and so on.",
     )
     flags.DEFINE_enum("model", "ahmsa", list(NETWORKS), "The network.")
     sizes = ("published", "tiny")

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import pathlib
 import re
@@ -34,6 +35,12 @@ def write_whole(path: pathlib.Path, content: bytes | str) -> None:
                 os.unlink(temporary)
         reason = f"{error.strerror}, {len(data)} bytes are needed"
         raise OSError(error.errno, reason, os.fspath(path)) from error
+
+
+def first_free(path: pathlib.Path) -> pathlib.Path:
+    """`path`, or where that is there the first of name-2.json, name-3.json, ... that is not."""
+    candidates = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in itertools.count(2))
+    return next(found for found in itertools.chain([path], candidates) if not found.exists())
 
 
 def require_free_space(folder: pathlib.Path, needed: int) -> None:

@@ -232,6 +232,7 @@ def test_without_a_compiler_it_says_so():
         ("--rounds=0", "--rounds=0"),
         ("--base_dim=9000", "--base_dim=9000"),
         ("--output=result.txt", "must end in .json"),
+        ("--json=result.json", "--json is for --target; --output names the file"),
         ("stray", "unexpected argument 'stray'"),
         ("--model=resnet", "--model=resnet"),
         ("--model=ststnet --base_dim=64", "--base_dim is no setting of ststnet"),

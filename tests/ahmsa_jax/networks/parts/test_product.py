@@ -8,6 +8,7 @@ import pytest
 from ahmsa_jax.networks.parts import product
 
 FOLDS, ROWS, WIDTH, FEATURES = 2, 8, 512, 2048
+LEAST_WIDTH = -(-product.LARGE_KERNEL // FEATURES)
 
 
 def _arrays(rows=ROWS):
@@ -33,9 +34,9 @@ def test_values_and_gradients_of_several_folds_are_those_of_the_plain_product():
 @pytest.mark.parametrize(
     ("rows", "width", "is_turned"),
     [
-        (product.FEW_ROWS, 512, True),
-        (product.FEW_ROWS + 1, 512, False),
-        (ROWS, 511, False),
+        (product.FEW_ROWS, LEAST_WIDTH, True),
+        (product.FEW_ROWS + 1, LEAST_WIDTH, False),
+        (ROWS, LEAST_WIDTH - 1, False),
     ],
 )
 def test_only_few_rows_with_a_large_kernel_are_turned(rows, width, is_turned):
