@@ -5,6 +5,7 @@ python -m experiments.classical --dataset=megc2019 --method=svm_maps
 
 import dataclasses
 import importlib.metadata
+import pathlib
 from typing import NamedTuple
 
 from ahmsa_jax.config import ConfigError, Settings, plain
@@ -19,7 +20,7 @@ from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.request import clips_in, notes, requested_folds
 from experiments.run.spec import RunSpec
-from experiments.run.workdir import claimed
+from experiments.run.workdir import CONFIG_FILE, claimed, refuse_other_code, refuse_unfit
 from input_pipeline.core import command, data_flags, tasks
 from input_pipeline.core.clips import Clips, shuffle_labels
 from input_pipeline.core.errors import InputError
@@ -55,6 +56,9 @@ def main() -> int:
     from experiments.files import run_files
     from experiments.scores import reporting
 
+    if _is_finished(workdir, run.spec):
+        with claimed(workdir, run.spec.to_json(), {}):
+            return reporting.report([workdir], workdir)
     # All folds are predicted before anything is written.
     finished = predict_all(
         run.method,
@@ -79,6 +83,19 @@ def main() -> int:
         header.store(workdir, surroundings, flags_text)
         run_files.write_run_files(workdir, run.clips, finished)
         return reporting.report([workdir], workdir)
+
+
+def _is_finished(workdir: pathlib.Path, spec: RunSpec) -> bool:
+    """Whether its files are all there; raises ConfigError where the folder is not this run's."""
+    from experiments.files.run_files import METRICS_FILE
+
+    refuse_unfit(workdir, spec.to_json())
+    # Written last.
+    if (workdir / METRICS_FILE).is_file():
+        return True
+    if (workdir / CONFIG_FILE).exists():
+        refuse_other_code(workdir)
+    return False
 
 
 def _read(given: Values) -> _Run:

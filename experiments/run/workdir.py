@@ -72,12 +72,12 @@ def claimed(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]
             "a name without."
         )
     # Before anything is written: a refused folder stays as it is.
-    _refuse_unfit(workdir, config)
+    refuse_unfit(workdir, config)
     workdir.mkdir(parents=True, exist_ok=True)
     try:
         with lock_file.held(workdir / _LOCK_FILE):
             # Another process may have made it its own meanwhile.
-            _refuse_unfit(workdir, config)
+            refuse_unfit(workdir, config)
             if (workdir / CONFIG_FILE).exists():
                 _sweep(workdir)
             else:
@@ -98,7 +98,7 @@ def claimed(workdir: pathlib.Path, config: dict[str, Any], facts: dict[str, Any]
         ) from None
 
 
-def _refuse_unfit(workdir: pathlib.Path, config: dict[str, Any]) -> None:
+def refuse_unfit(workdir: pathlib.Path, config: dict[str, Any]) -> None:
     """Raise ConfigError where the folder holds a run with other settings, or no run."""
     if (workdir / CONFIG_FILE).exists():
         stored = read_config(workdir)["config"]

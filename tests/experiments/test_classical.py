@@ -53,9 +53,34 @@ def test_every_file_of_a_run_is_written_and_the_report_is_the_same_again(tmp_pat
     assert again.status == 0, again.err
     assert (workdir / "summary.json").read_bytes() == before["summary.json"]
     # The same command again, by its flag file.
-    repeated = run_command(NAME, f"--flagfile={workdir / 'flags.txt'}", f"--workdir={workdir}")
+    flagfile = f"--flagfile={workdir / 'flags.txt'}"
+    repeated = run_command(NAME, flagfile, f"--workdir={tmp_path / 'repeated'}")
     assert repeated.status == 0, repeated.err
-    assert (workdir / "predictions.csv").read_bytes() == before["predictions.csv"]
+    assert (tmp_path / "repeated" / "predictions.csv").read_bytes() == before["predictions.csv"]
+
+
+def other_code():
+    from experiments.run import workdir
+
+    workdir.code_version = lambda: {"jax": "0.0.1"}
+
+
+def test_a_finished_run_is_shown_and_an_unfinished_one_learned_by_the_code_that_began_it(tmp_path):
+    workdir = tmp_path / "run"
+    first, summary = run(workdir, "--method=svm_maps")
+    before = {name: (workdir / name).read_bytes() for name in FILES}
+    # Other code changes nothing of what is there.
+    shown = run_command(NAME, "--method=svm_maps", f"--workdir={workdir}", prepare=other_code)
+    assert shown.status == 0, shown.err
+    assert shown.out == first.out
+    assert {name: (workdir / name).read_bytes() for name in FILES} == before
+    # Killed before its last file.
+    (workdir / "metrics.jsonl").unlink()
+    other = run_command(NAME, "--method=svm_maps", f"--workdir={workdir}", prepare=other_code)
+    assert_mistake(other, "holds an unfinished run of another code version")
+    _, again = run(workdir, "--method=svm_maps")
+    assert again["pooled"] == summary["pooled"]
+    assert (workdir / "metrics.jsonl").is_file()
 
 
 def test_majority_is_worked_by_hand(tmp_path):
