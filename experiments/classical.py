@@ -3,9 +3,9 @@
 python -m experiments.classical --dataset=megc2019 --method=svm_maps
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
-import pathlib
 from typing import NamedTuple
 
 from ahmsa_jax.config import ConfigError, Settings, plain
@@ -56,9 +56,12 @@ def main() -> int:
     from experiments.files import run_files
     from experiments.scores import reporting
 
-    if _is_finished(workdir, run.spec):
-        with claimed(workdir, run.spec.to_json(), {}):
+    refuse_unfit(workdir, run.spec.to_json())
+    if (workdir / CONFIG_FILE).exists():
+        # A run whose files are missing or damaged is learned again.
+        with claimed(workdir, run.spec.to_json(), {}), contextlib.suppress(ConfigError):
             return reporting.report([workdir], workdir)
+        refuse_other_code(workdir)
     # All folds are predicted before anything is written.
     finished = predict_all(
         run.method,
@@ -83,19 +86,6 @@ def main() -> int:
         header.store(workdir, surroundings, flags_text)
         run_files.write_run_files(workdir, run.clips, finished)
         return reporting.report([workdir], workdir)
-
-
-def _is_finished(workdir: pathlib.Path, spec: RunSpec) -> bool:
-    """Whether its files are all there; raises ConfigError where the folder is not this run's."""
-    from experiments.files.run_files import METRICS_FILE
-
-    refuse_unfit(workdir, spec.to_json())
-    # Written last.
-    if (workdir / METRICS_FILE).is_file():
-        return True
-    if (workdir / CONFIG_FILE).exists():
-        refuse_other_code(workdir)
-    return False
 
 
 def _read(given: Values) -> _Run:

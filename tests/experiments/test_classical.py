@@ -74,13 +74,17 @@ def test_a_finished_run_is_shown_and_an_unfinished_one_learned_by_the_code_that_
     assert shown.status == 0, shown.err
     assert shown.out == first.out
     assert {name: (workdir / name).read_bytes() for name in FILES} == before
-    # Killed before its last file.
+    # Killed before its last file, or damaged.
     (workdir / "metrics.jsonl").unlink()
     other = run_command(NAME, "--method=svm_maps", f"--workdir={workdir}", prepare=other_code)
     assert_mistake(other, "holds an unfinished run of another code version")
     _, again = run(workdir, "--method=svm_maps")
     assert again["pooled"] == summary["pooled"]
     assert (workdir / "metrics.jsonl").is_file()
+    for kept in (-20, before["predictions.csv"].index(b"\n") + 1):
+        (workdir / "predictions.csv").write_bytes(before["predictions.csv"][:kept])
+        run(workdir, "--method=svm_maps")
+        assert (workdir / "predictions.csv").read_bytes() == before["predictions.csv"]
 
 
 def test_majority_is_worked_by_hand(tmp_path):
