@@ -4,7 +4,6 @@ A fork server loads the slow libraries once; every command then runs in a fork o
 `__main__`, with its own flags, streams and exit status.
 """
 
-import base64
 import gc
 import io
 import multiprocessing
@@ -17,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from typing import NamedTuple
 
-import matplotlib.figure
+import blank_pictures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -79,15 +78,6 @@ def collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-# A picture takes a second to draw, most of it fonts: where no test looks at it, a blank one does.
-_BLANK = {
-    "png": base64.b64decode(
-        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
-    ),
-    "pdf": b"%PDF-1.4\n%%EOF\n",
-}
-
-
 def run_command(
     module: str,
     *arguments: object,
@@ -135,7 +125,7 @@ def _run_as_main(
     sys.argv = [module, *words]
     collect_rarely()
     if not pictures:
-        matplotlib.figure.Figure.savefig = _save_blank
+        blank_pictures.draw_blank()
     if prepare:
         prepare()
     try:
@@ -143,10 +133,6 @@ def _run_as_main(
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-
-
-def _save_blank(_: object, file: io.BytesIO, *, format: str, **__: object) -> None:
-    file.write(_BLANK[format])
 
 
 def assert_mistake(finished: Finished, *parts: str) -> None:
