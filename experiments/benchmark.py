@@ -60,12 +60,13 @@ def main() -> int:
     result = _measured(settings, model_config)
     if result is None:
         return 1
-    _print(result)
     from experiments.timing.figure import draw
 
+    # First: who reads what is printed may stop doing so.
     write_whole(output, json.dumps(result, indent=1, sort_keys=True) + "\n")
     picture = output.with_suffix(".png")
     write_whole(picture, draw(result))
+    _print(result)
     print(f"written: {output} and {picture}")
     return 0
 
