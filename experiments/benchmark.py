@@ -123,13 +123,13 @@ def _weighed_program() -> "deviceless.Program":
 
 
 def _json_path(flag: str, default: str, hint: str = "") -> pathlib.Path:
-    """The JSON file that a flag names, its folder made; without one, the first by its default."""
+    """The JSON file that a flag names, its folder made; without one, a new one by the default."""
     named = command.values()[flag].value
     path = pathlib.Path(named or default).expanduser()
     if path.suffix != ".json":
         raise ConfigError(f"--{flag}={named} must end in .json{hint}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return first_free(path) if named is None else path
+    return path if named else first_free(path)
 
 
 def _settings() -> dict[str, int]:

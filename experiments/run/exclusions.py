@@ -107,7 +107,7 @@ def check_training(given: Values, layout: str, training: TrainConfig) -> None:
 
 
 def check_ingredients(given: Values, training: TrainConfig) -> None:
-    """Raise ConfigError where a number of its own was given for an ingredient that is off.
+    """Raise ConfigError where an ingredient that is off was given a number of its own.
 
     The usual number passes: the file of a run's flags names every setting.
     """
@@ -115,7 +115,7 @@ def check_ingredients(given: Values, training: TrainConfig) -> None:
     for name, (flag, word) in _OF_INGREDIENT.items():
         chosen = getattr(training, flag)
         is_on = word in chosen if isinstance(chosen, tuple) else chosen == word
-        if name in given and getattr(training, name) != usual[name] and not is_on:
+        if getattr(training, name) != usual[name] and not is_on:
             raise ConfigError(
                 f"--{name} is for --{flag}={word}; give that too, or leave --{name} out."
             )

@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all, and reads one that is known to end."""
+"""Writes a file whole or not at all, beside earlier ones, and reads one that is known to end."""
 
 import contextlib
 import errno
