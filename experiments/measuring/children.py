@@ -19,7 +19,10 @@ from typing import Any
 from tqdm import tqdm
 
 _SERVER = multiprocessing.get_context("forkserver")
-_LIBRARIES = ["jax", "flax", "optax", "orbax.checkpoint", "matplotlib.figure"]
+_LIBRARIES = [
+    *("jax", "flax", "optax", "orbax.checkpoint", "matplotlib.figure"),
+    *("experiments.schedule.trainer", "experiments.scores.reporting"),
+]
 # For leaving in good order after a signal, before the process is killed.
 _GRACE_SECONDS = 10.0
 

@@ -25,6 +25,8 @@ from experiments.schedule.programs import Needs, Programs
 CPU_EFFICIENCY = 0.25
 # Beyond this, a run on a CPU starts with a warning.
 LONG_RUN_SECONDS = 600.0
+# Operations a second that any CPU reaches: what is short at this rate needs no measuring.
+LEAST_RATE = 1e9
 # The dry run times so long, or an epoch, and so many epochs at most.
 TIMED_SECONDS = 2.0
 MOST_TIMED = 20
@@ -119,7 +121,10 @@ def warn_if_long(programs: Needs, jobs: Sequence[Job]) -> None:
     """Warn on stderr where training these jobs on a CPU will take long."""
     if programs.devices[0].platform != "cpu" or not jobs:
         return
-    seconds = cpu_seconds(programs.model_config, programs.train_config, jobs)
+    model, training = programs.model_config, programs.train_config
+    if cpu_seconds(model, training, jobs, LEAST_RATE) <= LONG_RUN_SECONDS:
+        return
+    seconds = cpu_seconds(model, training, jobs)
     if seconds > LONG_RUN_SECONDS:
         print(
             f"warning: no GPU is seen, and this run will take about {in_words(seconds)} "
@@ -168,16 +173,20 @@ def _in_bytes(count: float) -> str:
 
 
 def cpu_seconds(
-    model_config: NetworkConfig, train_config: TrainConfig, jobs: Sequence[Job]
+    model_config: NetworkConfig,
+    train_config: TrainConfig,
+    jobs: Sequence[Job],
+    rate: float | None = None,
 ) -> float:
     """Estimated training seconds of these folds on this machine's CPU, without compiling.
 
-    Counts six operations per multiply-add and clip (forward, and twice that backward), at the rate
-    of a matrix product timed now.
+    Counts six operations per multiply-add and clip (forward, and twice that backward), at `rate`
+    operations a second; None: that of a matrix product timed now.
     """
     rows = sum(job.fold.n_train for job in jobs)
     operations = 6.0 * sum(forward_products(model_config).values()) * rows * train_config.epochs
-    return operations / (CPU_EFFICIENCY * numpy_product_rate(1024, repeats=3))
+    rate = rate or numpy_product_rate(1024, repeats=3)
+    return operations / (CPU_EFFICIENCY * rate)
 
 
 def numpy_product_rate(side: int, repeats: int) -> float:

@@ -3,7 +3,7 @@
 import pathlib
 import textwrap
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,7 @@ def draw_all(records: Records, output: pathlib.Path) -> list[str]:
 
 def pictures(records: Records) -> dict[str, Figure]:
     """The run's pictures by name; the title bears the mark of pretend data and another split."""
-    drawn = {"confusion_matrix": draw_confusion(records), "subjects": draw_bars(records)}
-    if any(np.isfinite(entry.train_loss) for entry in records.log):
-        drawn["curves"] = draw_curves(records)
-    if any(fold.choice for fold in records.folds):
-        drawn["choices"] = candidates.draw(records)
+    drawn = {name: draw(records) for name, draw in wanted(records).items()}
     is_loso = records.spec.split == "loso"
     if records.pretend or not is_loso:
         what = f"{records.spec.model} on {in_picture(records.spec.dataset)}"
@@ -50,6 +46,19 @@ def pictures(records: Records) -> dict[str, Figure]:
         for figure in drawn.values():
             figure.suptitle(title, fontsize=10, fontweight="bold")
     return drawn
+
+
+def wanted(records: Records) -> dict[str, Callable[[Records], Figure]]:
+    """What there is to draw of a run, by the picture's name."""
+    draws: dict[str, Callable[[Records], Figure]] = {
+        "confusion_matrix": draw_confusion,
+        "subjects": draw_bars,
+    }
+    if any(np.isfinite(entry.train_loss) for entry in records.log):
+        draws["curves"] = draw_curves
+    if any(fold.choice for fold in records.folds):
+        draws["choices"] = candidates.draw
+    return draws
 
 
 def draw_confusion(records: Records) -> Figure:

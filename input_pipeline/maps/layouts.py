@@ -4,6 +4,7 @@ Landmarks are five points (x right, y down) in pixels of the face at hand, left 
 in the image. Letters in array names: S face side, H rows, W columns, C flow channels.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -173,6 +174,7 @@ def area_average(map_HxWxC: np.ndarray, height: int, width: int) -> np.ndarray:
     return both_wxhxC.swapaxes(0, 1).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=64)
 def _overlap(target: int, source: int) -> np.ndarray:
     """Share of each source pixel (columns) in each target pixel (rows); rows sum to 1."""
     edges = np.arange(target + 1) * (source / target)

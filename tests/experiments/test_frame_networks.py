@@ -20,8 +20,10 @@ from input_pipeline.storage import arrays_file
 
 # One subject has more clips than are predicted at once. Every fold is one batch, so that one
 # program, which takes half a minute to compile, trains them all.
-COUNTS = {"006": step.PREDICTED_AT_ONCE + 2, "007": 3, "011": 3}
+AT_ONCE = 4
+COUNTS = {"006": AT_ONCE + 2, "007": 3, "011": 3}
 FLAGS = ("--size=tiny", "--epochs=2", "--batch_size=24", "--learning_rate=1e-3", "--save_weights")
+ALONE = ("--subjects=samm/007", "--folds_at_once=1")
 NETWORK = {"hsta": ("--modules=1", "--warmup_epochs=0"), "mfdan": ()}
 
 
@@ -29,15 +31,27 @@ def clips() -> Clips:
     return made_up_faces.clips(COUNTS)
 
 
+def predict_few_at_once() -> None:
+    """No fault: as many slices as more clips would take."""
+    step.PREDICTED_AT_ONCE = AT_ONCE
+
+
 def trained(folder: pathlib.Path, model: str, made: Clips, *flags: str) -> pathlib.Path:
     """The folder of a run on these clips."""
+    folder.mkdir(exist_ok=True)
     arrays = folder / "faces.npz"
     arrays_file.save_arrays(made, arrays)
     run = folder / "run"
     words = (f"--arrays={arrays}", f"--model={model}", f"--workdir={run}", *NETWORK[model])
-    finished = run_command("experiments.loso", *words, *FLAGS, *flags)
+    command = ("experiments.loso", *words, *FLAGS, *flags)
+    finished = run_command(*command, prepare=predict_few_at_once)
     assert finished.status == 0, finished.err
     return run
+
+
+def alone(folder: pathlib.Path, model: str, made: Clips) -> pathlib.Path:
+    """The folder of a run of one fold on these clips."""
+    return trained(folder, model, made, *ALONE)
 
 
 def shared(model: str) -> pathlib.Path:
@@ -47,6 +61,16 @@ def shared(model: str) -> pathlib.Path:
 
 def _made(folder: pathlib.Path, model: str) -> None:
     trained(folder, model, clips())
+
+
+def shared_alone(model: str) -> pathlib.Path:
+    """The run of the fold 007 alone."""
+    made = made_once.folder(f"frames {model} alone", lambda folder: _made_alone(folder, model))
+    return made / "run"
+
+
+def _made_alone(folder: pathlib.Path, model: str) -> None:
+    alone(folder, model, clips())
 
 
 def probabilities(run: pathlib.Path) -> dict[str, np.ndarray]:
@@ -72,54 +96,54 @@ def test_weights_predict_what_training_predicted(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", sorted(NETWORK))
-def test_a_fold_does_not_depend_on_what_runs_beside_it(model, tmp_path):
-    alone = trained(tmp_path, model, clips(), "--subjects=samm/007", "--folds_at_once=1")
+def test_a_fold_does_not_depend_on_what_runs_beside_it(model):
     together = probabilities(shared(model) / "run")
-    for key, probability in probabilities(alone).items():
+    for key, probability in probabilities(shared_alone(model)).items():
         np.testing.assert_allclose(probability, together[key], atol=1e-5)
 
 
-def weights(run: pathlib.Path, subject: str) -> dict[str, np.ndarray]:
-    (path,) = (
-        path
-        for path in (run / "weights" / "seed-0").iterdir()
-        if fold_weights.load(path).subject_key == f"samm/{subject}"
-    )
+def weights(run: pathlib.Path) -> dict[str, np.ndarray]:
+    """Of the run's only fold."""
+    (path,) = (run / "weights" / "seed-0").iterdir()
+    assert fold_weights.load(path).subject_key == "samm/007"
     return fold_weights.load(path).params
 
 
 @pytest.mark.parametrize("model", sorted(NETWORK))
 def test_no_held_out_picture_is_read_in_training(model, tmp_path):
     """The same program on the same fold: what the fold holds out changes no bit of its weights."""
-    found = {"": weights(shared(model) / "run", "007")}
+    found = {"": weights(shared_alone(model))}
     for subject in ("007", "011"):
         poisoned = clips()
         is_one_N = poisoned.subject_N == subject
         faces = {name: column.copy() for name, column in poisoned.faces.items()}
         faces["frames"][is_one_N] = 255 - faces["frames"][is_one_N]
         faces["flow_px"][is_one_N] = 9
-        folder = tmp_path / f"poisoned-{subject}"
-        folder.mkdir()
         made = dataclasses.replace(poisoned, faces=faces)
-        found[subject] = weights(trained(folder, model, made), "007")
+        found[subject] = weights(alone(tmp_path / f"poisoned-{subject}", model, made))
     for path, leaf in found[""].items():
         np.testing.assert_array_equal(found["007"][path], leaf, err_msg=path)
     # Positive control: a subject that is trained on.
     assert max(np.abs(found["011"][path] - leaf).max() for path, leaf in found[""].items()) > 1e-5
 
 
+def killed_in_the_second_epoch() -> None:
+    predict_few_at_once()
+    restart_faults.killed_in_the_second_epoch()
+
+
 @pytest.mark.parametrize("model", sorted(NETWORK))
 def test_killed_and_given_again_it_ends_with_the_same_bytes(model, tmp_path):
     words = (f"--arrays={shared(model) / 'faces.npz'}", f"--model={model}", *NETWORK[model])
-    flags = (*FLAGS, "--checkpoint_minutes=0.00001", f"--workdir={tmp_path / 'run'}")
+    flags = (*FLAGS, *ALONE, "--checkpoint_minutes=0.00001", f"--workdir={tmp_path / 'run'}")
     command = ("experiments.loso", *words, *flags)
-    killed = run_command(*command, prepare=restart_faults.killed_in_the_second_epoch)
+    killed = run_command(*command, prepare=killed_in_the_second_epoch)
     assert killed.status == -signal.SIGKILL
-    resumed = run_command(*command)
+    resumed = run_command(*command, prepare=predict_few_at_once)
     assert resumed.status == 0, resumed.err
     assert "epoch 1/2: 50%" in resumed.err
     for name in ("predictions.csv", "metrics.jsonl"):
-        wanted = (shared(model) / "run" / name).read_bytes()
+        wanted = (shared_alone(model) / name).read_bytes()
         assert (tmp_path / "run" / name).read_bytes() == wanted, name
 
 
@@ -187,7 +211,8 @@ def test_the_loop_in_pytorch_takes_the_same_data_and_writes_the_same_files(model
     run, given = tmp_path / "run", tmp_path / "given"
     words = (f"--arrays={shared(model) / 'faces.npz'}", f"--model={model}", *NETWORK[model])
     command = ("experiments.torch_loso", *words, *FLAGS, "--sampling=shuffle")
-    finished = run_command(*command, "--subjects=samm/006", f"--workdir={run}")
+    words_006 = ("--subjects=samm/006", f"--workdir={run}")
+    finished = run_command(*command, *words_006, prepare=predict_few_at_once)
     assert finished.status == 0, finished.err
     assert "in PyTorch" in finished.out
     found = probabilities(run)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_runner import assert_mistake, run_command
 
-from experiments.measuring import children, entries
+from experiments.measuring import entries
 from experiments.measuring.store import FILE, MOST_BYTES, MOST_FILES, Store
 from input_pipeline.maps import synthetic
 from input_pipeline.storage import arrays_file
@@ -23,17 +23,13 @@ HASHES = {
 CUT = entries.RUNS["68 folds, tf32"]
 
 
-def with_blank_pictures():
-    """Of the runs that it starts: fourteen reports, which nobody looks at."""
-    children._run_as_main = blank_pictures.run_as_main
-
-
 def test_a_rehearsal_measures_every_entry(tmp_path):
     store = Store(tmp_path, rehearsal=True, data=HASHES | {entries.CASME3: HASHES["five"]})
     # One of the runs in two parts, as all are at full size.
     store.cut_finer(CUT.slug, 2)
     command = ("experiments.measure", "--rehearse", "--minutes=60", f"--output={tmp_path}")
-    finished = run_command(*command, prepare=with_blank_pictures)
+    # Fourteen reports, which nobody looks at.
+    finished = run_command(*command, prepare=blank_pictures.draw_blank_in_children)
     assert finished.status == 0, finished.err
     measured = json.loads((tmp_path / FILE).read_text())
     assert set(measured["parts"]) == {entry.name for entry in entries.ENTRIES}

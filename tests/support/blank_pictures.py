@@ -1,14 +1,18 @@
 """Blank pictures for commands whose pictures no test looks at.
 
-A picture takes a second to draw, most of it fonts.
+A picture takes a second to draw, most of it fonts; the axes of a run's take a third of one.
 """
 
 import base64
+import functools
 import io
-import runpy
-import sys
+import multiprocessing
+from collections.abc import Callable
+from typing import Any
 
 import matplotlib.figure
+
+from experiments.scores import figures
 
 _BLANK = {
     "png": base64.b64decode(
@@ -21,14 +25,29 @@ _BLANK = {
 def draw_blank() -> None:
     """From now on this process writes blank pictures."""
     matplotlib.figure.Figure.savefig = _save_blank
+    figures.pictures = _nothing_drawn
 
 
-def run_as_main(module: str, words: list[str]) -> None:
-    """Run `python -m module words...` in this process, with blank pictures."""
-    draw_blank()
-    sys.argv = [module, *words]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+def draw_blank_in_children() -> None:
+    """From now on the processes that this one starts from a fork server write blank pictures."""
+    multiprocessing.context.ForkServerProcess.__init__ = _blank_first
 
 
 def _save_blank(_: object, file: io.BytesIO, *, format: str, **__: object) -> None:
     file.write(_BLANK[format])
+
+
+def _nothing_drawn(records: figures.Records) -> dict[str, matplotlib.figure.Figure]:
+    return {name: matplotlib.figure.Figure() for name in figures.wanted(records)}
+
+
+_start = multiprocessing.context.ForkServerProcess.__init__
+
+
+def _blank_first(self: Any, *arguments: Any, target: Callable[..., None], **more: Any) -> None:
+    _start(self, *arguments, target=functools.partial(_blank_then, target), **more)
+
+
+def _blank_then(target: Callable[..., None], *arguments: Any) -> None:
+    draw_blank()
+    target(*arguments)

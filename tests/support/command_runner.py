@@ -62,6 +62,8 @@ _SERVER.set_forkserver_preload(
         "skimage.io",
         "tensorflow_datasets",
         "tqdm",
+        # By its place: a fork server knows no folder but the one it was started in.
+        "tests.support.drawn_before",
     ]
 )
 

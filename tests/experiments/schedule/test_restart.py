@@ -8,6 +8,7 @@ import os
 import re
 import time
 
+import blank_pictures
 import pytest
 import restart_faults
 from command_runner import assert_mistake, run_command
@@ -135,7 +136,9 @@ def test_a_flipped_bit_leads_back_to_the_checkpoint_before_or_to_the_start(
 
 def test_kills_and_flips_in_short():
     """The whole of it is `python -m experiments.kill_test`."""
-    finished = run_command("experiments.kill_test", "--kills=1", "--flips=3", "--epochs=6")
+    words = ("--kills=1", "--flips=3", "--epochs=6")
+    prepare = blank_pictures.draw_blank_in_children
+    finished = run_command("experiments.kill_test", *words, prepare=prepare)
     assert finished.status == 0, (finished.out, finished.err)
     assert "1 SIGKILLs: 1 of 1 runs ended byte-equal" in finished.out
     assert re.search(
