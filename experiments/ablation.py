@@ -40,7 +40,7 @@ def main() -> int:
         config = setting_runs.shared_config(study, runs)
         folder = setting_runs.workdir(given, study, config)
         execution = run_flags.execution(given, runs[0].run.spec)
-        loso.check_devices(execution)
+        loso.check_devices(runs[0].run, execution)
         asked = [one for one in runs if one.setting in chosen]
         if execution.dry_run:
             _dry_run(asked, execution, folder, given, interruption)

@@ -30,6 +30,7 @@ from experiments.run import flags as run_flags
 from experiments.run.request import run_of
 from experiments.run.spec import Execution
 from experiments.run.workdir import read_config
+from experiments.schedule import cpu_devices
 from experiments.schedule.interruption import Interruption
 from experiments.scores import comparison, figures
 from experiments.scores.reporting import summary_of
@@ -122,7 +123,7 @@ def loso(clips: Clips, workdir: Path, **settings: Any) -> Result:
     with Interruption("experiments.api.loso") as interruption:
         run = run_of(given, "jax", clips)
         execution = run_flags.execution(given, run.spec)
-        loso_command.check_devices(execution)
+        loso_command.check_devices(run, execution)
         loso_command.carry_out(run, execution, given, interruption)
     return Result(execution.workdir)
 
@@ -168,12 +169,13 @@ def fit(
         run = all_clips.run_of(given, clips)
         workdir = estimated_by.workdir if isinstance(estimated_by, Result) else estimated_by
         found = None if workdir is None else estimate.read(_path(workdir), run)
-        jax_settings.local_devices(given.compile_cache)
         execution = Execution(
             workdir=_path(output),
             folds_at_once=given.folds_at_once,
             checkpoint_minutes=given.checkpoint_minutes,
         )
+        devices = functools.partial(cpu_devices.of_run, run, execution)
+        jax_settings.local_devices(given.compile_cache, cpu_devices=devices)
         return fitted.fit(run, execution, found, interruption)
 
 

@@ -6,6 +6,7 @@ python -m experiments.benchmark --target=h200|h100|FILE [--json=FILE]
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import importlib.util
 import json
@@ -177,9 +178,12 @@ def _require_compiler() -> None:
 
 def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
-    device = jax_settings.local_devices(
-        command.values().compile_cache, command.values().autotune_file
-    )[0]
+    from experiments.schedule import cpu_devices
+
+    # As a run of so many folds would.
+    divided = functools.partial(cpu_devices.count, settings["folds"], cpu_devices.cores())
+    given = command.values()
+    device = jax_settings.local_devices(given.compile_cache, given.autotune_file, divided)[0]
     from experiments.run import environment
     from experiments.timing import floors, rounds
     from experiments.timing.contenders import TimedProblem

@@ -3,7 +3,6 @@
 python -m experiments.classical --dataset=megc2019 --method=svm_maps
 """
 
-import contextlib
 import dataclasses
 import importlib.metadata
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from experiments.run import flags as run_flags
 from experiments.run.flags import Values
 from experiments.run.request import clips_in, notes, requested_folds
 from experiments.run.spec import RunSpec
-from experiments.run.workdir import CONFIG_FILE, claimed, refuse_other_code, refuse_unfit
+from experiments.run.workdir import claimed
 from input_pipeline.core import command, data_flags, tasks
 from input_pipeline.core.clips import Clips, shuffle_labels
 from input_pipeline.core.errors import InputError
@@ -56,12 +55,9 @@ def main() -> int:
     from experiments.files import run_files
     from experiments.scores import reporting
 
-    refuse_unfit(workdir, run.spec.to_json())
-    if (workdir / CONFIG_FILE).exists():
-        # A run whose files are missing or damaged is learned again.
-        with claimed(workdir, run.spec.to_json(), {}), contextlib.suppress(ConfigError):
-            return reporting.report([workdir], workdir)
-        refuse_other_code(workdir)
+    shown_again = reporting.report_if_finished(workdir, run.spec.to_json())
+    if shown_again is not None:
+        return shown_again
     # All folds are predicted before anything is written.
     finished = predict_all(
         run.method,

@@ -55,11 +55,14 @@ def main() -> int:
         split=given.split,
         folds=parts,
     )
+    workdir = run_flags.workdir(given, spec)
+    shown_again = reporting.report_if_finished(workdir, spec.to_json())
+    if shown_again is not None:
+        return shown_again
     # All files are read and predicted with before anything is written.
     wanted = set(requested)
     folds_here = [fold for fold in folds if fold.key in wanted]
     finished = prediction.predict_all(clips, folds_here, weights)
-    workdir = run_flags.workdir(given, spec)
     facts = {
         "folds": requested,
         "subjects_in_data_set": len(folds),

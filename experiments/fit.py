@@ -3,6 +3,7 @@
 python -m experiments.fit --dataset=megc2019 --num_seeds=3 --output=models/megc2019
 """
 
+import functools
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -34,17 +35,19 @@ def main() -> int:
         seed_flags.seeds(given)
         clips = read_clips(given)
         from experiments.fitting import all_clips, fitted, model_folder
+        from experiments.schedule import cpu_devices
 
         run = all_clips.run_of(given, clips)
         # Before the hours of training.
         estimate = _estimate(given, run)
-        jax_settings.local_devices(given.compile_cache)
         execution = Execution(
             workdir=pathlib.Path(output).expanduser(),
             folds_at_once=given.folds_at_once,
             checkpoint_minutes=given.checkpoint_minutes,
             compile_cache=given.compile_cache,
         )
+        devices = functools.partial(cpu_devices.of_run, run, execution)
+        jax_settings.local_devices(given.compile_cache, cpu_devices=devices)
         print(
             f"data: {clips.dataset}/{clips.layout}, {len(clips)} clips of "
             f"{len(set(clips.subject_key_N))} subjects, all to train on",

@@ -3,6 +3,7 @@
 python -m experiments.loso --dataset=casme3
 """
 
+import functools
 from typing import TYPE_CHECKING
 
 from ahmsa_jax.config import ConfigError
@@ -32,7 +33,7 @@ def main() -> int:
         exclusions.check(given)
         run = read_run(given, "jax")
         execution = run_flags.execution(given, run.spec)
-        check_devices(execution)
+        check_devices(run, execution)
         if execution.dry_run:
             dry_run(run, execution, interruption)
             return 0
@@ -50,8 +51,8 @@ def carry_out(run: Run, execution: Execution, given: Values, interruption: Inter
         return _train_and_report(run, execution, given, interruption)
 
 
-def check_devices(execution: Execution) -> None:
-    """Ask for devices, and a library of --tensorboard, before anything is written.
+def check_devices(run: Run, execution: Execution) -> None:
+    """Ask for the run's devices, and a library of --tensorboard, before anything is written.
 
     An unavailable one is a user error.
     """
@@ -61,7 +62,11 @@ def check_devices(execution: Execution) -> None:
         jax_settings.load_for_cards_elsewhere()
         return
     if not execution.cluster:
-        jax_settings.local_devices(execution.compile_cache, execution.autotune_file)
+        jax_settings.local_devices(
+            execution.compile_cache,
+            execution.autotune_file,
+            functools.partial(_cpu_devices, run, execution),
+        )
         return
     # The devices are the workers'; this process takes none from them.
     jax_settings.load().config.update("jax_platforms", "cpu")
@@ -70,6 +75,12 @@ def check_devices(execution: Execution) -> None:
     # A finished run is shown without its cluster.
     if not (execution.workdir / CONFIG_FILE).exists():
         ray_cluster.refuse_unreachable(execution.cluster)
+
+
+def _cpu_devices(run: Run, execution: Execution) -> int:
+    from experiments.schedule import cpu_devices
+
+    return cpu_devices.of_run(run, execution)
 
 
 def _place(

@@ -3,6 +3,7 @@
 python -m experiments.lost_motion --output=DIR
 """
 
+import functools
 import os
 import pathlib
 from collections.abc import Mapping
@@ -93,11 +94,14 @@ def _methods(
     chosen: list[str], epochs: int, execution: Execution, interruption: Interruption
 ) -> "Mapping[str, Score]":
     from experiments.run import jax_settings
+    from experiments.schedule import cpu_devices
     from experiments.studies import lost_motion_scores
 
     known: dict[str, Score] = {"svm_maps": lost_motion_scores.of_svm_maps}
     if chosen != ["svm_maps"]:
-        jax_settings.local_devices(None, None)
+        folds = command.values().subjects
+        devices = functools.partial(cpu_devices.count, folds, cpu_devices.cores())
+        jax_settings.local_devices(None, cpu_devices=devices)
         for name, input_norm in lost_motion_scores.INPUT_NORMS.items():
             known[name] = lost_motion_scores.of_network(epochs, input_norm, execution, interruption)
     return {name: known[name] for name in chosen}

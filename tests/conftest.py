@@ -27,6 +27,8 @@ if importlib.metadata.version("jaxlib") == "0.7.1":
         " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
         " --xla_llvm_disable_expensive_passes=true"
     )
+# Commands see one device, however many cores are here: their files are compared byte by byte.
+os.environ["JAX_NUM_CPU_DEVICES"] = "1"
 # A second thread of NumPy or PyTorch waits for work by spinning, on a core that a test needs.
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 

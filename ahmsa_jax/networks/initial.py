@@ -126,9 +126,10 @@ def _traced(
     """Shapes of parameters and running statistics by path, sorted, and the rules recognised."""
     rules: dict[Path, Rule] = {}
 
-    def init(key: jax.Array, *inputs: jax.Array) -> Any:
+    def init(*inputs: jax.Array) -> Any:
+        # The key is made here, so that JAX starts no device for it.
         with _noting() as noted:
-            variables = model.init(key, *inputs)
+            variables = model.init(jax.random.key(0), *inputs)
         # A parameter that Flax stored as it came from its initialiser is the same object.
         rule_of = {id(placeholder): rule for placeholder, rule in noted}
         for path, leaf in _flat(variables, "params").items():
@@ -136,7 +137,7 @@ def _traced(
                 rules[path] = rule_of[id(leaf)]
         return variables
 
-    shapes = jax.eval_shape(init, jax.random.key(0), *blank_inputs(config))
+    shapes = jax.eval_shape(init, *blank_inputs(config))
     return _flat(shapes, "params"), _flat(shapes, "batch_stats"), rules
 
 

@@ -1,6 +1,8 @@
 """Loads JAX for a command: with settings that no shell variable changes, and its devices."""
 
+import contextlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 from ahmsa_jax.config import ConfigError
@@ -53,20 +55,29 @@ def load_for_cards_elsewhere() -> Any:
     return load()
 
 
-def local_devices(programs: str | None, autotune_file: str | None = None) -> list[Any]:
+def local_devices(
+    programs: str | None,
+    autotune_file: str | None = None,
+    cpu_devices: Callable[[], int] | None = None,
+) -> list[Any]:
     """JAX's devices here, at least one.
 
     Raises ConfigError where the platform asked for is not there.
 
-    `programs` is --compile_cache: where compiled programs are kept.
+    `programs` is --compile_cache: where compiled programs are kept. `cpu_devices` says as how many
+    devices a CPU is to be seen, unless the shell does.
     """
     autotuning.use(autotune_file)
     try:
         jax = load()
+        if cpu_devices is not None and not _shell_divides_cpu():
+            # Too late where JAX has run before, as in a notebook: then it is what it was.
+            with contextlib.suppress(RuntimeError):
+                jax.config.update("jax_num_cpu_devices", cpu_devices())
         from experiments.run import compile_cache
 
         compile_cache.use(programs)
-        return jax.local_devices()
+        return list(jax.local_devices())
     # JAX_PLATFORMS of blanks alone, and cuda without a CUDA plugin, end in an assertion.
     except (RuntimeError, AssertionError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -74,3 +85,8 @@ def local_devices(programs: str | None, autotune_file: str | None = None) -> lis
             f"JAX finds no device to run on ({first}); check JAX_PLATFORMS, and install "
             "'ahmsa-jax[cuda12]' for a GPU."
         ) from error
+
+
+def _shell_divides_cpu() -> bool:
+    by_flag = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    return by_flag or "JAX_NUM_CPU_DEVICES" in os.environ

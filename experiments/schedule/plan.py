@@ -52,7 +52,8 @@ def guess_fold_bytes(config: NetworkConfig, train_config: TrainConfig, clips: in
 def state_bytes(config: NetworkConfig, train_config: TrainConfig) -> int:
     """What training keeps of a fold from step to step: parameters and the optimizer's state."""
     learner = make_learner(config, train_config)
-    state, _ = jax.eval_shape(lambda key: init_fold(key, learner), jax.random.key(0))
+    # The key is made inside, so that JAX starts no device for it.
+    state, _ = jax.eval_shape(lambda: init_fold(jax.random.key(0), learner))
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
@@ -156,6 +157,15 @@ def store_plan(workdir: pathlib.Path, plan: Plan) -> None:
     content: dict[str, Any] = {"chunks": chunks, "halvings": list(plan.halvings)}
     content["plan_hash"] = config_hash(content)
     write_whole(workdir / PLAN_FILE, canonical_json(content))
+
+
+def stored_sizes(workdir: pathlib.Path) -> set[int]:
+    """Places of the chunks of the first start; none where it stored no plan, or a damaged one."""
+    try:
+        content = json.loads(read_text(workdir / PLAN_FILE, MOST_BYTES))
+        return {int(entry["size"]) for entry in content["chunks"]}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return set()
 
 
 def stored_plan(

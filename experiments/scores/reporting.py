@@ -1,13 +1,21 @@
 """Summary, tables and pictures of a run, written and printed from its records."""
 
+import contextlib
 import pathlib
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ahmsa_jax.config import ConfigError
 from experiments.run.inner_selection import INNER
 from experiments.run.recipes import size_in_words
-from experiments.run.workdir import canonical_json
+from experiments.run.workdir import (
+    CONFIG_FILE,
+    canonical_json,
+    claimed,
+    refuse_other_code,
+    refuse_unfit,
+)
 from experiments.scores import candidates, figures, paired, tables
 from experiments.scores.published import clips_of, published_table
 from experiments.scores.summary import Records, read_records, summarise
@@ -167,6 +175,20 @@ def _named(folds: list[tuple[int, str]]) -> str:
     names = [f"{key} (seed {seed})" for seed, key in folds[:NAMED_FOLDS]]
     rest = len(folds) - len(names)
     return ", ".join(names) + (f" and {rest} more" if rest else "")
+
+
+def report_if_finished(workdir: pathlib.Path, config: dict[str, Any]) -> int | None:
+    """Report a finished run of these settings; None where it is not made yet, or damaged.
+
+    Raises ConfigError as workdir.claimed does, and where other code began an unfinished run.
+    """
+    refuse_unfit(workdir, config)
+    if not (workdir / CONFIG_FILE).exists():
+        return None
+    with claimed(workdir, config, {}), contextlib.suppress(ConfigError):
+        return report([workdir], workdir)
+    refuse_other_code(workdir)
+    return None
 
 
 def report(workdirs: Sequence[pathlib.Path], output: pathlib.Path) -> int:

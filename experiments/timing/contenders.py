@@ -21,6 +21,7 @@ from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import EpochShape, Fold, Job
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_step import TorchFold, set_tf32
+from experiments.schedule import cpu_devices
 
 STEPS_PER_EPOCH = 2
 HELD_OUT = 8
@@ -117,10 +118,16 @@ class EngineContender:
         *,
         eval_every: int = 0,
     ) -> None:
-        """Compile for one device; raises JAX's error where memory does not hold the chunk."""
+        """Compile for one device, or for as many as a run divides a CPU into.
+
+        Raises JAX's error where memory does not hold the chunk.
+        """
         self.name = EVALUATING if eval_every else "c: this engine"
         self.precision = precision
         self._problem = problem
+        here = jax.local_devices()
+        is_cpu = here[0].platform == "cpu"
+        devices = cpu_devices.count(folds_at_once, len(here), {folds_at_once}) if is_cpu else 1
         self._engine = Engine(
             problem.model_config,
             dataclasses.replace(problem.train_config, precision=precision),
@@ -128,9 +135,9 @@ class EngineContender:
             size=folds_at_once,
             test_places=TEST_PLACES,
             eval_every=eval_every,
-            devices=jax.local_devices()[:1],
+            devices=here[:devices],
         )
-        self.folds_at_once = self._engine.size
+        self.folds_at_once, self.devices = self._engine.size, devices
         self._data = self._engine.place_data(problem.inputs, problem.label_N)
         self._jobs = [problem.job(number) for number in range(folds_at_once)]
         began = time.perf_counter()
@@ -167,7 +174,7 @@ class EngineContender:
 class TorchContender:
     """(a) or (b): PyTorch, one fold after another."""
 
-    folds_at_once = 1
+    folds_at_once = devices = 1
 
     def __init__(
         self,

@@ -100,6 +100,7 @@ class Timing:
                     "name": contender.name,
                     "precision": contender.precision,
                     "folds_at_once": contender.folds_at_once,
+                    "devices": contender.devices,
                     "seconds_per_fold_step": float(np.median(own_R)),
                     "seconds_by_round": own_R.tolist(),
                     "times_faster_than_a": float(np.median(seconds_RxC[:, 0] / own_R)),

@@ -110,6 +110,33 @@ def test_weights_of_other_data_are_evaluated_with_a_note(workdir, tmp_path):
         assert json.loads((run / "config.json").read_text())["pretend"] is True
 
 
+def test_a_finished_evaluation_is_shown_and_a_damaged_one_made_again_by_its_own_code(
+    workdir, tmp_path
+):
+    run = tmp_path / "run"
+    words = ("--base_dim=6", "--blocks=0,0,1", f"--weights_dir={workdir / 'weights' / 'seed-0'}")
+    command = ("experiments.evaluate", *words, f"--workdir={run}")
+    first = run_command(*command, f"--subjects={KEYS[0]}")
+    assert first.status == 0, first.err
+    before = (run / "predictions.csv").read_bytes()
+    other_code = restart_faults.other_version
+    shown = run_command(*command, f"--subjects={KEYS[0]}", prepare=other_code)
+    assert (shown.status, shown.out) == (0, first.out)
+    other_run = run_command(*command, f"--subjects={KEYS[1]}", prepare=no_prediction)
+    assert_mistake(other_run, "holds a run with other settings", "subjects")
+    (run / "predictions.csv").write_bytes(before[:-20])
+    refused = run_command(*command, f"--subjects={KEYS[0]}", prepare=other_code)
+    assert_mistake(refused, "holds an unfinished run of another code version")
+    assert run_command(*command, f"--subjects={KEYS[0]}").status == 0
+    assert (run / "predictions.csv").read_bytes() == before
+
+
+def no_prediction():
+    from experiments.schedule import prediction
+
+    prediction.predict_all = None
+
+
 def test_batches_spread_over_devices_give_the_same_run(workdir, tmp_path):
     finished = loso(
         tmp_path / "run",
