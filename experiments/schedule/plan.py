@@ -22,8 +22,8 @@ from experiments.schedule.memory import Device
 from input_pipeline.core.files import read_text, write_whole
 
 PLAN_FILE = "plan.json"
-# On a CPU chunks of 4 folds were the fastest per fold-step for every network and width tried: 8
-# took 5 to 25 % longer, since a dispatch touches new pages of memory and the caches hold less.
+# On a CPU 4 folds a device were the fastest per fold-step for every network and width tried: 8 took
+# 5 to 25 % longer, since a dispatch touches new pages of memory and the caches hold less.
 CPU_FOLDS = 4
 # A program that leaves more than this part of the memory unused is compiled again for more folds.
 WORTH_GROWING = 1.25

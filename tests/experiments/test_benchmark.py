@@ -80,7 +80,7 @@ class Recorded:
 
     def __init__(self, name, losses, seconds):
         self.kind, self.name, self.precision, self.folds_at_once = "c", name, "float32", 1
-        self.compile_seconds = 0.0
+        self.devices, self.compile_seconds = 1, 0.0
         self._losses, self._seconds = losses, list(seconds)
 
     def first_losses(self, epochs):

@@ -7,6 +7,8 @@ import os
 import signal
 import time
 
+import jax
+
 
 def one_epoch_a_dispatch():
     from experiments.schedule import trainer
@@ -164,8 +166,10 @@ def ten_mebibytes_a_fold_of_fifty():
 
 
 def eight_devices():
-    os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=8"
+    """No fault: as by JAX_NUM_CPU_DEVICES=8 in the shell."""
+    jax.config.update("jax_num_cpu_devices", 8)
 
 
 def two_devices():
-    os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=2"
+    """No fault: as by JAX_NUM_CPU_DEVICES=2."""
+    jax.config.update("jax_num_cpu_devices", 2)
