@@ -21,8 +21,8 @@ from absl import flags
 
 from ahmsa_jax.config import ConfigError, NetworkConfig, Precision, TrainConfig, plain
 from ahmsa_jax.networks.registry import NETWORKS
+from experiments.run import cores, jax_settings
 from experiments.run import flags as run_flags
-from experiments.run import jax_settings
 from experiments.timing.timed_networks import TIMED, has_setting
 from input_pipeline.core import command
 from input_pipeline.core.errors import InputError
@@ -178,10 +178,8 @@ def _require_compiler() -> None:
 
 def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str, Any] | None:
     """The whole result, or None after one line on stderr where the programs disagree."""
-    from experiments.schedule import cpu_devices
-
     # As a run of so many folds would.
-    divided = functools.partial(cpu_devices.count, settings["folds"], cpu_devices.cores())
+    divided = functools.partial(cores.devices, settings["folds"], cores.usable())
     given = command.values()
     device = jax_settings.local_devices(given.compile_cache, given.autotune_file, divided)[0]
     from experiments.run import environment

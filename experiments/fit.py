@@ -34,6 +34,8 @@ def main() -> int:
     with Interruption(NAME) as interruption:
         seed_flags.seeds(given)
         clips = read_clips(given)
+        # Before others load it: it refuses what a shell's variables should not be.
+        jax_settings.load()
         from experiments.fitting import all_clips, fitted, model_folder
         from experiments.schedule import cpu_devices
 

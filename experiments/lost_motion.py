@@ -93,14 +93,16 @@ def _checked(
 def _methods(
     chosen: list[str], epochs: int, execution: Execution, interruption: Interruption
 ) -> "Mapping[str, Score]":
-    from experiments.run import jax_settings
-    from experiments.schedule import cpu_devices
+    from experiments.run import cores, jax_settings
+
+    # Before others load it: it refuses what a shell's variables should not be.
+    jax_settings.load()
     from experiments.studies import lost_motion_scores
 
     known: dict[str, Score] = {"svm_maps": lost_motion_scores.of_svm_maps}
     if chosen != ["svm_maps"]:
         folds = command.values().subjects
-        devices = functools.partial(cpu_devices.count, folds, cpu_devices.cores())
+        devices = functools.partial(cores.devices, folds, cores.usable())
         jax_settings.local_devices(None, cpu_devices=devices)
         for name, input_norm in lost_motion_scores.INPUT_NORMS.items():
             known[name] = lost_motion_scores.of_network(epochs, input_norm, execution, interruption)

@@ -53,6 +53,8 @@ def main() -> int:
     model_dir, output = command.required(model_dir="DIR", output="DIR")
     clips = _clips()
     extras.require()
+    # Before others load it: it refuses what a shell's variables should not be.
+    jax_settings.load()
     from experiments.fitting import model_folder
 
     model = model_folder.load(pathlib.Path(model_dir).expanduser())

@@ -27,13 +27,18 @@ def is_too_large(run: "Run", device: Device) -> bool:
     return device.platform == "cpu" and step_flop(run) > MOST_FLOP
 
 
+def guessed_bytes(run: "Run") -> tuple[int, int]:
+    """Memory of one fold in training, and of all clips, from the settings alone."""
+    largest = max(int(fold.train_N.sum()) for fold in run.folds_here)
+    fold_bytes = plan.guess_fold_bytes(run.network_config, run.train_config, largest)
+    arrays = run.clips.faces or {"flow": run.clips.flow_NxHxWxC}
+    return fold_bytes, sum(array.nbytes for array in arrays.values())
+
+
 def describe(run: "Run", available: int) -> list[str]:
     """Lines on memory and arithmetic, from the settings alone; `available` in bytes."""
-    network, training = run.network_config, run.train_config
-    largest = max(int(fold.train_N.sum()) for fold in run.folds_here)
-    fold_bytes = plan.guess_fold_bytes(network, training, largest)
-    arrays = run.clips.faces or {"flow": run.clips.flow_NxHxWxC}
-    data_bytes = sum(array.nbytes for array in arrays.values())
+    training = run.train_config
+    fold_bytes, data_bytes = guessed_bytes(run)
     one = step_flop(run)
     shapes = run.epoch_shapes()
     steps = sum(shapes[fold.key].steps for fold in run.folds_here) * len(run.spec.seeds)

@@ -4,11 +4,16 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from experiments.run import control_groups
+from experiments.run.control_groups import CGROUPS, PROC
+
 # Share of the memory that is free at the start which a chunk may take.
 MEMORY_SHARE = 0.8
-# Where Linux describes processes and control groups.
-_PROC = pathlib.Path("/proc")
-_CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# What a control group of either version calls its limit, its use, and pages of files in that.
+_NAMES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
 # Version 1 says "no limit" with a number near 2^63.
 _NO_LIMIT = 2**60
 
@@ -39,7 +44,7 @@ def available_bytes(devices: Sequence[Device]) -> int:
     return int(machine_bytes() * MEMORY_SHARE / len(devices))
 
 
-def machine_bytes(proc: pathlib.Path = _PROC, cgroups: pathlib.Path = _CGROUPS) -> int:
+def machine_bytes(proc: pathlib.Path = PROC, cgroups: pathlib.Path = CGROUPS) -> int:
     """Free memory of the machine, or what the process's control groups leave of it, bytes."""
     free = min(_machine_free(proc), *_limits(proc, cgroups), _NO_LIMIT)
     return max(free, 0)
@@ -54,25 +59,10 @@ def _machine_free(proc: pathlib.Path) -> int:
 
 def _limits(proc: pathlib.Path, cgroups: pathlib.Path) -> Iterator[int]:
     """What each control group above the process still allows, bytes."""
-    try:
-        lines = (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            root, names = cgroups, ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            root = cgroups / "memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        else:
-            continue
-        # Inside a container the path may be the host's, of which only the root is seen here.
-        parts = [part for part in path.split("/") if part and part != ".."]
-        for depth in range(len(parts), -1, -1):
-            left = _left(root.joinpath(*parts[:depth]), *names)
-            if left is not None:
-                yield left
+    for group in control_groups.of_process("memory", proc, cgroups):
+        left = _left(group.folder, *_NAMES[group.version])
+        if left is not None:
+            yield left
 
 
 def _left(group: pathlib.Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:

@@ -25,6 +25,8 @@ PLAN_FILE = "plan.json"
 # On a CPU 4 folds a device were the fastest per fold-step for every network and width tried: 8 took
 # 5 to 25 % longer, since a dispatch touches new pages of memory and the caches hold less.
 CPU_FOLDS = 4
+# What reading a damaged plan raises.
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 # A program that leaves more than this part of the memory unused is compiled again for more folds.
 WORTH_GROWING = 1.25
 
@@ -162,10 +164,17 @@ def store_plan(workdir: pathlib.Path, plan: Plan) -> None:
 def stored_sizes(workdir: pathlib.Path) -> set[int]:
     """Places of the chunks of the first start; none where it stored no plan, or a damaged one."""
     try:
-        content = json.loads(read_text(workdir / PLAN_FILE, MOST_BYTES))
-        return {int(entry["size"]) for entry in content["chunks"]}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {int(entry["size"]) for entry in _stored(workdir / PLAN_FILE)["chunks"]}
+    except (OSError, *_DAMAGED):
         return set()
+
+
+def _stored(path: pathlib.Path) -> dict[str, Any]:
+    """The content of a plan's file; raises one of _DAMAGED where its hash is another's."""
+    content: dict[str, Any] = json.loads(read_text(path, MOST_BYTES))
+    if content.pop("plan_hash") != config_hash(content):
+        raise ValueError("its hash does not fit its content")
+    return content
 
 
 def stored_plan(
@@ -183,9 +192,7 @@ def stored_plan(
         return None
     fold_of = {fold.key: fold for fold in folds}
     try:
-        content = json.loads(read_text(path, MOST_BYTES))
-        if content.pop("plan_hash") != config_hash(content):
-            raise ValueError("its hash does not fit its content")
+        content = _stored(path)
         stored = content["chunks"]
         planned = sorted((int(seed), str(key)) for entry in stored for seed, key in entry["jobs"])
         if planned != sorted((job.seed, job.fold.key) for job in wanted):
@@ -198,7 +205,7 @@ def stored_plan(
             jobs = tuple(Job(int(seed), fold_of[key]) for seed, key in entry["jobs"])
             chunks.append(Chunk(number, shape, int(entry["size"]), jobs))
         return Plan(tuple(chunks), tuple(content["halvings"]))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except _DAMAGED as error:
         raise ConfigError(
             f"'{path}' is damaged ({error}); start again in another --workdir."
         ) from None

@@ -21,7 +21,7 @@ from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import EpochShape, Fold, Job
 from experiments.baselines.torch_ahmsa import Form
 from experiments.baselines.torch_step import TorchFold, set_tf32
-from experiments.schedule import cpu_devices
+from experiments.run import cores
 
 STEPS_PER_EPOCH = 2
 HELD_OUT = 8
@@ -127,7 +127,7 @@ class EngineContender:
         self._problem = problem
         here = jax.local_devices()
         is_cpu = here[0].platform == "cpu"
-        devices = cpu_devices.count(folds_at_once, len(here), {folds_at_once}) if is_cpu else 1
+        devices = cores.devices(folds_at_once, len(here), {folds_at_once}) if is_cpu else 1
         self._engine = Engine(
             problem.model_config,
             dataclasses.replace(problem.train_config, precision=precision),

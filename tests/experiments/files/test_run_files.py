@@ -146,6 +146,27 @@ def test_a_variable_that_jax_refuses_is_one_line(tmp_path, variable, words):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("experiments.benchmark", "--quick", "--output={}/new.json"),
+        ("experiments.fit", *SMALL[:3], "--output={}/new"),
+        ("experiments.predict", "--model_dir={}", "--clip={}", "--output={}/new"),
+    ],
+)
+def test_no_command_loads_jax_before_its_variables_are_tried(tmp_path, words):
+    finished = subprocess.run(
+        [sys.executable, "-m", *(word.format(tmp_path) for word in words)],
+        cwd=ROOT,
+        env=os.environ | {"JAX_ENABLE_X64": "maybe"},
+        capture_output=True,
+        text=True,
+    )
+    found = Finished(finished.returncode, finished.stdout, finished.stderr)
+    assert_mistake(found, "JAX cannot be loaded", "JAX_")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_chunk_copied_from_another_run_is_trained_again(finished, copy, tmp_path):
     other = tmp_path / "other"
     assert loso(other, "--eval_every=1", "--learning_rate=1e-3").status == 0

@@ -1,74 +1,21 @@
-"""As how many devices a CPU trains, by folds, cores and memory; and that nothing else changes."""
+"""As how many devices a CPU trains a run; and that nothing else changes."""
 
 import importlib.metadata
 import os
 import types
 
 import numpy as np
-import pytest
 from command_runner import run_command
 from small_runs import KEYS, SHALLOW, loso, rows, trained
 
 from ahmsa_jax.config import TrainConfig
 from ahmsa_jax.networks.ahmsa import ModelConfig
 from ahmsa_jax.training.protocols import loso_folds
+from experiments.run import cores
 from experiments.run.chunk import Chunk, Plan
 from experiments.run.spec import Execution
 from experiments.schedule import cpu_devices, memory, plan
 from input_pipeline.maps import synthetic
-
-
-@pytest.mark.parametrize(
-    ("jobs", "most", "sizes", "devices"),
-    [
-        (68, 2, (), 2),
-        (1, 8, (), 1),
-        # Two after another on each device: twelve do as sixteen would.
-        (24, 16, (), 12),
-        (5, 3, (), 3),
-        (3, 8, (), 3),
-        (68, 1, (), 1),
-        (500, 400, (), 63),
-        # Every chunk's size is a multiple.
-        (24, 4, {6}, 3),
-        (24, 4, {3}, 3),
-        (24, 2, {3}, 1),
-        (24, 8, {8, 12}, 4),
-        (24, 8, {7}, 7),
-    ],
-)
-def test_hand_worked_numbers(jobs, most, sizes, devices):
-    assert cpu_devices.count(jobs, most, sizes) == devices
-
-
-@pytest.mark.parametrize("most", range(1, 20))
-def test_fewer_devices_are_never_later(most):
-    for jobs in range(1, 60):
-        found = cpu_devices.count(jobs, most)
-        assert 1 <= found <= most
-        assert -(-jobs // found) == -(-jobs // min(most, jobs))
-        assert found == 1 or -(-jobs // (found - 1)) > -(-jobs // found)
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({}, 8),
-        ({"cpu.max": "max 100000\n"}, 8),
-        ({"cpu.max": "350000 100000\n"}, 3),
-        ({"cpu.max": "50000 100000\n"}, 1),
-        ({"cpu.max": "9900000 100000\n"}, 8),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
-        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
-        ({"cpu.max": "nonsense"}, 8),
-    ],
-)
-def test_cores_are_those_that_the_control_group_leaves(monkeypatch, tmp_path, files, expected):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert cpu_devices.cores(tmp_path) == expected
 
 
 def run_of(seeds=(0,)):
@@ -86,7 +33,7 @@ def run_of(seeds=(0,)):
 
 
 def test_a_run_takes_what_its_folds_cores_and_memory_allow(monkeypatch, tmp_path):
-    monkeypatch.setattr(cpu_devices, "cores", lambda: 8)
+    monkeypatch.setattr(cores, "usable", lambda: 8)
     run, free = run_of(), Execution(tmp_path)
     assert cpu_devices.of_run(run, free) == 8  # 24 folds
     assert cpu_devices.of_run(run_of(seeds=(0, 1, 2)), free) == 8
@@ -102,7 +49,7 @@ def test_a_run_takes_what_its_folds_cores_and_memory_allow(monkeypatch, tmp_path
 
 
 def test_an_unfinished_run_keeps_the_size_of_its_chunks(monkeypatch, tmp_path):
-    monkeypatch.setattr(cpu_devices, "cores", lambda: 4)
+    monkeypatch.setattr(cores, "usable", lambda: 4)
     chunks = (Chunk(0, None, 6, ()), Chunk(1, None, 6, ()))
     plan.store_plan(tmp_path, Plan(chunks))
     assert cpu_devices.of_run(run_of(), Execution(tmp_path)) == 3
@@ -113,7 +60,7 @@ def test_an_unfinished_run_keeps_the_size_of_its_chunks(monkeypatch, tmp_path):
 def two_cores():
     """No fault: the shell says nothing of devices, and two cores are seen."""
     del os.environ["JAX_NUM_CPU_DEVICES"]
-    cpu_devices.cores = lambda: 2
+    cores.usable = lambda: 2
 
 
 def test_two_cores_give_the_same_run(tmp_path):
@@ -145,4 +92,4 @@ def test_the_shell_may_say_how_many(tmp_path):
 
 
 def said_by_shell():
-    cpu_devices.cores = lambda: 2
+    cores.usable = lambda: 2
