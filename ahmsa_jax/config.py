@@ -112,6 +112,12 @@ class TrainConfig(Settings):
         "memory traffic, not timed on a GPU yet. A CPU computes the same in the plain way.",
         later=True,
     )
+    fused_layers: bool = setting(
+        False,
+        "Attention and the normalisations before modules of AHMSA-Net and HTNet in GPU kernels of "
+        "our own: less memory traffic, not timed on a GPU yet. A CPU computes in the plain way.",
+        later=True,
+    )
     input_norm: str = setting(
         "none",
         "What is done to each clip's map first, from that clip alone: none (0..255); center: its "

@@ -114,7 +114,11 @@ def _weighed_program() -> "deviceless.Program":
     fold = Fold("weighed", clip_N < TRAINED, clip_N[TRAINED:])
     return Program(
         _model_config(size),
-        TrainConfig(batch_size=size["batch_size"], fused_update=values.fused_update),
+        TrainConfig(
+            batch_size=size["batch_size"],
+            fused_update=values.fused_update,
+            fused_layers=values.fused_layers,
+        ),
         epoch_shapes([fold], size["batch_size"])[fold.key],
         folds=size["folds"],
         clips=CLIPS,
@@ -189,7 +193,8 @@ def _measured(settings: dict[str, int], model_config: NetworkConfig) -> dict[str
     training = TrainConfig(
         batch_size=settings["batch_size"],
         precision="float32",
-        fused_update=command.values().fused_update,
+        fused_update=given.fused_update,
+        fused_layers=given.fused_layers,
     )
     problem = TimedProblem(model_config, training, settings["folds"], settings["steps"])
     compared: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
@@ -269,6 +274,7 @@ if __name__ == "__main__":
         "-3 and so on.",
     )
     flags.DEFINE_bool("fused_update", False, "As loso's --fused_update, for this engine.")
+    flags.DEFINE_bool("fused_layers", False, "As loso's --fused_layers, for this engine.")
     flags.DEFINE_string(
         "target",
         None,

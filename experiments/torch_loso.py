@@ -22,7 +22,7 @@ from input_pipeline.core.errors import InputError
 NAME = "experiments.torch_loso"
 # Settings that the PyTorch loop takes at their defaults only, and those of which it knows some.
 _DRAWS = ("augment", "sampling", "pretrain")
-_NOT_HERE = ("fused_update", "ema", "average_weights", *_DRAWS)
+_NOT_HERE = ("fused_update", "fused_layers", "ema", "average_weights", *_DRAWS)
 _KNOWN = {"loss": ("cross_entropy", "focal", "mse"), "optimizer": ("adam", "adamw", "adan")}
 
 

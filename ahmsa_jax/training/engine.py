@@ -105,7 +105,7 @@ class Engine:
         stable_id = np.array([job.fold.stable_id for job in jobs], np.uint32)
         train_mask = np.stack([job.fold.train_N for job in jobs])
         test_index = padded_test_index([job.fold for job in jobs], self.test_places)
-        with train.matmul_precision(self.train_config):
+        with train.computing(self.train_config):
             state, dead, key = self._init(self._split(seed), self._split(stable_id))
         train_AxSxN, test_AxSxT = self._place((self._split(train_mask), self._split(test_index)))
         if given is not None:
@@ -169,7 +169,7 @@ class Engine:
 
     def compile(self, chunk: ChunkState, data: Data) -> int:
         """Compile the training program; returns the bytes it needs on one device, in total."""
-        with train.matmul_precision(self.train_config):
+        with train.computing(self.train_config):
             one = np.int32(1)
             lowered = self._train.lower(chunk.state, chunk.inputs, data, one, one)
             self._compiled_train = lowered.compile()
@@ -206,7 +206,7 @@ class Engine:
 
     def predict(self, chunk: ChunkState, data: Data, jobs: Sequence[Job]) -> list[np.ndarray]:
         """Class probabilities of each job's held-out clips: one (held-out clips, K) per job."""
-        with train.matmul_precision(self.train_config):
+        with train.computing(self.train_config):
             probability = self._to_host(self._predict(chunk.state, chunk.inputs, data))
         return [probability[row, : len(job.fold.test_index)] for row, job in enumerate(jobs)]
 

@@ -17,6 +17,7 @@ from ahmsa_jax import choices
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.inputs.mirror import mirrored
 from ahmsa_jax.networks.initial import initial_variables
+from ahmsa_jax.networks.parts import own_kernels
 from ahmsa_jax.networks.registry import network_of
 from ahmsa_jax.training import averaging, batch_loss
 from ahmsa_jax.training.batch_loss import BATCHES as BATCHES
@@ -73,10 +74,13 @@ def make_learner(
 
 
 @contextlib.contextmanager
-def matmul_precision(train_config: TrainConfig) -> Iterator[None]:
-    """Trace inside this: float32 products in full precision, tf32 as the device offers it."""
+def computing(train_config: TrainConfig) -> Iterator[None]:
+    """Trace inside this: float32 products in full precision, tf32 as the device offers it.
+
+    With --fused_layers a GPU has kernels of our own.
+    """
     name = "highest" if train_config.precision == "float32" else "default"
-    with jax.default_matmul_precision(name):
+    with jax.default_matmul_precision(name), own_kernels.used(train_config.fused_layers):
         yield
 
 

@@ -49,7 +49,7 @@ def _in_child(
     return Part(name, measure, seconds)
 
 
-def _engine(name: str, precision: str, *, evaluating: bool = False, fused: bool = False) -> Part:
+def _engine(name: str, precision: str, *fused: str, evaluating: bool = False) -> Part:
     return _in_child(name, timed.engine, 240, precision, evaluating, fused)
 
 
@@ -69,6 +69,8 @@ def _interrupted(given: Given) -> dict[str, Any]:
     return trained.interrupted(given.children, words, given.sizes.checkpoint_epochs)
 
 
+# Settings that switch kernels of our own on.
+OWN_KERNELS = ("fused_update", "fused_layers")
 OF_SEEDS = ("68 folds, tf32", "68 folds, tf32, seed 1", "68 folds, tf32, seed 2")
 # A part, or a run that is trained shard by shard.
 ENTRIES: tuple[Part | Run, ...] = (
@@ -80,8 +82,10 @@ ENTRIES: tuple[Part | Run, ...] = (
     _engine("benchmark: bfloat16", "bfloat16"),
     Run("68 folds, tf32", "five"),
     Run("68 folds, bfloat16", "five", precision="bfloat16"),
-    _in_child("correctness of the fused update", timed.fused_update, 200),
-    _engine("benchmark: tf32, fused update", "tf32", fused=True),
+    _in_child("correctness of own kernels", timed.own_kernels, 300, *OWN_KERNELS),
+    _engine("benchmark: tf32, fused update", "tf32", "fused_update"),
+    _engine("benchmark: tf32, fused layers", "tf32", "fused_layers"),
+    _engine("benchmark: bfloat16, both fused", "bfloat16", *OWN_KERNELS),
     Part("compiling", _compiling, 240),
     Part("benchmark: tf32, autotuned", _autotuned, 450),
     Run("CAS(ME)^3's size, tf32", "five", data=CASME3),

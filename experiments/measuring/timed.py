@@ -5,6 +5,7 @@ import os
 import pathlib
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -37,13 +38,16 @@ def correctness(sizes: Sizes) -> dict[str, Any]:
     return {"gaps_nats": gaps, "losses": expected.tolist(), **here}
 
 
-def fused_update(sizes: Sizes) -> dict[str, Any]:
-    """Losses of ten steps in float32 with the kernel that updates as it makes the gradient."""
+def own_kernels(sizes: Sizes, *settings: str) -> dict[str, Any]:
+    """Losses of ten steps in float32 with kernels of our own; each setting switches some on."""
     here = device(sizes.programs)
     problem = dataclasses.replace(problem_of(sizes), folds=1, steps=2 * CHECKED_EPOCHS)
     expected = EngineContender(problem, 1, "float32").first_losses(CHECKED_EPOCHS)
-    found = EngineContender(_fused(problem), 1, "float32").first_losses(CHECKED_EPOCHS)
-    return {"gaps_nats": {"float32": _gap(found, expected)}, **here}
+    gaps = {}
+    for setting in settings:
+        contender = EngineContender(_fused(problem, [setting]), 1, "float32")
+        gaps[setting] = _gap(contender.first_losses(CHECKED_EPOCHS), expected)
+    return {"gaps_nats": gaps, **here}
 
 
 def torch(sizes: Sizes, form: str) -> dict[str, Any]:
@@ -56,11 +60,14 @@ def torch(sizes: Sizes, form: str) -> dict[str, Any]:
 
 
 def engine(
-    sizes: Sizes, precision: Precision, evaluating: bool = False, fused: bool = False
+    sizes: Sizes, precision: Precision, evaluating: bool = False, switched_on: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Seconds per fold-step of the engine, with its memory as asked for and as taken."""
+    """Seconds per fold-step of the engine, with its memory as asked for and as taken.
+
+    `switched_on` are the settings of kernels of our own.
+    """
     here = device(sizes.programs)
-    problem = _fused(problem_of(sizes)) if fused else problem_of(sizes)
+    problem = _fused(problem_of(sizes), switched_on)
     contender = EngineContender(problem, sizes.folds, precision, eval_every=int(evaluating))
     facts = _rounds(contender, sizes)
     used = jax.local_devices()[0].memory_stats() or {}
@@ -113,8 +120,9 @@ def problem_of(sizes: Sizes) -> TimedProblem:
     return TimedProblem(sizes.network, training, sizes.folds, sizes.steps)
 
 
-def _fused(problem: TimedProblem) -> TimedProblem:
-    training = dataclasses.replace(problem.train_config, fused_update=True)
+def _fused(problem: TimedProblem, switched_on: Sequence[str]) -> TimedProblem:
+    settings: dict[str, Any] = dict.fromkeys(switched_on, True)
+    training = dataclasses.replace(problem.train_config, **settings)
     return dataclasses.replace(problem, train_config=training)
 
 

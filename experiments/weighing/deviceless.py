@@ -15,7 +15,7 @@ from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
 from ahmsa_jax.training.chunk_state import needed_bytes
 from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import EpochShape
-from ahmsa_jax.training.step import matmul_precision
+from ahmsa_jax.training.step import computing
 from experiments.weighing.cards import Card
 
 
@@ -82,7 +82,7 @@ def compile_for(card: Card, program: Program) -> Compiled:
     train = jax.jit(
         engine.train_folds, in_shardings=place, out_shardings=place, donate_argnums=(0,)
     )
-    with matmul_precision(program.train_config), _kernels_for(card, program.train_config):
+    with computing(program.train_config), _kernels_for(card, program.train_config):
         compiled: Any = train.lower(state, inputs, data, number, number).compile()
     usage = compiled.memory_analysis()
     return Compiled(
@@ -97,7 +97,7 @@ def compile_for(card: Card, program: Program) -> Compiled:
 @contextlib.contextmanager
 def _kernels_for(card: Card, training: TrainConfig) -> Iterator[None]:
     """Tell kernels of our own which card they are for; they would ask the GPU that is here."""
-    if not training.fused_update:
+    if not (training.fused_update or training.fused_layers):
         yield
         return
     sharding: Any = jax.sharding

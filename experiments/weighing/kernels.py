@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from ahmsa_jax.networks.parts import attention_kernel, norm_kernel
 from ahmsa_jax.training import product_adam
 from ahmsa_jax.training.step import OPTIMIZER
 from experiments.weighing.program_text import Array, Instruction, Program
@@ -26,7 +27,11 @@ _DOT = re.compile(r'"dot_dimension_numbers":(\{[^}]*\})')
 # Kernels of our own, whose inside the text does not show, by the name in their path: operations
 # from the dimensions of their operands.
 OPAQUE: dict[str, Callable[[Sequence[tuple[int, ...]]], int]] = {
-    product_adam.NAME: product_adam.flop
+    product_adam.NAME: product_adam.flop,
+    attention_kernel.FORWARD: attention_kernel.forward_flop,
+    attention_kernel.BACKWARD: attention_kernel.backward_flop,
+    norm_kernel.FORWARD: norm_kernel.no_flop,
+    norm_kernel.BACKWARD: norm_kernel.no_flop,
 }
 _OPAQUE_CALL = 'custom_call_target="__gpu$xla.gpu.triton"'
 

@@ -158,8 +158,9 @@ def test_flags_that_a_network_does_not_have_are_refused(tmp_path):
         assert_mistake(finished, *parts)
     finished = run_command("experiments.torch_loso", "--precision=bfloat16")
     assert_mistake(finished, "--precision=bfloat16 is not for PyTorch")
-    finished = run_command("experiments.torch_loso", "--fused_update")
-    assert_mistake(finished, "--fused_update=True is not for PyTorch")
+    for name in ("fused_update", "fused_layers"):
+        finished = run_command("experiments.torch_loso", f"--{name}")
+        assert_mistake(finished, f"--{name}=True is not for PyTorch")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,6 @@
-"""Compares a program's weight with the stored one: weighed.py FILE.json [--write].
+"""Compares a program's weight with the stored one: weighed.py FILE.json NAME [--write].
+
+NAME.json below tests/golden holds the stored counts.
 
 The counts bind only where JAX, jaxlib and the compiler's flags are those of the stored file; CPU
 seconds never do.
@@ -10,7 +12,9 @@ import sys
 
 from experiments.run.spec import differences
 
-GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "weighed_h200.json"
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
+# The program as it comes, and with kernels of our own.
+PROGRAMS = ("weighed_h200", "weighed_h200_own_kernels")
 COMPILER = ("jax", "jaxlib", "flags")
 # Of the machine and the day.
 LOOSE = {"compile_cpu_seconds", "command"}
@@ -27,13 +31,14 @@ def counts(weighed: dict) -> dict:
     return kept
 
 
-def main(path: str, *options: str) -> int:
+def main(path: str, name: str, *options: str) -> int:
     """Compare, or store with --write; 1 where counts of the same compiler differ."""
+    golden = GOLDEN / f"{name}.json"
     now = counts(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
     if options == ("--write",):
-        GOLDEN.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        golden.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return 0
-    stored = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    stored = json.loads(golden.read_text(encoding="utf-8"))
     found = differences(stored, now)
     if any(stored[name] != now[name] for name in COMPILER):
         print("another compiler than the stored counts'; not compared:", *found, sep="\n")

@@ -21,6 +21,7 @@ from ahmsa_jax.networks.parts.layers import (
     Linear,
     patches_from_maps,
 )
+from ahmsa_jax.networks.parts.patch_norm import PatchNorm
 from ahmsa_jax.networks.parts.pooling import adaptive_bins
 from ahmsa_jax.networks.parts.residual import Patches
 
@@ -46,19 +47,19 @@ class MultiScaleAttention(nn.Module):
         seen: Intermediates = {}
         if config.channel_attention:
             channel = ChannelAttention(config.reduction, self.dtype, name="channel_attention")
-            normal_BxTxD = LayerNorm(name="norm_channel")(patches.read())
+            normal_BxTxD, patches = PatchNorm(name="norm_channel")(patches)
             weighted_BxTxD, seen["channel_weights"] = channel(normal_BxTxD)
             patches = patches.plus(weighted_BxTxD)
         if config.spatial_attention:
             spatial = SpatialAttention(self.heads, self.dtype, name="spatial_attention")
-            normal_BxTxD = LayerNorm(name="norm_spatial")(patches.read())
+            normal_BxTxD, patches = PatchNorm(name="norm_spatial")(patches)
             change, seen["attention"] = spatial(normal_BxTxD)
             patches = patches.changed(change)
         if config.feed_forward:
             feed_forward = FeedForward(
                 config.mlp_ratio, config.activation, self.dtype, name="feed_forward"
             )
-            normal_BxTxD = LayerNorm(name="norm_feed_forward")(patches.read())
+            normal_BxTxD, patches = PatchNorm(name="norm_feed_forward")(patches)
             patches = patches.changed(feed_forward(normal_BxTxD))
         return patches, seen
 

@@ -23,6 +23,7 @@ from ahmsa_jax.networks.parts.layers import (
     Linear,
     patches_from_maps,
 )
+from ahmsa_jax.networks.parts.patch_norm import PatchNorm
 from ahmsa_jax.networks.parts.pooling import strided_bins
 from ahmsa_jax.networks.parts.residual import Patches
 
@@ -39,10 +40,10 @@ class TransformerBlock(nn.Module):
         """Map patches (B, T, D) to the same shape; no patch sees another."""
         attention = SpatialAttention(self.heads, self.dtype, name="attention")
         feed_forward = FeedForward(self.config.mlp_ratio, "gelu", self.dtype, name="feed_forward")
-        alone_BxTx1xD = LayerNorm(name="norm_attention")(patches.read())[..., None, :]
-        change, _ = attention(alone_BxTx1xD)
+        normal_BxTxD, patches = PatchNorm(name="norm_attention")(patches)
+        change, _ = attention(normal_BxTxD[..., None, :])
         patches = patches.changed(change._replace(product=change.product[..., 0, :]))
-        normal_BxTxD = LayerNorm(name="norm_feed_forward")(patches.read())
+        normal_BxTxD, patches = PatchNorm(name="norm_feed_forward")(patches)
         return patches.changed(feed_forward(normal_BxTxD))
 
 

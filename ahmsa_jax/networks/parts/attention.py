@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from ahmsa_jax.networks.parts import attention_kernel, own_kernels
 from ahmsa_jax.networks.parts.layers import Added, Linear, Weights, aligned
 from ahmsa_jax.networks.parts.residual import Change
 
@@ -55,14 +56,19 @@ class SpatialAttention(nn.Module):
         ]
         kernel_ExD, bias_D = Weights(width, name="output")(inner)
         attended_BxTxD, attention_BxHxTxT = _attended(
-            x_BxTxD, kernels, kernel_ExD, heads=self.heads, dtype=self.dtype
+            x_BxTxD,
+            kernels,
+            kernel_ExD,
+            heads=self.heads,
+            dtype=self.dtype,
+            own_kernel=own_kernels.are_used(),
         )
         return Change(attended_BxTxD, bias_D), attention_BxHxTxT.reshape(
             *batch, self.heads, tokens, tokens
         )
 
 
-@functools.partial(jax.jit, static_argnames=("heads", "dtype"))
+@functools.partial(jax.jit, static_argnames=("heads", "dtype", "own_kernel"))
 def _attended(
     x_BxTxD: jax.Array,
     kernels: Sequence[jax.Array],
@@ -70,24 +76,36 @@ def _attended(
     *,
     heads: int,
     dtype: DTypeLike,
+    own_kernel: bool,
 ) -> tuple[jax.Array, jax.Array]:
     """Attended patches (B, T, D) without the bias, maps (B, H, T, T), from the layers' kernels."""
     *_, tokens, width = x_BxTxD.shape
     inner = len(kernel_ExD)
-    filled = aligned(inner // heads, dtype)
+    head_width = inner // heads
+    filled = aligned(head_width, dtype)
     if filled * heads > inner * MOST_FILLED:
-        filled = inner // heads
+        filled = head_width
     columns = [
         _filled(kernel.astype(dtype).reshape(width, heads, -1), 2, filled).reshape(width, -1)
         for kernel in kernels
     ]
-    y = x_BxTxD.astype(dtype).reshape(-1, width) @ jnp.concatenate(columns, axis=1)
-    y = y.reshape(-1, tokens, len(kernels), heads, filled)
-    query, key, value = (y[:, :, place] for place in range(3))
-    z_BxTxHxK, attention_BxHxTxT = attend(query, key, value, inner // heads)
+    y_Nx3E = x_BxTxD.astype(dtype).reshape(-1, width) @ jnp.concatenate(columns, axis=1)
+
+    def plain(y_Nx3E: jax.Array) -> tuple[jax.Array, jax.Array]:
+        y = y_Nx3E.reshape(-1, tokens, 3, heads, filled)
+        query, key, value = (y[:, :, place] for place in range(3))
+        z_BxTxHxK, attention_BxHxTxT = attend(query, key, value, head_width)
+        return z_BxTxHxK.reshape(-1, heads * filled), attention_BxHxTxT
+
+    z_NxE, attention_BxHxTxT = plain(y_Nx3E)
+    if own_kernel and attention_kernel.ROWS % tokens == 0:
+        # What is computed above serves the maps alone, for those who ask for them.
+        z_NxE = attention_kernel.attended(
+            y_Nx3E, tokens, heads, head_width, lambda y_Nx3E: plain(y_Nx3E)[0]
+        )
     split_HxKxD = kernel_ExD.astype(dtype).reshape(heads, -1, width)
     output = _filled(split_HxKxD, 1, filled).reshape(-1, width)
-    y = z_BxTxHxK.reshape(-1, heads * filled) @ output
+    y = z_NxE @ output
     return y.reshape(x_BxTxD.shape), attention_BxHxTxT
 
 

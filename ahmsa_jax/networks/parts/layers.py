@@ -191,20 +191,24 @@ _layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
 layer_norm = jax.jit(_layer_norm, static_argnums=3)
 
 
-class LayerNorm(nn.Module):
-    """Layer normalisation over features (paper eq. 3) with learned scale (1) and bias (0)."""
+class Normalising(nn.Module):
+    """What modules with a layer normalisation share: its learned scale (1) and bias (0)."""
 
     eps: float = LAYER_NORM_EPS
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Return the normalised array, shape and dtype as given."""
-        return layer_norm(x, *self.affine(x.shape[-1]), self.eps)
 
     def affine(self, width: int) -> tuple[jax.Array, jax.Array]:
         """Return scale and bias, (D,) float32."""
         scale_D = self.param("scale", Constant(1.0), (width,))
         return scale_D, self.param("bias", Constant(0.0), (width,))
+
+
+class LayerNorm(Normalising):
+    """Layer normalisation over features (paper eq. 3) with learned scale (1) and bias (0)."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Return the normalised array, shape and dtype as given."""
+        return layer_norm(x, *self.affine(x.shape[-1]), self.eps)
 
 
 class ChannelAttention(nn.Module):
@@ -257,9 +261,12 @@ class FeedForward(nn.Module):
     def __call__(self, x_BxTxD: jax.Array) -> Change:
         """Return what is to be added to the patches (B, T, D)."""
         width = x_BxTxD.shape[-1]
-        hidden = Linear(self.ratio * width, dtype=self.dtype, name="expand")(x_BxTxD)
+        # As rows: between axes of clips and patches a GPU's compiler may put transposed copies.
+        x_NxD = x_BxTxD.reshape(-1, width)
+        hidden = Linear(self.ratio * width, dtype=self.dtype, name="expand")(x_NxD)
         hidden = gelu(hidden) if self.activation == "gelu" else nn.relu(hidden)
-        return Added(width, dtype=self.dtype, name="project")(hidden)
+        change = Added(width, dtype=self.dtype, name="project")(hidden)
+        return change._replace(product=change.product.reshape(x_BxTxD.shape))
 
 
 def patches_from_maps(flow_BxHxWxC: jax.Array, patch: int) -> jax.Array:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from ahmsa_jax.networks.parts import barrier
-from ahmsa_jax.networks.parts.layers import LAYER_NORM_EPS, LayerNorm, layer_statistics
+from ahmsa_jax.networks.parts.layers import LAYER_NORM_EPS, Normalising, layer_statistics
 from ahmsa_jax.networks.parts.pooling import Bins, first_largest
 
 # Rows and columns of a bin in (B, P, S, P, S, D).
@@ -26,7 +26,7 @@ def is_partition(bins: Bins, grid: int) -> bool:
     return bins == tuple((place * side, (place + 1) * side) for place in range(grid // side))
 
 
-class LargestNormal(LayerNorm):
+class LargestNormal(Normalising):
     """MaxPool(LayerNorm(X)) (AHMSA-Net, arXiv 2501.02539, eq. 2): (B, G, G, D) -> (B, P, P, D).
 
     Parameters are those of LayerNorm. `pooled` is P, a divisor of G.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ahmsa_jax.networks.parts import barrier
+from ahmsa_jax.networks.parts import barrier, own_kernels
 
 
 class Change(NamedTuple):
@@ -48,12 +48,14 @@ class Patches:
     def made(cls, change: Change) -> "Patches":
         """Patches that a linear layer makes."""
         shape = change.product.shape
-        lacking_NxD = _lacking(change.product.reshape(-1, shape[-1]), change.bias_D)
-        return cls(shape, lacking_NxD, jax.lax.stop_gradient(change.bias_D))
+        product_NxD, bias_D = _parts(change.product.reshape(-1, shape[-1]), change.bias_D)
+        return cls(shape, product_NxD, bias_D)
 
     def read(self) -> jax.Array:
         """Return the patches themselves, (B, T, D)."""
-        return Change(self.lacking_NxD, self.bias_D).whole().reshape(self.shape)
+        parts = Change(self.lacking_NxD, self.bias_D)
+        whole_NxD = _read(parts) if own_kernels.are_used() else parts.whole()
+        return whole_NxD.reshape(self.shape)
 
     def plus(self, x_BxTxD: jax.Array) -> "Patches":
         """Return the patches plus an array of their shape."""
@@ -67,9 +69,33 @@ class Patches:
     def changed(self, change: Change) -> "Patches":
         """Return the patches plus what a module adds to them."""
         product_NxD = change.product.reshape(self.lacking_NxD.shape)
-        lacking_NxD = self.lacking_NxD + _lacking(product_NxD, change.bias_D)
-        bias_D = jax.lax.stop_gradient(self.bias_D + change.bias_D)
-        return Patches(self.shape, lacking_NxD, bias_D)
+        product_NxD, bias_D = _parts(product_NxD, change.bias_D)
+        return Patches(self.shape, self.lacking_NxD + product_NxD, self.bias_D + bias_D)
+
+
+def _parts(product_NxD: jax.Array, bias_D: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What stands in memory and the bias that is lacking, each with the gradient it is to get."""
+    if own_kernels.are_used():
+        # They give the bias its gradient wherever the patches are read.
+        return product_NxD, bias_D
+    return _lacking(product_NxD, bias_D), jax.lax.stop_gradient(bias_D)
+
+
+@jax.custom_vjp
+def _read(parts: Change) -> jax.Array:
+    """The parts in one array; the bias gets its gradient in float32."""
+    return parts.whole()
+
+
+def _read_forward(parts: Change) -> tuple[jax.Array, None]:
+    return parts.whole(), None
+
+
+def _read_backward(_: None, dy_NxD: jax.Array) -> tuple[Change]:
+    return (Change(dy_NxD, jnp.sum(dy_NxD, axis=0, dtype=jnp.float32)),)
+
+
+_read.defvjp(_read_forward, _read_backward)
 
 
 @jax.custom_vjp

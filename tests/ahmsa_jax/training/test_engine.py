@@ -125,7 +125,7 @@ def test_vmapped_fold_equals_the_plain_functions():
         dead, jax.numpy.asarray(job.fold.train_N), jax.numpy.asarray(job.fold.test_index), key
     )
     losses = []
-    with train.matmul_precision(TRAINING):
+    with train.computing(TRAINING):
         step = jax.jit(lambda s, i, r: train.train_step(learner, s, fold, arrays, i, r))
         for epoch in range(5):
             index, real = train.epoch_order(fold, epoch, program.shape, shuffle=True)

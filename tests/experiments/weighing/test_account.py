@@ -174,6 +174,26 @@ def test_a_kernel_of_our_own_is_a_product_by_its_shapes():
     assert rooms.room_of(kernel.op_name) == "optimizer"
 
 
+@pytest.mark.parametrize(
+    ("name", "flop"),
+    [
+        ("own_attention", 2 * 2 * 2 * 40 * 32 * 85),
+        ("own_attention_gradient", 5 * 2 * 2 * 40 * 32 * 85),
+        ("own_layer_norm", 0),
+        ("own_layer_norm_gradient", 0),
+    ],
+)
+def test_kernels_of_the_layers_count_for_their_module(name, flop):
+    """HTNet's module is named as attention is: a kernel is told by its own name."""
+    module = "jit(f)/jvp(HTNet)/level_1_block_0/attention"
+    text = program_with_a_kernel_of_our_own(f"{module}/{name}/pallas_call")
+    # Q, K and V side by side, 85 wide each.
+    text = text.replace("f32[2,40,256]", "f32[2,40,255]")
+    (kernel,) = kernels.kernels_of_loop(program_text.Program(text))
+    assert (kernel.flop, kernel.is_product) == (flop, flop > 0)
+    assert rooms.room_of(kernel.op_name) == "level 1: spatial attention"
+
+
 def test_a_kernel_that_nobody_counted_is_refused():
     text = program_with_a_kernel_of_our_own("jit(f)/strange/pallas_call")
     with pytest.raises(ValueError, match=r"kernel %call does is not known: jit\(f\)/strange"):
