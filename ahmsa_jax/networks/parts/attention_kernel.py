@@ -156,8 +156,8 @@ class _Tile:
         self.features = self.width // heads
         self.first = pl.program_id(0) * ROWS
         self.head = pl.program_id(1)
-        # A tile's sides are powers of two.
-        self.columns = pl.next_power_of_2(self.features)
+        # A tile's sides are powers of two, those of a product 16 at least.
+        self.columns = max(16, pl.next_power_of_2(self.features))
         in_rows = (self.first + jnp.arange(ROWS)) < self.rows
         self.inside = in_rows[:, None] & (jnp.arange(self.columns) < self.features)
 
