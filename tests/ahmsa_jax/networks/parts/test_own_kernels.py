@@ -16,7 +16,7 @@ from ahmsa_jax.networks.parts.patch_norm import PatchNorm
 from ahmsa_jax.networks.parts.residual import Patches
 from ahmsa_jax.training import step
 
-HTNET = HTNetConfig(base_dim=12, blocks=(1, 1, 1))
+HTNET = HTNetConfig(base_dim=12, blocks=(1, 1), patch_size=14)
 
 
 def test_the_switch_goes_back_even_after_a_fault():
