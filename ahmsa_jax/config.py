@@ -24,6 +24,8 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 Order = Literal["data", "class", "class_021", "class_210"]
 Sampling = Literal["shuffle", "balanced"]
 Pretraining = Literal["none", "synthetic"]
+# Settings of training, each of which switches kernels of our own on.
+OWN_KERNELS = ("fused_update", "fused_layers")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ It takes the flags of experiments.loso that apply and writes the same files, to 
 
 import pathlib
 
-from ahmsa_jax.config import ConfigError, TrainConfig
+from ahmsa_jax.config import OWN_KERNELS, ConfigError, TrainConfig
 from experiments.baselines import torch_extra
 from experiments.files import event_files
 from experiments.run import flags as run_flags
@@ -22,7 +22,7 @@ from input_pipeline.core.errors import InputError
 NAME = "experiments.torch_loso"
 # Settings that the PyTorch loop takes at their defaults only, and those of which it knows some.
 _DRAWS = ("augment", "sampling", "pretrain")
-_NOT_HERE = ("fused_update", "fused_layers", "ema", "average_weights", *_DRAWS)
+_NOT_HERE = (*OWN_KERNELS, "ema", "average_weights", *_DRAWS)
 _KNOWN = {"loss": ("cross_entropy", "focal", "mse"), "optimizer": ("adam", "adamw", "adan")}
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ahmsa_jax.config import OWN_KERNELS
 from experiments.measuring import timed, traced, trained
 from experiments.measuring.children import Children, PartError, TimeOverError
 from experiments.measuring.sizes import Sizes
@@ -69,8 +70,6 @@ def _interrupted(given: Given) -> dict[str, Any]:
     return trained.interrupted(given.children, words, given.sizes.checkpoint_epochs)
 
 
-# Settings that switch kernels of our own on.
-OWN_KERNELS = ("fused_update", "fused_layers")
 OF_SEEDS = ("68 folds, tf32", "68 folds, tf32, seed 1", "68 folds, tf32, seed 2")
 # A part, or a run that is trained shard by shard.
 ENTRIES: tuple[Part | Run, ...] = (

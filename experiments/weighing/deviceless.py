@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 from jax.sharding import SingleDeviceSharding
 
-from ahmsa_jax.config import ConfigError, NetworkConfig, TrainConfig
+from ahmsa_jax.config import OWN_KERNELS, ConfigError, NetworkConfig, TrainConfig
 from ahmsa_jax.training.chunk_state import needed_bytes
 from ahmsa_jax.training.engine import Engine
 from ahmsa_jax.training.protocols import EpochShape
@@ -97,7 +97,7 @@ def compile_for(card: Card, program: Program) -> Compiled:
 @contextlib.contextmanager
 def _kernels_for(card: Card, training: TrainConfig) -> Iterator[None]:
     """Tell kernels of our own which card they are for; they would ask the GPU that is here."""
-    if not (training.fused_update or training.fused_layers):
+    if not any(getattr(training, name) for name in OWN_KERNELS):
         yield
         return
     sharding: Any = jax.sharding

@@ -19,7 +19,7 @@ FORWARD, BACKWARD = "own_attention", "own_attention_gradient"
 # Rows of a tile: whole clips, each of which attends to itself.
 ROWS = 32
 
-# Attention by other means: the same arguments and result as `attended`.
+# Attention by other means: (N, 3E) -> (N, E).
 Plain = Callable[[jax.Array], jax.Array]
 
 
@@ -111,14 +111,19 @@ def _flop_of_product(y: tuple[int, ...]) -> int:
 
 
 def _call(
-    kernel: Callable[..., None], result: Any, *operands: jax.Array, name: str, **how: Any
+    kernel: Callable[..., None],
+    result: Any,
+    *operands: jax.Array,
+    tokens: int,
+    heads: int,
+    head_width: int,
+    interpret: bool,
+    name: str,
 ) -> jax.Array:
-    interpret = how.pop("interpret")
-    rows, heads = len(operands[0]), how["heads"]
     made: jax.Array = pl.pallas_call(
-        functools.partial(kernel, **how),
+        functools.partial(kernel, tokens=tokens, heads=heads, head_width=head_width),
         out_shape=result,
-        grid=(pl.cdiv(rows, ROWS), heads),
+        grid=(pl.cdiv(len(operands[0]), ROWS), heads),
         compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
         interpret=interpret,
         name=name,

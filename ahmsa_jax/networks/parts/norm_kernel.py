@@ -16,6 +16,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from ahmsa_jax.networks.parts.layers import layer_norm
+from ahmsa_jax.networks.parts.residual import Change
 
 # The names by which accounts of a compiled program find these kernels.
 FORWARD, BACKWARD = "own_layer_norm", "own_layer_norm_gradient"
@@ -29,7 +30,7 @@ def plainly(
     x_NxD: jax.Array, bias_D: jax.Array, scale_D: jax.Array, shift_D: jax.Array, eps: float
 ) -> jax.Array:
     """LayerNorm(x + bias), as `normal` computes it elsewhere than on a GPU."""
-    return layer_norm(x_NxD + bias_D.astype(x_NxD.dtype), scale_D, shift_D, eps)
+    return layer_norm(Change(x_NxD, bias_D).whole(), scale_D, shift_D, eps)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))

@@ -53,9 +53,7 @@ class Patches:
 
     def read(self) -> jax.Array:
         """Return the patches themselves, (B, T, D)."""
-        parts = Change(self.lacking_NxD, self.bias_D)
-        whole_NxD = _read(parts) if own_kernels.are_used() else parts.whole()
-        return whole_NxD.reshape(self.shape)
+        return _whole(self.lacking_NxD, self.bias_D).reshape(self.shape)
 
     def plus(self, x_BxTxD: jax.Array) -> "Patches":
         """Return the patches plus an array of their shape."""
@@ -82,20 +80,9 @@ def _parts(product_NxD: jax.Array, bias_D: jax.Array) -> tuple[jax.Array, jax.Ar
 
 
 @jax.custom_vjp
-def _read(parts: Change) -> jax.Array:
-    """The parts in one array; the bias gets its gradient in float32."""
-    return parts.whole()
-
-
-def _read_forward(parts: Change) -> tuple[jax.Array, None]:
-    return parts.whole(), None
-
-
-def _read_backward(_: None, dy_NxD: jax.Array) -> tuple[Change]:
-    return (Change(dy_NxD, jnp.sum(dy_NxD, axis=0, dtype=jnp.float32)),)
-
-
-_read.defvjp(_read_forward, _read_backward)
+def _whole(product_NxD: jax.Array, bias_D: jax.Array) -> jax.Array:
+    """Product + bias."""
+    return Change(product_NxD, bias_D).whole()
 
 
 @jax.custom_vjp
@@ -108,12 +95,10 @@ def _lacking(product_NxD: jax.Array, bias_D: jax.Array) -> jax.Array:
     return product_NxD
 
 
-def _lacking_forward(product_NxD: jax.Array, bias_D: jax.Array) -> tuple[jax.Array, None]:
-    return product_NxD, None
-
-
-def _lacking_backward(_: None, dy_NxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _gradient_of_both(_: None, dy_NxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+    # The bias gets its own in float32.
     return dy_NxD, jnp.sum(dy_NxD, axis=0, dtype=jnp.float32)
 
 
-_lacking.defvjp(_lacking_forward, _lacking_backward)
+_whole.defvjp(lambda *parts: (Change(*parts).whole(), None), _gradient_of_both)
+_lacking.defvjp(lambda product_NxD, _: (product_NxD, None), _gradient_of_both)

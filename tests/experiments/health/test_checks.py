@@ -232,10 +232,10 @@ def test_versions_name_project_python_system_and_variables(monkeypatch):
 
 
 def test_the_block_is_one_fence_without_people(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("HOME", "/people/ada")
     monkeypatch.setenv("LOGNAME", "ada")
     lines = [
-        Line(State.OK, "runs, '/home/ada/runs', not /home/adamant"),
+        Line(State.OK, "runs, '/people/ada/runs', not /people/adamant"),
         Line(State.MISSING, "a\n```\nrow", "pip install /scratch/ada/x /scratch/adam"),
     ]
     written = block.text("title", {"part": lines})
@@ -244,7 +244,7 @@ def test_the_block_is_one_fence_without_people(monkeypatch):
         "title",
         "",
         "part",
-        "  ok       runs, '~/runs', not /home/adamant",
+        "  ok       runs, '~/runs', not /people/adamant",
         "  missing  a ''' row",
         "           -> pip install /scratch/<user>/x /scratch/adam",
         "",
