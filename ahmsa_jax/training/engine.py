@@ -1,7 +1,7 @@
 """Trains a chunk of folds together: vmap over folds inside, pmap over devices outside.
 
-Only this file and batch_parallel.py know of the fold axis. Letters in array names: A devices, S
-folds on one device, T held-out clips (padded), E epochs of a dispatch, K classes.
+Only this file, epochs.py and batch_parallel.py know of the fold axis. Letters in array names:
+A devices, S folds on one device, T held-out clips (padded), E epochs of a dispatch, K classes.
 """
 
 import functools
@@ -14,19 +14,13 @@ import numpy as np
 
 from ahmsa_jax.config import NetworkConfig, TrainConfig
 from ahmsa_jax.networks.initial import blank_inputs
-from ahmsa_jax.training import averaging, chunk_state, facts, fused_update
+from ahmsa_jax.training import chunk_state, facts, fused_update
 from ahmsa_jax.training import step as train
 from ahmsa_jax.training.chunk_state import ChunkState as ChunkState
 from ahmsa_jax.training.chunk_state import Given
+from ahmsa_jax.training.epochs import MAX_DISPATCH_EPOCHS, Epochs
 from ahmsa_jax.training.protocols import EpochShape, Job, padded_test_index
 from ahmsa_jax.training.step import Data, FoldInput, FoldState, Params
-
-# Epochs of one dispatch at most: the length of the loss record that it returns.
-MAX_DISPATCH_EPOCHS = 100
-
-
-# In the loop over epochs: state, losses (E,) and probabilities (E, T, K).
-Carry = tuple[FoldState, jax.Array, jax.Array]
 
 
 class Engine:
@@ -68,7 +62,7 @@ class Engine:
         self._place = pmap(lambda tree: tree)
         self._init = pmap(jax.vmap(self._init_one))
         # All folds of one device; without pmap it can be compiled for a device that is not here.
-        self.train_folds = jax.vmap(self._train_one, in_axes=(0, 0, None, None, None))
+        self.train_folds = Epochs(self._learner, shape, self._step, eval_every).run
         self._train = pmap(self.train_folds, in_axes=(0, 0, 0, None, None), donate_argnums=(0,))
         self._predict = pmap(jax.vmap(self._predict_one, in_axes=(0, 0, None)))
         self._compiled_train: Any = None
@@ -243,54 +237,6 @@ class Engine:
         state, dead = train.init_fold(key, self._learner)
         return state, dead, key
 
-    def _train_one(
-        self,
-        state: FoldState,
-        fold: FoldInput,
-        data: Data,
-        first: jax.Array,
-        count: jax.Array,
-    ) -> tuple[FoldState, jax.Array, jax.Array]:
-        training = self.train_config
-        one_epoch = (self.test_places, self.model_config.num_classes)
-        fold = facts.known(self._learner, fold, data)
-
-        def step(
-            state: FoldState, index_B: jax.Array, real_B: jax.Array, key: jax.Array
-        ) -> tuple[FoldState, jax.Array]:
-            state, loss = self._step(state, fold, data, index_B, real_B, key)
-            return averaging.after_step(state, training), loss
-
-        def body(place: jax.Array, carry: Carry) -> Carry:
-            state, loss_E, probability_ExTxK = carry
-            state, loss = train.train_epoch(
-                step,
-                state,
-                fold,
-                first + place,
-                self.shape,
-                shuffle=training.shuffle,
-                rank_N=data.rank_N,
-                balanced_N=data.label_N if training.sampling == "balanced" else None,
-            )
-            state = averaging.after_epoch(state, training, first + place)
-            if self.eval_every:
-                # The epoch is the same for all folds, so that vmap leaves this a true branch.
-                probability_TxK = jax.lax.cond(
-                    (first + place + 1) % self.eval_every == 0,
-                    lambda: self._predicted(state, fold, data),
-                    lambda: jnp.zeros(one_epoch),
-                )
-                probability_ExTxK = probability_ExTxK.at[place].set(probability_TxK)
-            return state, loss_E.at[place].set(loss), probability_ExTxK
-
-        # The count is not static, so that dispatches of every length share one program.
-        probability_ExTxK = jnp.zeros((MAX_DISPATCH_EPOCHS if self.eval_every else 0, *one_epoch))
-        copied = fused_update.with_copies(self._learner, state)
-        start = (copied, jnp.zeros(MAX_DISPATCH_EPOCHS), probability_ExTxK)
-        state, *found = jax.lax.fori_loop(0, count, body, start)
-        return fused_update.without_copies(state), *found
-
     def _step(
         self,
         state: FoldState,
@@ -304,7 +250,5 @@ class Engine:
         return step.train_step(self._learner, state, fold, data, index_B, real_B, key)
 
     def _predict_one(self, state: FoldState, fold: FoldInput, data: Data) -> jax.Array:
-        return self._predicted(state, facts.known(self._learner, fold, data), data)
-
-    def _predicted(self, state: FoldState, fold: FoldInput, data: Data) -> jax.Array:
+        fold = facts.known(self._learner, fold, data)
         return train.predict(self._learner, state, fold, data, fold.test_T)

@@ -73,10 +73,6 @@ class Learner(NamedTuple):
     augment: tuple[Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]], ...]
 
 
-# One optimizer step: state, clips, which of them are no padding, key of its noise -> state, loss.
-Step = Callable[[FoldState, jax.Array, jax.Array, jax.Array], tuple[FoldState, jax.Array]]
-
-
 def variables_of(live: Params, dead: Params, statistics: Params) -> dict[str, Any]:
     """Parameters and running statistics as trees again, as the network takes them."""
     params = flax.traverse_util.unflatten_dict({**live, **dead})

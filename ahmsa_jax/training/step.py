@@ -27,7 +27,6 @@ from ahmsa_jax.training.fold_state import FoldInput as FoldInput
 from ahmsa_jax.training.fold_state import FoldState as FoldState
 from ahmsa_jax.training.fold_state import Learner as Learner
 from ahmsa_jax.training.fold_state import Params as Params
-from ahmsa_jax.training.fold_state import Step as Step
 from ahmsa_jax.training.fold_state import copies_of as copies_of
 from ahmsa_jax.training.fold_state import statistics_of as statistics_of
 from ahmsa_jax.training.fold_state import variables_of as variables_of
@@ -169,45 +168,6 @@ def apply_gradient(
         updates, moments = learner.optimizer.update(by_leaf, state.moments, state.live)
         live = optax.apply_updates(state.live, updates)
         return state._replace(live=live, moments=moments, statistics=statistics)
-
-
-def train_epoch(
-    step: Step,
-    state: FoldState,
-    fold: FoldInput,
-    epoch: jax.Array,
-    shape: EpochShape,
-    *,
-    shuffle: bool,
-    rank_N: jax.Array | None = None,
-    balanced_N: jax.Array | None = None,
-) -> tuple[FoldState, jax.Array]:
-    """One pass over the fold's training clips; returns the mean loss over those it took."""
-    with jax.named_scope(BATCHES):
-        index, real = epoch_order(
-            fold, epoch, shape, shuffle=shuffle, rank_N=rank_N, balanced_N=balanced_N
-        )
-    noise_key = jax.random.fold_in(jax.random.fold_in(fold.key, 2), epoch)
-    full = (shape.steps - 1) * shape.batch_size
-    loss_sum = jnp.zeros(())
-
-    def full_step(
-        carry: tuple[FoldState, jax.Array], batch: tuple[jax.Array, jax.Array]
-    ) -> tuple[tuple[FoldState, jax.Array], None]:
-        state, loss_sum = carry
-        number, index_B = batch
-        everyone_B = jnp.ones(index_B.shape, bool)
-        state, loss = step(state, index_B, everyone_B, jax.random.fold_in(noise_key, number))
-        return (state, loss_sum + loss * shape.batch_size), None
-
-    if full:
-        batches = index[:full].reshape(shape.steps - 1, shape.batch_size)
-        numbered = (jnp.arange(shape.steps - 1), batches)
-        (state, loss_sum), _ = jax.lax.scan(full_step, (state, loss_sum), numbered)
-    last_key = jax.random.fold_in(noise_key, shape.steps - 1)
-    state, loss = step(state, index[full:], real[full:], last_key)
-    last_count = jnp.sum(real[full:])
-    return state, (loss_sum + loss * last_count) / (full + last_count)
 
 
 def predict(

@@ -12,7 +12,8 @@ import numpy as np
 
 from ahmsa_jax.config import ConfigError
 from ahmsa_jax.training import facts
-from ahmsa_jax.training.engine import MAX_DISPATCH_EPOCHS, ChunkState, Engine
+from ahmsa_jax.training.engine import ChunkState, Engine
+from ahmsa_jax.training.epochs import MAX_DISPATCH_EPOCHS
 from ahmsa_jax.training.protocols import Job
 from experiments.files import checkpoints, fold_weights
 from experiments.files.run_files import counts_of

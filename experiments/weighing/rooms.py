@@ -22,13 +22,18 @@ _TOP = re.compile(r"/(patch_embedding|down_\d+|head)")
 
 def room_of(op_name: str) -> str:
     """The room by the path that an instruction was traced from."""
-    if f"/{EVALUATION}/" in op_name:
+    if _is_within(EVALUATION, op_name):
         return EVALUATION
     if block := _BLOCK.search(op_name):
         return f"level {block[1]}: {_MODULES.get(block[2], 'residual sums')}"
     if top := _TOP.search(op_name):
         return top[1].replace("_", " ").replace("down", "down-sampling")
     for part in (OPTIMIZER, BATCHES):
-        if f"/{part}/" in op_name:
+        if _is_within(part, op_name):
             return part
     return OTHER
+
+
+def _is_within(part: str, op_name: str) -> bool:
+    # A transformation stands around the first name in it: vmap(evaluation)/...
+    return re.search(rf"[/(]{part}[/)]", op_name) is not None

@@ -120,6 +120,9 @@ def test_rooms_outside_the_blocks():
     assert rooms.room_of("jit(f)/jvp(AHMSANet)/head_norm/mul") == "head"
     evaluating = "jit(f)/while/body/cond/evaluation/AHMSANet/level_0_block_1/add"
     assert rooms.room_of(evaluating) == "evaluation"
+    mapped = "jit(f)/while/body/cond/vmap(evaluation)/AHMSANet/level_0_block_1/add"
+    assert rooms.room_of(mapped) == "evaluation"
+    assert rooms.room_of("jit(f)/while/body/vmap(batches)/iota") == "batches"
     assert rooms.room_of("jit(f)/while/body/add") == rooms.OTHER
 
 
