@@ -1,6 +1,7 @@
 """One step, one epoch, one initialisation of a single fold, against definitions and by hand."""
 
 import dataclasses
+import gc
 
 import jax
 import numpy as np
@@ -168,3 +169,18 @@ def test_networks_own_initialisers_agree():
         assert leaf.shape == ours[path].shape
         if leaf.size > 300:
             np.testing.assert_allclose(np.abs(leaf).max(), np.abs(ours[path]).max(), rtol=0.02)
+
+
+def test_garbage_is_collected_rarely_while_a_program_is_traced():
+    usual = gc.get_threshold()
+    inside = []
+    try:
+        # Seldom, often, and never: collecting more often than asked for would be no favour.
+        for asked in ((2 * train.COLLECTED_AFTER, 5, 5), (700, 10, 10), (0, 10, 10)):
+            gc.set_threshold(*asked)
+            with train.computing(small_problem.TRAINING):
+                inside.append(gc.get_threshold()[0])
+            assert gc.get_threshold() == asked
+    finally:
+        gc.set_threshold(*usual)
+    assert inside == [2 * train.COLLECTED_AFTER, train.COLLECTED_AFTER, 0]
