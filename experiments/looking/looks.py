@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.looking import class_gradient
 from experiments.looking.any_network import maps_of
 from experiments.looking.seen_maps import SeenMaps, Weights
 from experiments.looking.source import Source
@@ -60,8 +61,8 @@ def look(
         if moving:
             controls.append(_control(source, part.key, weights, own, found[-1].class_N))
         told(f"{number} of {len(source.parts)} parts, {part.key}")
-    seen = _gathered(found, order_N)
-    control = _gathered(controls, order_N) if controls else None
+    seen = class_gradient.added(_gathered(found, order_N), clips)
+    control = class_gradient.added(_gathered(controls, order_N), clips) if controls else None
     return Looks(clips, seen, moving_NxSxS, control, source.what)
 
 
@@ -85,6 +86,6 @@ def _gathered(parts: list[SeenMaps], order_N: np.ndarray) -> SeenMaps:
         values = [getattr(part, field.name) for part in parts]
         if isinstance(values[0], dict):
             found[field.name] = {b: joined([value[b] for value in values]) for b in values[0]}
-        else:
+        elif values[0] is not None:
             found[field.name] = joined(values)
     return SeenMaps(**found)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from experiments.looking import grad_cam, seen_maps
+from experiments.looking.class_gradient import CLASS_GRADIENT
 from experiments.looking.looks import Looks
 from experiments.looking.seen_maps import GRADIENT, OCCLUSION
 from experiments.scores import drawing
@@ -22,14 +23,16 @@ ATTENTION = "attention received"
 _COLOURS = {
     OCCLUSION: "PuOr_r",
     GRADIENT: "cividis",
+    CLASS_GRADIENT: "cividis",
     **dict.fromkeys(grad_cam.KINDS, "cividis"),
     ATTENTION: "BrBG",
 }
 # From 0 up, where the others have a middle.
-_POSITIVE = (GRADIENT, *grad_cam.KINDS)
+_POSITIVE = (GRADIENT, CLASS_GRADIENT, *grad_cam.KINDS)
 _UNITS = {
     OCCLUSION: "fall of log odds",
     GRADIENT: "(d log odds per unit of input)²",
+    CLASS_GRADIENT: "(mean d log odds per unit of input)²",
     **dict.fromkeys(grad_cam.KINDS, "share of the largest"),
     ATTENTION: "times an even share",
 }

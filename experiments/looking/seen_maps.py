@@ -56,6 +56,9 @@ class SeenMaps:
     G, G), channels_of the factors of its channels, (N, R, D). Heads and channels of two seeds have
     nothing in common, so that nothing is averaged. Both are empty for networks without attention
     between patches.
+
+    derivative_NxHxWxC is what the gradient squares, in the map that the network sees; None for
+    networks of frames.
     """
 
     map_of: dict[str, np.ndarray]
@@ -63,6 +66,7 @@ class SeenMaps:
     class_N: np.ndarray
     attention_of: dict[str, np.ndarray]
     channels_of: dict[str, np.ndarray]
+    derivative_NxHxWxC: np.ndarray | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -120,6 +124,7 @@ def maps_of(
         channels_of={
             b: np.stack([v.channels_of[b] for v in views], axis=1) for b in views[0].channels_of
         },
+        derivative_NxHxWxC=derivative_NxHxWxC,
     )
 
 

@@ -82,6 +82,12 @@ def test_its_predictions_are_those_of_the_run(workdir, found):
     stored = [[float(row[f"prob_{name}"]) for name in names] for row in rows]
     np.testing.assert_allclose(seen.seen.probability_NxK, stored, rtol=2e-3, atol=1e-5)
     assert seen.moving_NxSxS is seen.untrained is None
+    # One map for all clips of a class and all folds, but for where each face has its windows.
+    assert seen.seen.kinds == ("occlusion", "gradient", "class_gradient")
+    shown = [np.unique(m[np.isfinite(m)]) for m in seen.seen.map_of["class_gradient"]]
+    one_class = [shown[n] for n in np.flatnonzero(seen.seen.class_N == seen.seen.class_N[0])]
+    assert len(one_class) > 1
+    assert all(np.isin(values, one_class[0]).mean() > 0.5 for values in one_class[1:])
 
 
 def test_only_the_clips_asked_for(found):
