@@ -61,8 +61,8 @@ def look(
         if moving:
             controls.append(_control(source, part.key, weights, own, found[-1].class_N))
         told(f"{number} of {len(source.parts)} parts, {part.key}")
-    seen = class_gradient.added(_gathered(found, order_N), clips)
-    control = class_gradient.added(_gathered(controls, order_N), clips) if controls else None
+    seen = _gathered(found, order_N, clips)
+    control = _gathered(controls, order_N, clips) if controls else None
     return Looks(clips, seen, moving_NxSxS, control, source.what)
 
 
@@ -75,8 +75,8 @@ def _control(
     return maps_of(source.config, started, clips, class_N)
 
 
-def _gathered(parts: list[SeenMaps], order_N: np.ndarray) -> SeenMaps:
-    """The parts as one, clips in this order."""
+def _gathered(parts: list[SeenMaps], order_N: np.ndarray, clips: Clips) -> SeenMaps:
+    """The parts as one, their clips in this order, which is that of `clips`."""
 
     def joined(arrays: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(arrays)[order_N]
@@ -88,4 +88,4 @@ def _gathered(parts: list[SeenMaps], order_N: np.ndarray) -> SeenMaps:
             found[field.name] = {b: joined([value[b] for value in values]) for b in values[0]}
         elif values[0] is not None:
             found[field.name] = joined(values)
-    return SeenMaps(**found)
+    return class_gradient.added(SeenMaps(**found), clips)

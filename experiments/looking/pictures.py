@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
@@ -212,7 +213,7 @@ def _ends(rows: Sequence[tuple[str, Sequence[_Panel]]], kind: str) -> tuple[floa
     return (0.0 if kind in _POSITIVE else middle - far), middle + far
 
 
-def _show(axis: Any, panel: _Panel, ends: tuple[float, float]) -> Any:
+def _show(axis: Axes, panel: _Panel, ends: tuple[float, float]) -> Any:
     size = len(panel.map_SxS)
     axis.set_facecolor(_NOT_SEEN)
     image = axis.imshow(panel.map_SxS, cmap=_COLOURS[panel.kind], vmin=ends[0], vmax=ends[1])

@@ -7,7 +7,7 @@ rows, D width, P rows at a time, S programs of the kernel.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -127,13 +127,21 @@ def no_flop(operands: Sequence[tuple[int, ...]]) -> int:
     return 0
 
 
-def _call(kernel: Any, results: Any, operands: tuple[jax.Array, ...], **how: Any) -> Any:
+def _call(
+    kernel: Callable[..., None],
+    results: Any,
+    operands: tuple[jax.Array, ...],
+    *,
+    interpret: bool,
+    name: str,
+) -> Any:
     return pl.pallas_call(
         kernel,
         out_shape=results,
         grid=(pl.cdiv(len(operands[0]), ROWS),),
         compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
-        **how,
+        interpret=interpret,
+        name=name,
     )(*operands)
 
 

@@ -66,11 +66,11 @@ def _by_chain(axes: tuple[int, ...], *arrays: jax.Array) -> Best:
         index = tuple(at.get(axis, slice(None)) for axis in range(arrays[0].ndim))
         value, *others = (array[index] for array in arrays)
         row = (value, jnp.full(value.shape, number, jnp.int32), *others)
-        if best:
-            is_better = value > best[0]
-            best = tuple(jax.lax.select(is_better, *both) for both in zip(row, best, strict=True))
-        else:
+        if not best:
             best = row
+            continue
+        is_better = value > best[0]
+        best = tuple(jax.lax.select(is_better, *both) for both in zip(row, best, strict=True))
     return best
 
 
